@@ -1,0 +1,102 @@
+/** The HTTP half of the relay: a Hono app, a function from Request to Response. */
+
+import { type Context, Hono } from 'hono'
+import { type Answer, errorAnswer, toResponse } from './answer.ts'
+import { BodyError, readBody } from './body.ts'
+import { Budget, Reservation } from './budget.ts'
+import type { HttpConfig } from './config.ts'
+import { stamp } from './line.ts'
+import type { Log } from './log.ts'
+import { timestampIn } from './precision.ts'
+import { type Relay, STORED } from './relay.ts'
+import type { Runtime } from './runtime.ts'
+import { type Destination, destinationOf, parameters } from './write.ts'
+
+/**
+ * The version of InfluxDB whose HTTP interface the relay speaks. Clients parse it and choose by it what
+ * they send, so it is one that an InfluxDB 1.x could have.
+ */
+const INFLUXDB_VERSION = '1.8.0'
+
+/** Destinations that are remembered, so that a client's query string is taken apart only once. */
+const MAX_DESTINATIONS = 1024
+
+/**
+ * An app that relays writes. It opens no socket: whatever has Request and Response can host it.
+ *
+ * @param config the `[[http]]` block
+ * @param relay gives the writes to the block's backends
+ */
+export function createApp(config: HttpConfig, relay: Relay, runtime: Runtime, log: Log): Hono {
+  const app = new Hono()
+  const write = createWriteHandler(config, relay, runtime)
+  app.post('/write', (c) => write(c.req.raw))
+  app.options(
+    '/write',
+    () => new Response(null, { status: 204, headers: { allow: 'OPTIONS, POST' } }),
+  )
+  app.all('/write', () => methodNotAllowed('OPTIONS, POST'))
+  app.get('/ping', (c) => ping(c, config.pingStatus))
+  app.all('/ping', () => methodNotAllowed('GET, HEAD'))
+  app.notFound(() =>
+    toResponse(errorAnswer(404, 'not found: this relay serves /write and /ping, and no queries')),
+  )
+  app.onError((error) => {
+    log.error('request failed', { reason: error.stack ?? error.message })
+    return toResponse(errorAnswer(500, 'internal error of the relay'))
+  })
+  return app
+}
+
+function createWriteHandler(config: HttpConfig, relay: Relay, runtime: Runtime) {
+  const pending = new Budget(config.maxPendingBytes)
+  const destinations = new Map<string, Destination | undefined>()
+
+  const destinationFor = (request: Request) => {
+    const cut = request.url.indexOf('?')
+    const search = cut < 0 ? '' : request.url.slice(cut)
+    const authorization = request.headers.get('authorization') ?? undefined
+    const key = `${search}\n${authorization ?? ''}`
+    if (destinations.has(key)) return destinations.get(key)
+    if (destinations.size >= MAX_DESTINATIONS) destinations.clear()
+    const destination = destinationOf(search, authorization, config.defaultRetentionPolicy)
+    destinations.set(key, destination)
+    return destination
+  }
+
+  const relayWrite = async (request: Request, reservation: Reservation): Promise<Answer> => {
+    const destination = destinationFor(request)
+    if (!destination) return errorAnswer(400, 'database is required')
+    const body = await readBody(request, config.maxBodyBytes, reservation, runtime.gunzip)
+    const points = stamp(body, () =>
+      timestampIn(destination.precision, runtime.clock.wallNanoseconds()),
+    )
+    return relay.accept({ destination, points })
+  }
+
+  return async (request: Request): Promise<Response> => {
+    const reservation = new Reservation(pending)
+    try {
+      const answer = await relayWrite(request, reservation)
+      return answer === STORED ? new Response(null, { status: 204 }) : toResponse(answer)
+    } catch (error) {
+      if (error instanceof BodyError) return toResponse(error.answer)
+      throw error
+    } finally {
+      reservation.release()
+    }
+  }
+}
+
+function ping(c: Context, status: 200 | 204): Response {
+  const headers = { 'x-influxdb-version': INFLUXDB_VERSION, 'x-influxdb-build': 'relay' }
+  const verbose = parameters(new URL(c.req.url).search).get('verbose') ?? ''
+  if (['', '0', 'false'].includes(verbose)) return new Response(null, { status, headers })
+  return Response.json({ version: INFLUXDB_VERSION }, { headers })
+}
+
+function methodNotAllowed(allow: string): Response {
+  const response = toResponse(errorAnswer(405, 'method not allowed'))
+  response.headers.set('allow', allow)
+  return response
+}

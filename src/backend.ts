@@ -1,0 +1,157 @@
+/** One output: where it is, how to talk to it, and what its answers mean. */
+
+import { messageOf, readAnswer, verdictOf } from './answer.ts'
+import { Budget } from './budget.ts'
+import { Health } from './health.ts'
+import type { Log } from './log.ts'
+import { type Failure, failure, isFailure, type Outcome } from './outcome.ts'
+import { Queue } from './queue.ts'
+import { RepeatedWarning } from './repeated-warning.ts'
+import type { Fetch, Runtime } from './runtime.ts'
+import type { Destination, Write } from './write.ts'
+
+export interface BackendOptions {
+  readonly name: string
+  /** The full URL of the write endpoint, without credentials and query. */
+  readonly writeUrl: string
+  /** Authorization to use in place of the clients'. */
+  readonly authorization: string | undefined
+  readonly timeoutMs: number
+  /** 0 for no buffer. */
+  readonly bufferBytes: number
+  readonly maxBatchBytes: number
+  readonly maxDelayMs: number
+  readonly maxInFlight: number
+  readonly maxPendingBytes: number
+  readonly gzip: boolean
+  readonly ca: string | undefined
+  readonly skipTlsVerification: boolean
+}
+
+export class Backend {
+  readonly name: string
+  readonly queue: Queue
+  private readonly options: BackendOptions
+  private readonly runtime: Runtime
+  private readonly fetch: Fetch
+  private readonly log: Log
+  private readonly health: Health
+  private readonly losses: RepeatedWarning
+  private readonly refusals: RepeatedWarning
+
+  constructor(options: BackendOptions, runtime: Runtime, log: Log) {
+    const { clock } = runtime
+    this.name = options.name
+    this.options = options
+    this.runtime = runtime
+    this.fetch = runtime.createFetch(options)
+    this.log = log.with({ backend: options.name })
+    this.health = new Health(clock, this.log)
+    this.losses = new RepeatedWarning(clock, this.log, 'backend lacks acknowledged points')
+    this.refusals = new RepeatedWarning(clock, this.log, 'backend rejected acknowledged points')
+    this.queue = new Queue(
+      {
+        clock,
+        maxBatchBytes: options.maxBatchBytes,
+        buffer: options.bufferBytes > 0 ? new Budget(options.bufferBytes) : undefined,
+        pendingBytes: options.maxPendingBytes,
+        timeoutMs: options.timeoutMs,
+        maxDelayMs: options.maxDelayMs,
+        maxInFlight: options.maxInFlight,
+      },
+      (destination, body) => this.send(destination, body),
+      {
+        lost: (write, reason) => this.losses.report(describe(write, reason), figures(write)),
+        refused: (write, reason) => this.refusals.report(describe(write, reason), figures(write)),
+      },
+    )
+  }
+
+  /** Logs what repeated warnings have held back, and what is left undelivered. */
+  close(): void {
+    for (const warning of [this.health, this.losses, this.refusals]) warning.flush()
+    if (!this.queue.isEmpty) {
+      this.log.error('undelivered points are lost', { bytes: this.queue.bytes })
+    }
+  }
+
+  private async send(destination: Destination, body: Uint8Array): Promise<Outcome> {
+    const outcome = await this.attempt(destination, body)
+    const fields = { ...target(destination), undelivered_bytes: this.queue.bytes }
+    if (isFailure(outcome)) this.health.failed(destination.lane, outcome, fields)
+    else this.health.succeeded(destination.lane, fields)
+    return outcome
+  }
+
+  private async attempt(destination: Destination, body: Uint8Array): Promise<Outcome> {
+    const { clock } = this.runtime
+    const { timeoutMs } = this.options
+    const controller = new AbortController()
+    const cancel = clock.after(timeoutMs, () => controller.abort())
+    try {
+      const response = await this.post(destination, body, controller.signal)
+      const answer = await readAnswer(response)
+      const verdict = verdictOf(answer)
+      if (verdict === 'stored') return { verdict }
+      if (verdict === 'rejected' || verdict === 'too-large') return { verdict, answer }
+      return {
+        verdict,
+        reason: `${answer.status} ${messageOf(answer)}`.trim(),
+        // A redirect is the backend's affair: a client that followed it would leave the relay behind.
+        answer: answer.status >= 400 ? answer : undefined,
+        retryAfterMs: secondsToMs(answer.retryAfter),
+      }
+    } catch (error) {
+      return controller.signal.aborted ? timedOut(timeoutMs) : failure(reasonOf(error))
+    } finally {
+      cancel()
+    }
+  }
+
+  private async post(
+    destination: Destination,
+    body: Uint8Array,
+    signal: AbortSignal,
+  ): Promise<Response> {
+    const headers: Record<string, string> = { 'content-type': 'text/plain; charset=utf-8' }
+    const authorization = this.options.authorization ?? destination.authorization
+    if (authorization !== undefined) headers.authorization = authorization
+    if (this.options.gzip) headers['content-encoding'] = 'gzip'
+    const sent = this.options.gzip ? await this.runtime.gzip(body) : body
+    const url = `${this.options.writeUrl}?${destination.query}`
+    return this.fetch(url, { method: 'POST', headers, body: sent, signal })
+  }
+}
+
+function timedOut(timeoutMs: number): Failure {
+  return failure(`no answer within ${timeoutMs} ms`)
+}
+
+/** An error of the network, in the words of the runtime: they name an address but no credentials. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const { code } = error as { code?: unknown }
+  return typeof code === 'string' && !error.message.includes(code)
+    ? `${code}: ${error.message}`
+    : error.message
+}
+
+/** Retry-After in its usual form, seconds. An HTTP date counts as none: the backoff serves as well. */
+function secondsToMs(retryAfter: string | undefined): number {
+  return /^\d{1,5}$/.test(retryAfter ?? '') ? Number(retryAfter) * 1000 : 0
+}
+
+function target(destination: Destination) {
+  return {
+    db: destination.database,
+    rp: destination.retentionPolicy === '' ? undefined : destination.retentionPolicy,
+  }
+}
+
+function describe(write: Write, reason: string) {
+  return { ...target(write.destination), reason }
+}
+
+function figures(write: Write) {
+  return { points: write.points.count, bytes: write.points.bytes.length }
+}

@@ -1,0 +1,38 @@
+/** What all three runtimes have in common: a host made of the node: modules that each of them brings. */
+
+import { lookup } from 'node:dns/promises'
+import { readFile } from 'node:fs/promises'
+import { createClock } from './clock.ts'
+import { gunzip, gzip } from './gzip.ts'
+import { createFetch } from './http-client.ts'
+import { serveHttp } from './http-server.ts'
+import type { Host } from './runtime.ts'
+import { createUdpSender, listenUdp } from './udp-socket.ts'
+
+/** @param name the runtime's name and version */
+export function createHost(name: string): Host {
+  return {
+    name,
+    clock: createClock(Date.now, () => performance.now()),
+    createFetch,
+    gunzip,
+    gzip,
+    serveHttp,
+    listenUdp,
+    createUdpSender,
+    args: process.argv.slice(2),
+    async resolve(host) {
+      const { address } = await lookup(host)
+      return address
+    },
+    readFile: (path) => readFile(path, 'utf8'),
+    writeLog: (line) => process.stderr.write(`${line}\n`),
+    print: (text) => process.stdout.write(text),
+    printError: (text) => process.stderr.write(text),
+    onSignal(callback) {
+      for (const signal of ['SIGINT', 'SIGTERM'] as const)
+        process.on(signal, () => callback(signal))
+    },
+    exit: (code) => process.exit(code),
+  }
+}

@@ -1,0 +1,164 @@
+/** The program: from arguments to configuration to running relays, and back to a clean end. */
+
+import { formatAddress } from './address.ts'
+import { createApp } from './app.ts'
+import { Backend, type BackendOptions } from './backend.ts'
+import { describe, parseArguments, USAGE, VERSION } from './cli.ts'
+import type { Config, HttpConfig, UdpConfig } from './config.ts'
+import { ConfigError, loadConfig } from './config-file.ts'
+import { createLog, type Log } from './log.ts'
+import { Relay } from './relay.ts'
+import { RepeatedWarning } from './repeated-warning.ts'
+import type { Address, Host } from './runtime.ts'
+import { UdpRelay } from './udp.ts'
+
+/** A relay that listens. */
+interface Running {
+  /** Stops taking writes and finishes those in flight, at most until `signal` aborts. */
+  stop(signal: AbortSignal): Promise<void>
+  /** Resolves when everything is delivered. */
+  drained(): Promise<void>
+  /** Says in the log what is left. */
+  close(): void
+}
+
+export async function main(host: Host): Promise<void> {
+  const command = parseArguments(host.args)
+  switch (command.kind) {
+    case 'help':
+      host.print(USAGE)
+      return
+    case 'version':
+      host.print(`influxdb-relay ${VERSION} (${host.name})\n`)
+      return
+    case 'mistake':
+      host.printError(`influxdb-relay: ${command.message}\n\n${USAGE}`)
+      return host.exit(1)
+  }
+  try {
+    const config = await loadConfig(command.config, host.readFile)
+    if (command.kind === 'check') host.print(describe(config))
+    else await run(config, host)
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    host.printError(`influxdb-relay: ${error.message}\n`)
+    host.exit(1)
+  }
+}
+
+async function run(config: Config, host: Host): Promise<void> {
+  const log = createLog(host.writeLog, host.clock.wallNanoseconds)
+  log.info('starting', { version: VERSION, runtime: host.name })
+  const running: Running[] = []
+  for (const relay of config.http) running.push(await startHttp(relay, host, log))
+  for (const relay of config.udp) running.push(await startUdp(relay, host, log))
+  log.info('ready')
+
+  let stopping = false
+  host.onSignal((signal) => {
+    log.info('stopping', { signal })
+    if (stopping) return host.exit(1)
+    stopping = true
+    void stop(running, config.shutdownTimeoutMs, host).then(() => {
+      log.info('stopped')
+      host.exit(0)
+    })
+  })
+}
+
+async function stop(running: Running[], timeoutMs: number, host: Host): Promise<void> {
+  const deadline = new AbortController()
+  const cancel = host.clock.after(timeoutMs, () => deadline.abort())
+  await Promise.all(running.map((relay) => relay.stop(deadline.signal)))
+  await Promise.race([
+    Promise.all(running.map((relay) => relay.drained())),
+    new Promise((resolve) => {
+      if (deadline.signal.aborted) resolve(undefined)
+      deadline.signal.addEventListener('abort', resolve)
+    }),
+  ])
+  cancel()
+  for (const relay of running) relay.close()
+}
+
+async function startHttp(config: HttpConfig, host: Host, parent: Log): Promise<Running> {
+  const log = parent.with({ relay: config.name })
+  const relay = createRelay(config.backends, host, log)
+  const app = createApp(config, relay, host, log)
+  const refused = new RepeatedWarning(host.clock, log, 'connection refused: too many are open')
+  const server = await listening(config, () =>
+    host.serveHttp(app.fetch, {
+      ...config,
+      onRefused: () => refused.report({ limit: config.maxConnections }),
+    }),
+  )
+  for (const key of config.ignored) log.warn('this key of the configuration has no effect', { key })
+  announce(log, config.pem === undefined ? 'http' : 'https', server.address, config.backends)
+  return {
+    stop: (signal) => server.stop(signal),
+    drained: () => relay.drained(),
+    close() {
+      refused.flush()
+      for (const backend of relay.backends) backend.close()
+    },
+  }
+}
+
+async function startUdp(config: UdpConfig, host: Host, parent: Log): Promise<Running> {
+  const log = parent.with({ relay: config.name })
+  const relay = createRelay(config.backends, host, log)
+  const udp = new UdpRelay(config, relay, host, log)
+  const socketErrors = new RepeatedWarning(host.clock, log, 'udp socket failed')
+  let stopped = false
+  const socket = await listening(config, () =>
+    host.listenUdp({
+      ...config,
+      onDatagram: (datagram) => {
+        if (!stopped) udp.accept(datagram)
+      },
+      onError: (error) => socketErrors.report({ reason: error.message }),
+    }),
+  )
+  announce(log, 'udp', socket.address, [...config.outputs, ...config.backends])
+  return {
+    async stop() {
+      stopped = true
+    },
+    drained: () => udp.drained(),
+    close() {
+      socket.close()
+      socketErrors.flush()
+      udp.close()
+      for (const backend of relay.backends) backend.close()
+    },
+  }
+}
+
+function createRelay(backends: readonly BackendOptions[], host: Host, log: Log): Relay {
+  return new Relay(backends.map((options) => new Backend(options, host, log)))
+}
+
+async function listening<Server>(
+  { name, bind }: { name: string; bind: Address },
+  listen: () => Promise<Server>,
+): Promise<Server> {
+  try {
+    return await listen()
+  } catch (error) {
+    const reason = (error as Error).message
+    throw new ConfigError(`relay "${name}": cannot listen on ${formatAddress(bind)}: ${reason}`)
+  }
+}
+
+function announce(
+  log: Log,
+  protocol: string,
+  address: Address,
+  outputs: readonly { readonly name: string }[],
+): void {
+  log.info('listening', {
+    protocol,
+    address: formatAddress(address),
+    backends: outputs.map(({ name }) => name).join(','),
+  })
+}

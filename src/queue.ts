@@ -1,0 +1,117 @@
+/** The delivery queue of one backend: a lane for each destination, and the bounds that they share. */
+
+import { Budget } from './budget.ts'
+import { type Delivery, Entry, type Holder } from './entry.ts'
+import { Lane } from './lane.ts'
+import { failure, type Outcome } from './outcome.ts'
+import type { Clock } from './runtime.ts'
+import type { Destination } from './write.ts'
+
+/** How many lanes may have a batch in flight at one time. */
+const MAX_LANES_IN_FLIGHT = 64
+
+export interface QueueOptions {
+  readonly clock: Clock
+  /** Writes larger than this are sent alone. */
+  readonly maxBatchBytes: number
+  /** Room for writes that the backend does not take now; undefined to give them up instead. */
+  readonly buffer: Budget | undefined
+  /** Room for writes that the backend has not answered yet. */
+  readonly pendingBytes: number
+  readonly timeoutMs: number
+  readonly maxDelayMs: number
+  /** Batches of one lane on their way at one time. With 1, order is kept. */
+  readonly maxInFlight: number
+}
+
+/** Sends one body to the backend. Never rejects. */
+export type Send = (destination: Destination, body: Uint8Array) => Promise<Outcome>
+
+export class Queue implements Holder {
+  readonly options: QueueOptions
+  readonly send: Send
+  readonly lost: Holder['lost']
+  readonly refused: Holder['refused']
+  /** Lowered when the backend finds a batch too large. */
+  maxBatchBytes: number
+  private readonly pending: Budget
+  private readonly lanes = new Map<string, Lane>()
+  /** Lanes that wait for a slot, first come, first served. */
+  private readonly ready = new Set<Lane>()
+  private slots = MAX_LANES_IN_FLIGHT
+  private onEmpty: (() => void)[] = []
+
+  constructor(options: QueueOptions, send: Send, losses: Pick<Holder, 'lost' | 'refused'>) {
+    this.options = options
+    this.send = send
+    this.lost = losses.lost
+    this.refused = losses.refused
+    this.maxBatchBytes = options.maxBatchBytes
+    this.pending = new Budget(options.pendingBytes)
+  }
+
+  /** Takes over the delivery of a write. Its outcome is told to `delivery`, some of it at once. */
+  append(delivery: Delivery): Entry {
+    const entry = new Entry(delivery, this, this.options.clock.now())
+    if (entry.chargeTo(this.pending)) {
+      this.laneOf(delivery.write.destination.lane).append(entry)
+    } else {
+      delivery.abandoned(entry, failure('queue full'))
+    }
+    return entry
+  }
+
+  withdraw(entry: Entry): void {
+    this.lanes.get(entry.write.destination.lane)?.withdraw(entry)
+  }
+
+  /** Bytes of line protocol that are held for the backend. */
+  get bytes(): number {
+    return this.pending.used + (this.options.buffer?.used ?? 0)
+  }
+
+  get isEmpty(): boolean {
+    return this.lanes.size === 0
+  }
+
+  /** Resolves when nothing is left to deliver. */
+  whenEmpty(): Promise<void> {
+    if (this.isEmpty) return Promise.resolve()
+    return new Promise((resolve) => this.onEmpty.push(resolve))
+  }
+
+  /** For lanes: leave to put one more batch in flight, now or by a `pump` later. */
+  takeSlot(lane: Lane): boolean {
+    if (this.slots === 0) {
+      this.ready.add(lane)
+      return false
+    }
+    this.slots--
+    return true
+  }
+
+  freeSlot(): void {
+    this.slots++
+    const [next] = this.ready
+    if (!next) return
+    this.ready.delete(next)
+    next.pump()
+  }
+
+  /** For lanes: nothing is left in this one. */
+  closeLane(lane: Lane): void {
+    if (this.lanes.get(lane.key) === lane) this.lanes.delete(lane.key)
+    this.ready.delete(lane)
+    if (!this.isEmpty) return
+    for (const resolve of this.onEmpty.splice(0)) resolve()
+  }
+
+  private laneOf(key: string): Lane {
+    let lane = this.lanes.get(key)
+    if (!lane) {
+      lane = new Lane(key, this)
+      this.lanes.set(key, lane)
+    }
+    return lane
+  }
+}

@@ -1,0 +1,120 @@
+/**
+ * What the relay needs from the outside world, and all that it needs. Each runtime's entry hands one in;
+ * so does the web-standard one, and a test or a simulation in which time stands still.
+ */
+
+/** Time. Nothing else in the relay knows what time it is. */
+export interface Clock {
+  /** Milliseconds from some start, never going back: for delays and deadlines. */
+  now(): number
+  /** Nanoseconds since the Unix epoch, different at each call: for timestamps of points. */
+  wallNanoseconds(): bigint
+  /** Calls back once, `delayMs` from now, unless the returned function is called before. */
+  after(delayMs: number, callback: () => void): () => void
+}
+
+/** The part of the web's fetch that a backend uses. It never follows a redirect. */
+export type Fetch = (
+  url: string,
+  init: { method: string; headers: Record<string, string>; body?: Uint8Array; signal: AbortSignal },
+) => Promise<Response>
+
+/** How to reach one backend. */
+export interface FetchOptions {
+  /** Certificates, PEM, that vouch for the backend instead of the system's. */
+  readonly ca: string | undefined
+  readonly skipTlsVerification: boolean
+}
+
+/** What the HTTP half needs. */
+export interface Runtime {
+  readonly clock: Clock
+  /** A fetch of its own for each backend, so that one cannot use up another's connections. */
+  createFetch(options: FetchOptions): Fetch
+  /**
+   * Inflates gzip.
+   *
+   * @throws RangeError if the result is larger than `limit` bytes, another error if the input is broken
+   */
+  gunzip(bytes: Uint8Array, limit: number): Promise<Uint8Array>
+  gzip(bytes: Uint8Array): Promise<Uint8Array>
+  /** Writes one line to the log. */
+  writeLog(line: string): void
+}
+
+/** Where a server listens, port 0 for any free one. An empty host means every address. */
+export interface Address {
+  readonly host: string
+  readonly port: number
+}
+
+/** A listening HTTP server. */
+export interface HttpServer {
+  readonly address: Address
+  /** Stops accepting, lets requests in flight finish, at most until `signal` aborts. */
+  stop(signal: AbortSignal): Promise<void>
+}
+
+export interface HttpServerOptions {
+  readonly bind: Address
+  /** A certificate and its key in one PEM: makes the server speak TLS, 1.2 or newer. */
+  readonly pem: string | undefined
+  /** Connections past this many are told 503 and closed. */
+  readonly maxConnections: number
+  /** The longest that a client may take to send a whole request. */
+  readonly readTimeoutMs: number
+  /** The longest that a connection may rest between two requests. */
+  readonly idleTimeoutMs: number
+  /** Called for each connection that was turned away. */
+  onRefused(): void
+}
+
+/** A UDP socket that receives. */
+export interface UdpListener {
+  readonly address: Address
+  close(): void
+}
+
+export interface UdpListenerOptions {
+  readonly bind: Address
+  /** Bytes of the socket's receive buffer, 0 for the system's default. */
+  readonly readBufferBytes: number
+  /** `datagram` is the receiver's to keep. */
+  onDatagram(datagram: Uint8Array): void
+  onError(error: Error): void
+}
+
+/** UDP sockets to send from. */
+export interface UdpSender {
+  /** Resolves when the datagram was handed to the network; rejects if it could not be. */
+  send(datagram: Uint8Array, to: Address): Promise<void>
+  close(): void
+}
+
+/** What the UDP half needs. */
+export interface UdpRuntime {
+  readonly clock: Clock
+  /** A sender of its own for each output, so that one's dead port is not another's error. */
+  createUdpSender(): UdpSender
+  /** The numeric address of a host name. */
+  resolve(host: string): Promise<string>
+}
+
+/** What the whole program needs: the HTTP half, and sockets, files, signals. */
+export interface Host extends Runtime, UdpRuntime {
+  /** The runtime's name and version. */
+  readonly name: string
+  serveHttp(
+    fetch: (request: Request) => Response | Promise<Response>,
+    options: HttpServerOptions,
+  ): Promise<HttpServer>
+  listenUdp(options: UdpListenerOptions): Promise<UdpListener>
+  /** The text of a file. */
+  readFile(path: string): Promise<string>
+  readonly args: readonly string[]
+  print(text: string): void
+  printError(text: string): void
+  /** Calls back at each SIGINT and SIGTERM. */
+  onSignal(callback: (name: string) => void): void
+  exit(code: number): void
+}

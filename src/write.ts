@@ -1,0 +1,132 @@
+/** The write: line protocol that one client sent in one piece, and where it is to go. */
+
+import type { Points } from './line.ts'
+
+/** Where a write goes, the same at every backend. */
+export interface Destination {
+  readonly database: string
+  /** Empty for the database's default. */
+  readonly retentionPolicy: string
+  readonly precision: string
+  /** The query string for a backend's write endpoint, without credentials. */
+  readonly query: string
+  /** The client's credentials as an Authorization header. A secret: it never reaches a log. */
+  readonly authorization: string | undefined
+  /** Writes of one lane reach a backend in the order in which they were accepted. */
+  readonly lane: string
+  /** Writes with the same key can be sent as one. */
+  readonly key: string
+}
+
+/** One accepted body and its destination. */
+export interface Write {
+  readonly destination: Destination
+  readonly points: Points
+}
+
+/**
+ * The parameters of a query string as influxd reads them: the first of several wins, a pair with a `;`
+ * or a broken escape does not count. Values stay percent-encoded, in one canonical spelling.
+ *
+ * @param search with or without the leading `?`
+ */
+export function parameters(search: string): Map<string, string> {
+  const found = new Map<string, string>()
+  for (const pair of search.replace(/^\?/, '').split('&')) {
+    if (pair === '' || pair.includes(';')) continue
+    const cut = pair.indexOf('=')
+    const name = canonical(cut < 0 ? pair : pair.slice(0, cut))
+    const value = canonical(cut < 0 ? '' : pair.slice(cut + 1))
+    if (name !== undefined && value !== undefined && !found.has(name)) found.set(name, value)
+  }
+  return found
+}
+
+/**
+ * The destination that a request names, or undefined if it names no database.
+ *
+ * `u` and `p`, where both are set, stand for Basic authentication and win over the header, as in
+ * influxd; as a header they stay out of URLs, and so out of the backends' access logs.
+ */
+export function destinationOf(
+  search: string,
+  authorization: string | undefined,
+  defaultRetentionPolicy: string,
+): Destination | undefined {
+  const query = parameters(search)
+  const database = query.get('db')
+  if (!database) return undefined
+  const user = query.get('u')
+  const password = query.get('p')
+  query.delete('u')
+  query.delete('p')
+  if (!query.get('rp') && defaultRetentionPolicy !== '') {
+    query.set('rp', encodeURIComponent(defaultRetentionPolicy))
+  }
+  return destination(query, user && password ? basic(user, password) : authorization)
+}
+
+/** The destination of datagrams, which name none themselves. */
+export function fixedDestination(
+  database: string,
+  retentionPolicy: string,
+  precision: string,
+): Destination {
+  const query = new Map([['db', encodeURIComponent(database)]])
+  if (retentionPolicy !== '') query.set('rp', encodeURIComponent(retentionPolicy))
+  if (precision !== '') query.set('precision', precision)
+  return destination(query, undefined)
+}
+
+/** An Authorization header for a user whose name and password are percent-encoded. */
+function basic(user: string, password: string): string {
+  return basicAuthorization(readable(user), readable(password))
+}
+
+/** An Authorization header in the Basic scheme, in UTF-8 (RFC 7617). */
+export function basicAuthorization(user: string, password: string): string {
+  const bytes = new TextEncoder().encode(`${user}:${password}`)
+  return `Basic ${btoa(String.fromCharCode(...bytes))}`
+}
+
+function destination(
+  query: ReadonlyMap<string, string>,
+  authorization: string | undefined,
+): Destination {
+  const text = [...query]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, value]) => `${name}=${value}`)
+    .join('&')
+  const database = query.get('db') ?? ''
+  const retentionPolicy = query.get('rp') ?? ''
+  const credentials = authorization ?? ''
+  return {
+    database: readable(database),
+    retentionPolicy: readable(retentionPolicy),
+    precision: query.get('precision') ?? '',
+    query: text,
+    authorization,
+    lane: `${database}&${retentionPolicy}&${credentials}`,
+    key: `${text}&${credentials}`,
+  }
+}
+
+/** One spelling for all ways to write the same name or value; undefined if an escape is broken. */
+function canonical(encoded: string): string | undefined {
+  const text = encoded.replaceAll('+', ' ')
+  if (/%(?![0-9a-f]{2})/i.test(text)) return undefined
+  try {
+    return encodeURIComponent(decodeURIComponent(text))
+  } catch {
+    // Escapes that are not UTF-8 stay as they came: what they name is the backend's business.
+    return encoded
+  }
+}
+
+function readable(encoded: string): string {
+  try {
+    return decodeURIComponent(encoded)
+  } catch {
+    return encoded
+  }
+}
