@@ -10,7 +10,7 @@ import type { Log } from './log.ts'
 import { timestampIn } from './precision.ts'
 import { type Relay, STORED } from './relay.ts'
 import type { Runtime } from './runtime.ts'
-import { type Destination, destinationOf, parameters } from './write.ts'
+import { type Destination, parameters, v1DestinationOf, v2DestinationOf } from './write.ts'
 
 /**
  * The version of InfluxDB whose HTTP interface the relay speaks. Clients parse it and choose by it what
@@ -18,7 +18,9 @@ import { type Destination, destinationOf, parameters } from './write.ts'
  */
 const INFLUXDB_VERSION = '1.8.0'
 
-/** Destinations that are remembered, so that a client's query string is taken apart only once. */
+const WRITE_METHODS = 'OPTIONS, POST'
+
+/** Destinations that are remembered. */
 const MAX_DESTINATIONS = 1024
 
 /**
@@ -30,12 +32,17 @@ const MAX_DESTINATIONS = 1024
 export function createApp(config: HttpConfig, relay: Relay, runtime: Runtime, log: Log): Hono {
   const app = new Hono()
   const write = createWriteHandler(config, relay, runtime)
-  app.post('/write', (c) => write(c.req.raw))
-  app.options(
-    '/write',
-    () => new Response(null, { status: 204, headers: { allow: 'OPTIONS, POST' } }),
-  )
-  app.all('/write', () => methodNotAllowed('OPTIONS, POST'))
+  for (const [path, destinationOf] of [
+    ['/write', v1DestinationOf],
+    ['/api/v2/write', v2DestinationOf],
+  ] as const) {
+    const find = remembering((search, authorization) =>
+      destinationOf(search, authorization, config.defaultRetentionPolicy),
+    )
+    app.post(path, (c) => write(c.req.raw, find))
+    app.options(path, () => new Response(null, { status: 204, headers: { allow: WRITE_METHODS } }))
+    app.all(path, () => methodNotAllowed(WRITE_METHODS))
+  }
   app.get('/ping', (c) => ping(c, config.pingStatus))
   app.all('/ping', () => methodNotAllowed('GET, HEAD'))
   app.notFound(() =>
@@ -48,24 +55,35 @@ export function createApp(config: HttpConfig, relay: Relay, runtime: Runtime, lo
   return app
 }
 
+type FindDestination = (
+  search: string,
+  authorization: string | undefined,
+) => Destination | undefined
+
+/** Takes each query string apart only once. */
+function remembering(find: FindDestination): FindDestination {
+  const known = new Map<string, Destination | undefined>()
+  return (search, authorization) => {
+    const key = `${search}\n${authorization ?? ''}`
+    if (!known.has(key)) {
+      if (known.size >= MAX_DESTINATIONS) known.clear()
+      known.set(key, find(search, authorization))
+    }
+    return known.get(key)
+  }
+}
+
 function createWriteHandler(config: HttpConfig, relay: Relay, runtime: Runtime) {
   const pending = new Budget(config.maxPendingBytes)
-  const destinations = new Map<string, Destination | undefined>()
 
-  const destinationFor = (request: Request) => {
+  const relayWrite = async (
+    request: Request,
+    find: FindDestination,
+    reservation: Reservation,
+  ): Promise<Answer> => {
     const cut = request.url.indexOf('?')
     const search = cut < 0 ? '' : request.url.slice(cut)
-    const authorization = request.headers.get('authorization') ?? undefined
-    const key = `${search}\n${authorization ?? ''}`
-    if (destinations.has(key)) return destinations.get(key)
-    if (destinations.size >= MAX_DESTINATIONS) destinations.clear()
-    const destination = destinationOf(search, authorization, config.defaultRetentionPolicy)
-    destinations.set(key, destination)
-    return destination
-  }
-
-  const relayWrite = async (request: Request, reservation: Reservation): Promise<Answer> => {
-    const destination = destinationFor(request)
+    const destination = find(search, request.headers.get('authorization') ?? undefined)
     if (!destination) return errorAnswer(400, 'database is required')
     const body = await readBody(request, config.maxBodyBytes, reservation, runtime.gunzip)
     const points = stamp(body, () =>
@@ -74,10 +92,10 @@ function createWriteHandler(config: HttpConfig, relay: Relay, runtime: Runtime) 
     return relay.accept({ destination, points })
   }
 
-  return async (request: Request): Promise<Response> => {
+  return async (request: Request, find: FindDestination): Promise<Response> => {
     const reservation = new Reservation(pending)
     try {
-      const answer = await relayWrite(request, reservation)
+      const answer = await relayWrite(request, find, reservation)
       return answer === STORED ? new Response(null, { status: 204 }) : toResponse(answer)
     } catch (error) {
       if (error instanceof BodyError) return toResponse(error.answer)

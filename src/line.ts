@@ -143,8 +143,14 @@ function endsInTimestamp(body: Uint8Array, start: number, end: number): boolean 
   return i > start && body[i] === SPACE && body[i - 1] !== BACKSLASH
 }
 
-/** Whether influxd would take the point in [start, end) and give it its own "now". */
+/**
+ * Whether influxd would take the point in [start, end) and give it its own "now".
+ *
+ * Not told of a line that ends in a backslash, which only the end of a body can: the backslash would
+ * swallow the timestamp, and no spelling would leave the value as it is.
+ */
 function lacksTimestamp(body: Uint8Array, start: number, end: number): boolean {
+  if (body[end - 1] === BACKSLASH) return false
   const key = keyEnd(body, start, end)
   if (key < 0) return false
   const fields = fieldsEnd(body, skipWhitespace(body, key, end), end)

@@ -13,9 +13,10 @@ export type KeyPath = readonly (string | number)[]
 export function lineOf(source: string, path: KeyPath): number {
   let best = { depth: 0, line: 1 }
   const visit = (at: KeyPath, node: AST.TOMLNode) => {
-    const leads = at.length <= path.length && at.every((part, i) => part === path[i])
-    if (!leads) return
-    if (at.length > best.depth) best = { depth: at.length, line: node.loc.start.line }
+    const depth = Math.min(at.length, path.length)
+    if (!at.slice(0, depth).every((part, i) => part === path[i])) return
+    if (depth > best.depth) best = { depth, line: node.loc.start.line }
+    if (at.length > path.length) return
     for (const [below, child] of childrenOf(node)) visit([...at, ...below], child)
   }
   visit([], parseTOML(source).body[0])

@@ -48,7 +48,7 @@ export function parameters(search: string): Map<string, string> {
  * `u` and `p`, where both are set, stand for Basic authentication and win over the header, as in
  * influxd; as a header they stay out of URLs, and so out of the backends' access logs.
  */
-export function destinationOf(
+export function v1DestinationOf(
   search: string,
   authorization: string | undefined,
   defaultRetentionPolicy: string,
@@ -65,6 +65,33 @@ export function destinationOf(
   }
   return destination(query, user && password ? basic(user, password) : authorization)
 }
+
+/**
+ * The destination that a request to `/api/v2/write` names, as InfluxDB 1.8 reads it: the bucket is
+ * `database` or `database/retention-policy`, the token is `user:password`. Backends are written to in the
+ * form that all of InfluxDB 1.x understands.
+ */
+export function v2DestinationOf(
+  search: string,
+  authorization: string | undefined,
+  defaultRetentionPolicy: string,
+): Destination | undefined {
+  const parts = parameters(search)
+  const [database, retentionPolicy] = (parts.get('bucket') ?? '').split('%2F')
+  if (!database) return undefined
+  const query = new Map([['db', database]])
+  const policy = retentionPolicy || encodeURIComponent(defaultRetentionPolicy)
+  if (policy !== '') query.set('rp', policy)
+  const precision = parts.get('precision') ?? ''
+  if (precision !== '') query.set('precision', V2_PRECISIONS.get(precision) ?? precision)
+  const [, token] = /^Token (.+:.*)$/i.exec(authorization ?? '') ?? []
+  return destination(query, token === undefined ? authorization : `Basic ${base64(token)}`)
+}
+
+const V2_PRECISIONS = new Map([
+  ['ns', 'n'],
+  ['us', 'u'],
+])
 
 /** The destination of datagrams, which name none themselves. */
 export function fixedDestination(
@@ -85,8 +112,11 @@ function basic(user: string, password: string): string {
 
 /** An Authorization header in the Basic scheme, in UTF-8 (RFC 7617). */
 export function basicAuthorization(user: string, password: string): string {
-  const bytes = new TextEncoder().encode(`${user}:${password}`)
-  return `Basic ${btoa(String.fromCharCode(...bytes))}`
+  return `Basic ${base64(`${user}:${password}`)}`
+}
+
+function base64(text: string): string {
+  return btoa(String.fromCharCode(...new TextEncoder().encode(text)))
 }
 
 function destination(

@@ -5,7 +5,7 @@ import { Backend, type BackendOptions } from '../src/backend.ts'
 import { stamp } from '../src/line.ts'
 import { createLog } from '../src/log.ts'
 import { Relay } from '../src/relay.ts'
-import { destinationOf } from '../src/write.ts'
+import { v1DestinationOf } from '../src/write.ts'
 import { createFakeRuntime, type Handler, settle } from './fake-runtime.ts'
 
 export const DEFAULTS: Omit<BackendOptions, 'name' | 'writeUrl'> = {
@@ -44,7 +44,7 @@ export function createFixture(
   const relay = new Relay(backends)
 
   const parse = (body: string, search: string, authorization?: string) => {
-    const destination = destinationOf(search, authorization, '')
+    const destination = v1DestinationOf(search, authorization, '')
     if (!destination) throw new Error(`no database in ${search}`)
     return { destination, points: stamp(new TextEncoder().encode(body), () => '1') }
   }

@@ -1,0 +1,81 @@
+/** The shape of src: imports point one way, and runtimes stay at the edge. */
+
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+
+const SRC = join(import.meta.dirname, '..', 'src')
+
+/** Files that may know a runtime or a node: module: entries, and what makes a host of sockets. */
+const EDGE = [
+  ...['bun.ts', 'deno.ts', 'node.ts', 'deno-udp.ts'],
+  ...['host.ts', 'gzip.ts', 'http-client.ts', 'http-server.ts', 'udp-socket.ts'],
+]
+
+/** From what is imported by none to what imports none; a file may import only from rows below its own. */
+const LAYERS = [
+  ['bun.ts', 'deno.ts', 'node.ts'],
+  ['main.ts', 'host.ts', 'deno-udp.ts', 'edge.ts'],
+  [
+    'cli.ts',
+    'config-file.ts',
+    'app.ts',
+    'udp.ts',
+    'http-server.ts',
+    'udp-socket.ts',
+    'http-client.ts',
+  ],
+  ['config.ts', 'body.ts', 'relay.ts'],
+  ['backend.ts'],
+  ['queue.ts', 'health.ts'],
+  ['lane.ts', 'repeated-warning.ts'],
+  ['entry.ts'],
+  ['write.ts', 'outcome.ts', 'budget.ts'],
+  ['line.ts', 'answer.ts', 'log.ts', 'precision.ts', 'clock.ts', 'gzip.ts'],
+  ['runtime.ts', 'address.ts', 'duration.ts', 'nearest.ts', 'toml-line.ts'],
+]
+
+/** Packages, and the only files that may import them. */
+const PACKAGES: Record<string, string[]> = {
+  hono: ['app.ts'],
+  '@hono/node-server': ['http-server.ts'],
+  'smol-toml': ['config-file.ts'],
+  valibot: ['config.ts', 'config-file.ts'],
+  'toml-eslint-parser': ['toml-line.ts'],
+}
+
+const files = readdirSync(SRC).filter((name) => name.endsWith('.ts'))
+const source = (file: string) => readFileSync(join(SRC, file), 'utf8')
+const imports = (file: string) =>
+  [...source(file).matchAll(/^(?:import|\} from) ?(type )?.*?'([^']+)'/gm)].map(
+    ([, type, from]) => ({ from: from as string, type: type !== undefined }),
+  )
+const layerOf = (file: string) => LAYERS.findIndex((layer) => layer.includes(file))
+
+describe.each(files)('%s', (file) => {
+  test('has its place', () => {
+    expect(layerOf(file)).toBeGreaterThanOrEqual(0)
+  })
+
+  test('imports only from below', () => {
+    const own = imports(file).filter(({ from, type }) => from.startsWith('./') && !type)
+    const upward = own.filter(({ from }) => layerOf(from.slice(2)) <= layerOf(file))
+    expect(upward.map(({ from }) => from)).toEqual([])
+  })
+
+  test('imports only packages that are its business', () => {
+    const packages = imports(file)
+      .map(({ from }) => from)
+      .filter((from) => !/^(\.|node:)/.test(from))
+    for (const name of packages) expect(PACKAGES[name], name).toContain(file)
+  })
+
+  if (EDGE.includes(file)) return
+
+  test('knows no runtime, and no clock, network or disk', () => {
+    const code = source(file).replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '')
+    expect(code).not.toMatch(/\bBun\.|\bDeno\.|'node:|\bprocess\./)
+    if (file === 'clock.ts' || file === 'edge.ts') return
+    expect(code).not.toMatch(/\bDate\.now|\bset(Timeout|Interval)\(|(?<![.\w])fetch\(|Math\.random/)
+  })
+})
