@@ -25,9 +25,12 @@ export type Verdict = 'stored' | 'rejected' | 'too-large' | 'unready' | 'failed'
 
 /**
  * A 400, 413 or 422 says something about the write, anything else about the server. influxd 1.x answers
- * 500 for two causes that do not pass: an unknown retention policy, and a name that is not UTF-8.
+ * 500 for two causes that do not pass: an unknown retention policy, and a name that is not UTF-8. Of the
+ * latter it now and then accuses the next write, too, and takes that one when it is asked again.
+ *
+ * @param sent the line protocol that was answered
  */
-export function verdictOf(answer: Answer): Verdict {
+export function verdictOf(answer: Answer, sent: Uint8Array): Verdict {
   const { status } = answer
   if (status >= 200 && status < 300) return 'stored'
   if (status === 413) return 'too-large'
@@ -37,9 +40,18 @@ export function verdictOf(answer: Answer): Verdict {
   if (status === 500) {
     const message = messageOf(answer)
     if (message.includes('retention policy not found')) return 'unready'
-    if (message.includes('contains invalid UTF-8')) return 'rejected'
+    if (message.includes('contains invalid UTF-8') && !isUtf8(sent)) return 'rejected'
   }
   return 'failed'
+}
+
+function isUtf8(bytes: Uint8Array): boolean {
+  try {
+    new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** The server's own words, at most about 1 kB of them. */

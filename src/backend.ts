@@ -91,7 +91,7 @@ export class Backend {
     try {
       const response = await this.post(destination, body, controller.signal)
       const answer = await readAnswer(response)
-      const verdict = verdictOf(answer)
+      const verdict = verdictOf(answer, body)
       if (verdict === 'stored') return { verdict }
       if (verdict === 'rejected' || verdict === 'too-large') return { verdict, answer }
       return {

@@ -43,17 +43,18 @@ export function createFixture(
   )
   const relay = new Relay(backends)
 
-  const parse = (body: string, search: string, authorization?: string) => {
+  const parse = (body: string | Uint8Array, search: string, authorization?: string) => {
     const destination = v1DestinationOf(search, authorization, '')
     if (!destination) throw new Error(`no database in ${search}`)
-    return { destination, points: stamp(new TextEncoder().encode(body), () => '1') }
+    const bytes = typeof body === 'string' ? new TextEncoder().encode(body) : body
+    return { destination, points: stamp(bytes, () => '1') }
   }
 
   return {
     runtime,
     relay,
     /** Gives the relay a write and lets happen what happens at once. */
-    async send(body: string, search = 'db=d', authorization?: string): Promise<Sent> {
+    async send(body: string | Uint8Array, search = 'db=d', authorization?: string): Promise<Sent> {
       const sent: Sent = { status: undefined, answer: undefined }
       void relay.accept(parse(body, search, authorization)).then((answer) => {
         sent.answer = answer

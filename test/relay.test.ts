@@ -74,11 +74,11 @@ describe('the answer to a client', () => {
   })
 
   test('is the 500 for a name that is not UTF-8 at once: no server will take it', async () => {
-    const { send } = createFixture({
-      a: () => answer(500, 'field contains invalid UTF-8'),
-      b: silence,
-    })
-    expect(await send('m v=1 1')).toMatchObject({ status: 500 })
+    const accuse = () => answer(500, 'field "Name" contains invalid UTF-8')
+    const { send } = createFixture({ a: accuse, b: silence })
+    expect(await send(Uint8Array.of(109, 0xff, 32, 118, 61, 49))).toMatchObject({ status: 500 })
+    const innocent = await createFixture({ a: accuse, b: silence }).send('m v=1 1')
+    expect(innocent.status).toBeUndefined()
   })
 
   test('comes after the timeout when backends hang', async () => {
