@@ -2,7 +2,8 @@
 
 import { parse, TomlError } from 'smol-toml'
 import * as v from 'valibot'
-import { type Config, configSchema, type ReadFile } from './config.ts'
+import { type Config, configSchema } from './config.ts'
+import type { ReadFile } from './config-values.ts'
 import { type KeyPath, lineOf } from './toml-line.ts'
 
 /** A mistake in the configuration that an operator can mend. Its message names file, line and key. */

@@ -1,16 +1,22 @@
 /** The configuration: every key, what it may hold, and its default. */
 
 import * as v from 'valibot'
-import { formatAddress, parseAddress } from './address.ts'
+import { formatAddress } from './address.ts'
 import type { BackendOptions } from './backend.ts'
-import { parseDuration } from './duration.ts'
-import { nearest } from './nearest.ts'
+import { httpOutput, isHttpOutput, MAX_PENDING_MB, MIB } from './config-output.ts'
+import {
+  address,
+  duration,
+  expected,
+  pemFile,
+  type ReadFile,
+  table,
+  tableAsync,
+  text,
+  whole,
+} from './config-values.ts'
 import { PRECISIONS } from './precision.ts'
 import type { Address } from './runtime.ts'
-import { basicAuthorization } from './write.ts'
-
-/** Reads a file that the configuration names. */
-export type ReadFile = (path: string) => Promise<string>
 
 export interface Config {
   readonly http: readonly HttpConfig[]
@@ -55,121 +61,6 @@ export interface UdpOutput {
   readonly address: Address
   readonly mtu: number
 }
-
-const MIB = 1024 * 1024
-const MAX_PENDING_MB = 256
-
-type Received = v.BaseIssue<unknown>
-
-const expected = (what: string) => (issue: Received) => `expected ${what}, got ${issue.received}`
-/** For keys whose value must not be shown. */
-const expectedSecret = (what: string) => `expected ${what}`
-
-const text = v.pipe(
-  v.string(expected('a string')),
-  v.nonEmpty('expected a string that is not empty'),
-)
-const secret = v.pipe(v.string(expectedSecret('a string')), v.nonEmpty(expectedSecret('a string')))
-const flag = v.boolean(expected('true or false'))
-
-const whole = (least: number, most = 1_000_000_000) => {
-  const message = expected(`a whole number from ${least} to ${most}`)
-  return v.pipe(
-    v.number(message),
-    v.integer(message),
-    v.minValue(least, message),
-    v.maxValue(most, message),
-  )
-}
-
-const duration = v.pipe(
-  v.string(expected('a duration such as "10s" or "1m30s"')),
-  v.transform(parseDuration),
-  v.number('expected a duration such as "10s" or "1m30s"'),
-  v.minValue(1, 'expected a duration of at least 1ms'),
-)
-
-const address = v.pipe(
-  v.string(expected('an address such as "127.0.0.1:9096", "[::1]:9096" or ":9096"')),
-  v.transform(parseAddress),
-  v.custom<Address>(
-    (value) => value !== undefined,
-    'expected an address such as "127.0.0.1:9096", "[::1]:9096" or ":9096"',
-  ),
-)
-
-/** What is wrong with a table, or with a key that it has or lacks. */
-const tableMessage = (known: readonly string[]) => (issue: Received) => {
-  if (issue.expected === 'Object') return `expected a table, got ${issue.received}`
-  if (issue.expected !== 'never') return 'this key is missing'
-  const guess = nearest(String(issue.input), known)
-  return `unknown key; ${guess ? `did you mean "${guess}"?` : `known here: ${known.join(', ')}`}`
-}
-
-const table = <Entries extends v.ObjectEntries>(entries: Entries) =>
-  v.strictObject(entries, tableMessage(Object.keys(entries)))
-
-const tableAsync = <Entries extends v.ObjectEntriesAsync>(entries: Entries) =>
-  v.strictObjectAsync(entries, tableMessage(Object.keys(entries)))
-
-/** A file, read while the configuration is: an unreadable one stops the start. */
-const pemFile = (readFile: ReadFile, ...labels: string[]) =>
-  v.pipeAsync(
-    text,
-    v.rawTransformAsync(async ({ dataset, addIssue, NEVER }) => {
-      try {
-        const pem = await readFile(dataset.value)
-        const missing = labels.find((label) => !pem.includes(`${label}-----`))
-        if (missing === undefined) return pem
-        addIssue({ message: `${dataset.value} holds no "-----BEGIN ${missing}-----" block` })
-      } catch (error) {
-        addIssue({ message: `cannot read the file: ${(error as Error).message}` })
-      }
-      return NEVER
-    }),
-  )
-
-const URL_EXPECTED = 'expected a URL such as "http://127.0.0.1:8086/write"'
-
-const httpOutputKeys = (readFile: ReadFile) =>
-  tableAsync({
-    name: v.optional(text),
-    location: v.pipe(text, v.check(isHttpUrl, URL_EXPECTED)),
-    endpoints: v.optional(
-      table({
-        write: v.optional(text),
-        write_prom: v.optional(text),
-        ping: v.optional(text),
-        query: v.optional(text),
-      }),
-    ),
-    username: v.optional(secret),
-    password: v.optional(secret),
-    'http-user': v.optional(secret),
-    'http-pass': v.optional(secret),
-    token: v.optional(secret),
-    'ca-pem': v.optionalAsync(pemFile(readFile, 'CERTIFICATE')),
-    'skip-tls-verification': v.optional(flag, false),
-    timeout: v.optional(duration, '10s'),
-    'buffer-size-mb': v.optional(whole(0), 0),
-    'max-batch-kb': v.optional(whole(1), 512),
-    'max-delay-interval': v.optional(duration, '10s'),
-    'max-in-flight': v.optional(whole(1, 64), 1),
-    gzip: v.optional(flag, false),
-  })
-
-type HttpOutputKeys = v.InferOutput<ReturnType<typeof httpOutputKeys>>
-
-const httpOutput = (readFile: ReadFile) =>
-  v.pipeAsync(
-    httpOutputKeys(readFile),
-    v.check((output) => credentialsOf(output).length < 2, 'give one kind of credentials, not two'),
-    v.check(
-      (output) => (output.username ?? output['http-user'] ?? '') !== '' || !passwordOf(output),
-      'a password needs a username beside it',
-    ),
-    v.transform(toBackend),
-  )
 
 const udpOutput = v.pipe(
   table({
@@ -321,55 +212,4 @@ function issuePath(keys: (string | number)[]) {
     }),
   )
   return [first as v.IssuePathItem, ...rest] as const satisfies v.IssuePathItem[]
-}
-
-function toBackend(output: HttpOutputKeys): BackendOptions {
-  const location = new URL(output.location)
-  return {
-    name: output.name ?? location.host,
-    writeUrl: location.origin + writePath(location.pathname, output.endpoints),
-    authorization: credentialsOf(output)[0],
-    timeoutMs: output.timeout,
-    bufferBytes: output['buffer-size-mb'] * MIB,
-    maxBatchBytes: output['max-batch-kb'] * 1024,
-    maxDelayMs: output['max-delay-interval'],
-    maxInFlight: output['max-in-flight'],
-    maxPendingBytes: MAX_PENDING_MB * MIB,
-    gzip: output.gzip,
-    ca: output['ca-pem'],
-    skipTlsVerification: output['skip-tls-verification'],
-  }
-}
-
-/** The Go relay's location is the write endpoint itself; its fork's is a base for `endpoints`. */
-function writePath(path: string, endpoints: HttpOutputKeys['endpoints']): string {
-  const base = path.replace(/\/$/, '')
-  if (endpoints) return `${base}/${(endpoints.write ?? 'write').replace(/^\//, '')}`
-  return base === '' ? '/write' : path
-}
-
-/** The Authorization headers that an output's keys add up to: none or one, if they make sense. */
-function credentialsOf(output: HttpOutputKeys): string[] {
-  const { username, password } = new URL(output.location)
-  const found: string[] = []
-  if (output.token) found.push(`Token ${output.token}`)
-  if (output.username) found.push(basicAuthorization(output.username, passwordOf(output)))
-  if (output['http-user']) found.push(basicAuthorization(output['http-user'], passwordOf(output)))
-  if (username) {
-    found.push(basicAuthorization(decodeURIComponent(username), decodeURIComponent(password)))
-  }
-  return found
-}
-
-function passwordOf(output: HttpOutputKeys): string {
-  return output.password ?? output['http-pass'] ?? ''
-}
-
-function isHttpUrl(location: string): boolean {
-  return /^https?:\/\//i.test(location) && URL.canParse(location)
-}
-
-function isHttpOutput(output: unknown): boolean {
-  const location = (output as { location?: unknown } | null)?.location
-  return typeof location === 'string' && location.includes('://')
 }

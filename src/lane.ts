@@ -7,17 +7,45 @@
  * up if it has none.
  */
 
+import type { Budget } from './budget.ts'
 import { type Entry, EntryList } from './entry.ts'
 import { join } from './line.ts'
 import { type Failure, failure, isFailure, type Outcome, type Refusal } from './outcome.ts'
-import type { Queue } from './queue.ts'
+import type { Clock } from './runtime.ts'
+import type { Destination } from './write.ts'
 
 /** The wait after the first failure; doubled after each further one. The Go relay's figure. */
 const FIRST_DELAY_MS = 500
 
+export interface LaneOptions {
+  readonly clock: Clock
+  /** Room for writes that the backend does not take now; undefined to give them up instead. */
+  readonly buffer: Budget | undefined
+  readonly timeoutMs: number
+  readonly maxDelayMs: number
+  /** Batches of one lane on their way at one time. With 1, order is kept. */
+  readonly maxInFlight: number
+}
+
+/** Sends one body to the backend. Never rejects. */
+export type Send = (destination: Destination, body: Uint8Array) => Promise<Outcome>
+
+/** What a lane needs of the queue that it belongs to. */
+export interface LaneHost {
+  readonly options: LaneOptions
+  readonly send: Send
+  /** Writes larger than this are sent alone. A lane lowers it when the backend finds a batch too large. */
+  maxBatchBytes: number
+  /** Leave to put one more batch in flight; if not now, the lane's `pump` is called later. */
+  takeSlot(lane: Lane): boolean
+  freeSlot(): void
+  /** Nothing is left in the lane. */
+  closeLane(lane: Lane): void
+}
+
 export class Lane {
   readonly key: string
-  private readonly queue: Queue
+  private readonly queue: LaneHost
   private readonly waiting = new EntryList()
   private readonly inFlight = new Set<readonly Entry[]>()
   /** The last failure, until the backend takes or refuses something. */
@@ -26,7 +54,7 @@ export class Lane {
   /** Cancels the wait before the next attempt. */
   private cancelRest: (() => void) | undefined
 
-  constructor(key: string, queue: Queue) {
+  constructor(key: string, queue: LaneHost) {
     this.key = key
     this.queue = queue
   }

@@ -2,37 +2,24 @@
 
 import { Budget } from './budget.ts'
 import { type Delivery, Entry, type Holder } from './entry.ts'
-import { Lane } from './lane.ts'
-import { failure, type Outcome } from './outcome.ts'
-import type { Clock } from './runtime.ts'
-import type { Destination } from './write.ts'
+import { Lane, type LaneHost, type LaneOptions, type Send } from './lane.ts'
+import { failure } from './outcome.ts'
 
 /** How many lanes may have a batch in flight at one time. */
 const MAX_LANES_IN_FLIGHT = 64
 
-export interface QueueOptions {
-  readonly clock: Clock
+export interface QueueOptions extends LaneOptions {
   /** Writes larger than this are sent alone. */
   readonly maxBatchBytes: number
-  /** Room for writes that the backend does not take now; undefined to give them up instead. */
-  readonly buffer: Budget | undefined
   /** Room for writes that the backend has not answered yet. */
   readonly pendingBytes: number
-  readonly timeoutMs: number
-  readonly maxDelayMs: number
-  /** Batches of one lane on their way at one time. With 1, order is kept. */
-  readonly maxInFlight: number
 }
 
-/** Sends one body to the backend. Never rejects. */
-export type Send = (destination: Destination, body: Uint8Array) => Promise<Outcome>
-
-export class Queue implements Holder {
+export class Queue implements Holder, LaneHost {
   readonly options: QueueOptions
   readonly send: Send
   readonly lost: Holder['lost']
   readonly refused: Holder['refused']
-  /** Lowered when the backend finds a batch too large. */
   maxBatchBytes: number
   private readonly pending: Budget
   private readonly lanes = new Map<string, Lane>()
@@ -80,7 +67,6 @@ export class Queue implements Holder {
     return new Promise((resolve) => this.onEmpty.push(resolve))
   }
 
-  /** For lanes: leave to put one more batch in flight, now or by a `pump` later. */
   takeSlot(lane: Lane): boolean {
     if (this.slots === 0) {
       this.ready.add(lane)
@@ -98,7 +84,6 @@ export class Queue implements Holder {
     next.pump()
   }
 
-  /** For lanes: nothing is left in this one. */
   closeLane(lane: Lane): void {
     if (this.lanes.get(lane.key) === lane) this.lanes.delete(lane.key)
     this.ready.delete(lane)

@@ -26,8 +26,9 @@ const LAYERS = [
     'http-client.ts',
   ],
   ['config.ts', 'body.ts', 'relay.ts'],
+  ['config-output.ts'],
   ['backend.ts'],
-  ['queue.ts', 'health.ts'],
+  ['queue.ts', 'health.ts', 'config-values.ts'],
   ['lane.ts', 'repeated-warning.ts'],
   ['entry.ts'],
   ['write.ts', 'outcome.ts', 'budget.ts'],
@@ -40,7 +41,7 @@ const PACKAGES: Record<string, string[]> = {
   hono: ['app.ts'],
   '@hono/node-server': ['http-server.ts'],
   'smol-toml': ['config-file.ts'],
-  valibot: ['config.ts', 'config-file.ts'],
+  valibot: ['config.ts', 'config-file.ts', 'config-output.ts', 'config-values.ts'],
   'toml-eslint-parser': ['toml-line.ts'],
 }
 
