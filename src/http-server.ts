@@ -4,6 +4,7 @@ import * as http from 'node:http'
 import * as https from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
+import { errorAnswer, toResponse } from './answer.ts'
 import type { HttpServer, HttpServerOptions } from './runtime.ts'
 
 type Fetch = (request: Request) => Response | Promise<Response>
@@ -38,7 +39,13 @@ function createServer(fetch: Fetch, options: HttpServerOptions): http.Server {
     keepAliveTimeout: options.idleTimeoutMs,
     connectionsCheckingInterval: CHECK_INTERVAL_MS,
   }
-  const listener = getRequestListener(fetch, { overrideGlobalObjects: false })
+  const listener = getRequestListener(fetch, {
+    overrideGlobalObjects: false,
+    // HTTP/1.0, which many health checks speak, needs no Host header.
+    hostname: 'relay',
+    errorHandler: (error) =>
+      toResponse(errorAnswer(400, `bad request: ${(error as Error).message}`)),
+  })
   if (options.pem === undefined) return http.createServer(limits, listener)
   const tls = { cert: options.pem, key: options.pem, minVersion: 'TLSv1.2' as const }
   return https.createServer({ ...limits, ...tls }, listener)
