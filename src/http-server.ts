@@ -27,6 +27,7 @@ const TOO_MANY_CONNECTIONS = [
 export async function serveHttp(fetch: Fetch, options: HttpServerOptions): Promise<HttpServer> {
   const server = createServer(fetch, options)
   limitConnections(server, options)
+  if (options.pem !== undefined) limitHandshakes(server, options)
   await listen(server, options)
   const { address, port } = server.address() as AddressInfo
   return { address: { host: address, port }, stop: (signal) => stop(server, signal) }
@@ -51,16 +52,41 @@ function createServer(fetch: Fetch, options: HttpServerOptions): http.Server {
   return https.createServer({ ...limits, ...tls }, listener)
 }
 
+/**
+ * Counts connections, and closes those past the limit: with an answer where one can be read. On Bun a TLS
+ * connection shows only once hands are shaken, for which Bun itself leaves a client 12 seconds.
+ */
 function limitConnections(server: http.Server, options: HttpServerOptions): void {
   let connections = 0
-  const secure = options.pem !== undefined
-  server.on(secure ? 'secureConnection' : 'connection', (socket: Socket) => {
+  server.on('connection', (socket: Socket) => {
     connections++
     socket.once('close', () => connections--)
     if (connections <= options.maxConnections) return
     options.onRefused()
-    socket.end(TOO_MANY_CONNECTIONS)
+    if (options.pem === undefined) socket.end(TOO_MANY_CONNECTIONS)
+    else socket.destroy()
   })
+}
+
+/** Closes connections that do not shake hands in time: not all runtimes do it when asked. */
+function limitHandshakes(server: http.Server, { readTimeoutMs }: HttpServerOptions): void {
+  const timers = new Map<string, ReturnType<typeof setTimeout>>()
+  const peerOf = (socket: Socket) => `${socket.remoteAddress} ${socket.remotePort}`
+  server.on('connection', (socket: Socket) => {
+    const peer = peerOf(socket)
+    timers.set(
+      peer,
+      setTimeout(() => socket.destroy(), readTimeoutMs),
+    )
+    socket.once('close', () => forget(peer))
+  })
+  // Another socket than the one above, at the same peer.
+  server.on('secureConnection', (socket: Socket) => forget(peerOf(socket)))
+
+  const forget = (peer: string) => {
+    clearTimeout(timers.get(peer))
+    timers.delete(peer)
+  }
 }
 
 function listen(server: http.Server, { bind }: HttpServerOptions): Promise<void> {
