@@ -1,6 +1,6 @@
 /**
  * UDP on Deno's own API. Its node:dgram loses a fifth of the datagrams at rates where this one loses next
- * to none, and reverses the order of sends that are not awaited.
+ * to none.
  */
 
 import type { Address, UdpListener, UdpListenerOptions, UdpSender } from './runtime.ts'
@@ -67,10 +67,16 @@ export function createUdpSender(): UdpSender {
     }
     return socket
   }
+  let last: Promise<unknown> = Promise.resolve()
   return {
-    async send(datagram, { host, port }) {
-      const socket = socketFor(host.includes(':') ? '::' : '0.0.0.0')
-      await socket.send(datagram, { transport: 'udp', hostname: host, port })
+    // One after the other: sends that overlap leave in any order.
+    send(datagram, { host, port }) {
+      const sent = last.then(async () => {
+        const socket = socketFor(host.includes(':') ? '::' : '0.0.0.0')
+        await socket.send(datagram, { transport: 'udp', hostname: host, port })
+      })
+      last = sent.catch(() => {})
+      return sent
     },
     close() {
       for (const socket of sockets.values()) socket.close()
