@@ -9,7 +9,7 @@ const SRC = join(import.meta.dirname, '..', 'src')
 /** Files that may know a runtime or a node: module: entries, and what makes a host of sockets. */
 const EDGE = [
   ...['bun.ts', 'deno.ts', 'node.ts', 'deno-udp.ts'],
-  ...['host.ts', 'gzip.ts', 'http-client.ts', 'http-server.ts', 'udp-socket.ts'],
+  ...['host.ts', 'gzip.ts', 'connections.ts', 'http-client.ts', 'http-server.ts', 'udp-socket.ts'],
 ]
 
 /** From what is imported by none to what imports none; a file may import only from rows below its own. */
@@ -28,7 +28,7 @@ const LAYERS = [
   ['config.ts', 'body.ts', 'relay.ts'],
   ['config-output.ts'],
   ['backend.ts'],
-  ['queue.ts', 'health.ts', 'config-values.ts'],
+  ['queue.ts', 'health.ts', 'config-values.ts', 'connections.ts'],
   ['lane.ts', 'repeated-warning.ts'],
   ['entry.ts'],
   ['write.ts', 'outcome.ts', 'budget.ts'],
