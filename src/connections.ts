@@ -1,4 +1,4 @@
-/** The connections of an HTTP server: how many there are, and which have yet to say something. */
+/** The connections of an HTTP server: how many there are, and whether any is in use. */
 
 import type * as http from 'node:http'
 import type { Socket } from 'node:net'
@@ -21,22 +21,22 @@ const peerOf = (socket: Socket) => `${socket.remoteAddress} ${socket.remotePort}
 export class Connections {
   private readonly options: HttpServerOptions
   private count = 0
-  /** Connections on which no request has come yet, by peer. */
-  private readonly silent = new Map<string, Socket>()
+  private requests = 0
   private readonly handshakes = new Map<string, ReturnType<typeof setTimeout>>()
 
   constructor(server: http.Server, options: HttpServerOptions) {
     this.options = options
     server.on('connection', (socket: Socket) => this.opened(socket))
     server.on('secureConnection', (socket: Socket) => this.shookHands(peerOf(socket)))
-    server.prependListener('request', ({ socket }) => {
-      if (this.silent.size > 0) this.silent.delete(peerOf(socket))
+    server.prependListener('request', (_request, response: http.ServerResponse) => {
+      this.requests++
+      response.once('close', () => this.requests--)
     })
   }
 
-  /** Closes connections that nobody is using: node's own way spares those that have never been used. */
-  closeSilent(): void {
-    for (const socket of this.silent.values()) socket.destroy()
+  /** Whether no request is being served. */
+  get areIdle(): boolean {
+    return this.requests === 0
   }
 
   /**
@@ -46,10 +46,8 @@ export class Connections {
   private opened(socket: Socket): void {
     const peer = peerOf(socket)
     this.count++
-    this.silent.set(peer, socket)
     socket.once('close', () => {
       this.count--
-      this.silent.delete(peer)
       this.shookHands(peer)
     })
     if (this.options.pem !== undefined) this.awaitHandshake(peer, socket)

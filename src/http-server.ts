@@ -51,21 +51,25 @@ function listen(server: http.Server, { bind }: HttpServerOptions): Promise<void>
   })
 }
 
-/** Lets requests in flight finish. Each answer closes its connection; idle ones are closed now. */
+/** Lets requests in flight finish. Each answer closes its connection; those not in use are closed now. */
 function stop(server: http.Server, connections: Connections, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     server.prependListener('request', (_request, response: http.ServerResponse) => {
       response.setHeader('connection', 'close')
     })
-    const timer = setInterval(() => server.closeIdleConnections(), STOP_INTERVAL_MS)
     const force = () => server.closeAllConnections()
+    const closeUnused = () => {
+      server.closeIdleConnections()
+      // The call above spares connections that have never been used.
+      if (connections.areIdle) force()
+    }
+    const timer = setInterval(closeUnused, STOP_INTERVAL_MS)
     server.close(() => {
       clearInterval(timer)
       signal.removeEventListener('abort', force)
       resolve()
     })
-    server.closeIdleConnections()
-    connections.closeSilent()
+    closeUnused()
     if (signal.aborted) force()
     else signal.addEventListener('abort', force, { once: true })
   })
