@@ -9,6 +9,7 @@ import { stamp } from './line.ts'
 import type { Log } from './log.ts'
 import { timestampIn } from './precision.ts'
 import { type Relay, STORED } from './relay.ts'
+import { RepeatedWarning } from './repeated-warning.ts'
 import type { Runtime } from './runtime.ts'
 import { type Destination, parameters, v1DestinationOf, v2DestinationOf } from './write.ts'
 
@@ -31,7 +32,7 @@ const MAX_DESTINATIONS = 1024
  */
 export function createApp(config: HttpConfig, relay: Relay, runtime: Runtime, log: Log): Hono {
   const app = new Hono()
-  const write = createWriteHandler(config, relay, runtime)
+  const write = createWriteHandler(config, relay, runtime, log)
   for (const [path, destinationOf] of [
     ['/write', v1DestinationOf],
     ['/api/v2/write', v2DestinationOf],
@@ -73,8 +74,9 @@ function remembering(find: FindDestination): FindDestination {
   }
 }
 
-function createWriteHandler(config: HttpConfig, relay: Relay, runtime: Runtime) {
+function createWriteHandler(config: HttpConfig, relay: Relay, runtime: Runtime, log: Log) {
   const pending = new Budget(config.maxPendingBytes)
+  const refused = new RepeatedWarning(runtime.clock, log, 'write refused')
 
   const relayWrite = async (
     request: Request,
@@ -98,8 +100,9 @@ function createWriteHandler(config: HttpConfig, relay: Relay, runtime: Runtime) 
       const answer = await relayWrite(request, find, reservation)
       return answer === STORED ? new Response(null, { status: 204 }) : toResponse(answer)
     } catch (error) {
-      if (error instanceof BodyError) return toResponse(error.answer)
-      throw error
+      if (!(error instanceof BodyError)) throw error
+      refused.report({ status: error.answer.status, reason: error.message })
+      return toResponse(error.answer)
     } finally {
       reservation.release()
     }

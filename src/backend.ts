@@ -1,7 +1,8 @@
 /** One output: where it is, how to talk to it, and what its answers mean. */
 
-import { messageOf, readAnswer, verdictOf } from './answer.ts'
+import { type Answer, messageOf, readAnswer, verdictOf } from './answer.ts'
 import { Budget } from './budget.ts'
+import { ENTRY_OVERHEAD_BYTES } from './entry.ts'
 import { Health } from './health.ts'
 import type { Log } from './log.ts'
 import { type Failure, failure, isFailure, type Outcome } from './outcome.ts'
@@ -53,7 +54,10 @@ export class Backend {
       {
         clock,
         maxBatchBytes: options.maxBatchBytes,
-        buffer: options.bufferBytes > 0 ? new Budget(options.bufferBytes) : undefined,
+        buffer:
+          options.bufferBytes > 0
+            ? new Budget(options.bufferBytes, ENTRY_OVERHEAD_BYTES)
+            : undefined,
         pendingBytes: options.maxPendingBytes,
         timeoutMs: options.timeoutMs,
         maxDelayMs: options.maxDelayMs,
@@ -77,8 +81,11 @@ export class Backend {
 
   private async send(destination: Destination, body: Uint8Array): Promise<Outcome> {
     const outcome = await this.attempt(destination, body)
-    const fields = { ...target(destination), undelivered_bytes: this.queue.bytes }
-    if (isFailure(outcome)) this.health.failed(destination.lane, outcome, fields)
+    const failed = isFailure(outcome)
+    // What was answered just now is still in the queue.
+    const undelivered = this.queue.bytes - (failed ? 0 : body.length)
+    const fields = { ...target(destination), undelivered_bytes: Math.max(0, undelivered) }
+    if (failed) this.health.failed(destination.lane, outcome, fields)
     else this.health.succeeded(destination.lane, fields)
     return outcome
   }
@@ -97,8 +104,7 @@ export class Backend {
       return {
         verdict,
         reason: `${answer.status} ${messageOf(answer)}`.trim(),
-        // A redirect is the backend's affair: a client that followed it would leave the relay behind.
-        answer: answer.status >= 400 ? answer : undefined,
+        answer: isForClients(answer) ? answer : undefined,
         retryAfterMs: secondsToMs(answer.retryAfter),
       }
     } catch (error) {
@@ -121,6 +127,14 @@ export class Backend {
     const url = `${this.options.writeUrl}?${destination.query}`
     return this.fetch(url, { method: 'POST', headers, body: sent, signal })
   }
+}
+
+/**
+ * Not a redirect: a client that followed it would leave the relay behind. Not a 429 either, for which
+ * Telegraf drops what it has sent; the relay's own 503 says the same and keeps it.
+ */
+function isForClients({ status }: Answer): boolean {
+  return status >= 400 && status !== 429
 }
 
 function timedOut(timeoutMs: number): Failure {

@@ -1,28 +1,36 @@
 /** Bounds on memory: bytes that may be held at one time, and those that are. */
 
 export class Budget {
-  used = 0
-  readonly limit: number
+  /** What is held, without the overhead. */
+  bytes = 0
+  private holders = 0
+  private readonly limit: number
+  private readonly overhead: number
 
-  constructor(limit: number) {
+  /** @param overhead what each holder takes beside its bytes: a million tiny writes fill memory too */
+  constructor(limit: number, overhead = 0) {
     this.limit = limit
+    this.overhead = overhead
   }
 
+  /** False, and nothing changes, if there is no room. */
   take(bytes: number): boolean {
-    if (this.used + bytes > this.limit) return false
-    this.used += bytes
+    if (this.bytes + bytes + (this.holders + 1) * this.overhead > this.limit) return false
+    this.bytes += bytes
+    this.holders++
     return true
   }
 
   give(bytes: number): void {
-    this.used -= bytes
+    this.bytes -= bytes
+    this.holders--
   }
 }
 
-/** What one holder has taken of a budget. */
+/** What one holder has taken of a budget without overhead, bit by bit. */
 export class Reservation {
   private readonly budget: Budget
-  private bytes = 0
+  private readonly parts: number[] = []
 
   constructor(budget: Budget) {
     this.budget = budget
@@ -31,12 +39,11 @@ export class Reservation {
   /** False, and nothing changes, if the budget has no room. */
   grow(bytes: number): boolean {
     if (!this.budget.take(bytes)) return false
-    this.bytes += bytes
+    this.parts.push(bytes)
     return true
   }
 
   release(): void {
-    this.budget.give(this.bytes)
-    this.bytes = 0
+    for (const bytes of this.parts.splice(0)) this.budget.give(bytes)
   }
 }

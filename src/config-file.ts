@@ -15,7 +15,10 @@ export class ConfigError extends Error {}
  */
 export async function loadConfig(path: string, readFile: ReadFile): Promise<Config> {
   const source = await readSource(path, readFile)
-  const result = await v.safeParseAsync(configSchema(readFile), parseToml(path, source))
+  const result = await v.safeParseAsync(
+    configSchema(readFile),
+    withoutUnset(parseToml(path, source)),
+  )
   if (result.success) return result.output
   const [issue] = result.issues
   throw new ConfigError(explain(path, source, issue))
@@ -37,6 +40,14 @@ function parseToml(path: string, source: string): unknown {
     const [reason] = error.message.replace('Invalid TOML document: ', '').split('\n')
     throw new ConfigError(`${path}:${error.line}:${error.column}: not valid TOML: ${reason}`)
   }
+}
+
+/** As for the Go relay, a key with an empty string is as good as no key. */
+function withoutUnset(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutUnset)
+  if (typeof value !== 'object' || value === null) return value
+  const set = Object.entries(value).filter(([, inner]) => inner !== '')
+  return Object.fromEntries(set.map(([key, inner]) => [key, withoutUnset(inner)]))
 }
 
 type Issue = v.BaseIssue<unknown>

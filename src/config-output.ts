@@ -12,6 +12,7 @@ import {
   tableAsync,
   text,
   whole,
+  wholeOr,
 } from './config-values.ts'
 import { basicAuthorization } from './write.ts'
 
@@ -43,7 +44,7 @@ const httpOutputKeys = (readFile: ReadFile) =>
     'skip-tls-verification': v.optional(flag, false),
     timeout: v.optional(duration, '10s'),
     'buffer-size-mb': v.optional(whole(0), 0),
-    'max-batch-kb': v.optional(whole(1), 512),
+    'max-batch-kb': wholeOr(512),
     'max-delay-interval': v.optional(duration, '10s'),
     'max-in-flight': v.optional(whole(1, 64), 1),
     gzip: v.optional(flag, false),

@@ -36,6 +36,16 @@ export const whole = (least: number, most = 1_000_000_000) => {
   )
 }
 
+/** A number for which 0, as for the Go relay, means the default. */
+export const wholeOr = (fallback: number, most?: number) =>
+  v.optional(
+    v.pipe(
+      whole(0, most),
+      v.transform((number) => number || fallback),
+    ),
+    fallback,
+  )
+
 export const duration = v.pipe(
   v.string(expected('a duration such as "10s" or "1m30s"')),
   v.transform(parseDuration),

@@ -14,6 +14,7 @@ import {
   tableAsync,
   text,
   whole,
+  wholeOr,
 } from './config-values.ts'
 import { PRECISIONS } from './precision.ts'
 import type { Address } from './runtime.ts'
@@ -66,12 +67,13 @@ const udpOutput = v.pipe(
   table({
     name: v.optional(text),
     location: address,
-    mtu: v.optional(whole(1, 65_507), 1024),
+    mtu: wholeOr(1024, 65_507),
   }),
   v.transform(
     ({ name, location, mtu }): UdpOutput => ({
       name: name ?? formatAddress(location),
-      address: location,
+      // Go dials this machine when there is no host.
+      address: { ...location, host: location.host || 'localhost' },
       mtu,
     }),
   ),
@@ -102,7 +104,7 @@ const http = (readFile: ReadFile) =>
     }),
     v.transform(
       (relay): HttpConfig => ({
-        name: relay.name ?? formatAddress(relay['bind-addr']),
+        name: relay.name ?? `http://${formatAddress(relay['bind-addr'])}`,
         bind: relay['bind-addr'],
         pem: relay['ssl-combined-pem'],
         defaultRetentionPolicy: relay['default-retention-policy'],
@@ -148,7 +150,7 @@ const udp = (readFile: ReadFile) =>
     ),
     v.transform(
       (relay): UdpConfig => ({
-        name: relay.name ?? formatAddress(relay['bind-addr']),
+        name: relay.name ?? `udp://${formatAddress(relay['bind-addr'])}`,
         bind: relay['bind-addr'],
         precision: relay.precision,
         readBufferBytes: relay['read-buffer'],

@@ -36,7 +36,7 @@ export interface Holder {
 }
 
 /** About the memory that a waiting write takes beside its bytes. */
-const ENTRY_BYTES = 256
+export const ENTRY_OVERHEAD_BYTES = 256
 
 export class Entry {
   readonly delivery: Delivery
@@ -72,22 +72,17 @@ export class Entry {
     return this.write.points.bytes.length
   }
 
-  /** What the entry takes of a budget: a million tiny writes fill memory too. */
-  private get cost(): number {
-    return this.bytes + ENTRY_BYTES
-  }
-
   /** Counts the entry against `budget` and no other. False, and nothing changes, if it is full. */
   chargeTo(budget: Budget): boolean {
     if (this.budget === budget) return true
-    if (!budget.take(this.cost)) return false
+    if (!budget.take(this.bytes)) return false
     this.release()
     this.budget = budget
     return true
   }
 
   release(): void {
-    this.budget?.give(this.cost)
+    this.budget?.give(this.bytes)
     this.budget = undefined
   }
 }

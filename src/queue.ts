@@ -1,7 +1,7 @@
 /** The delivery queue of one backend: a lane for each destination, and the bounds that they share. */
 
 import { Budget } from './budget.ts'
-import { type Delivery, Entry, type Holder } from './entry.ts'
+import { type Delivery, ENTRY_OVERHEAD_BYTES, Entry, type Holder } from './entry.ts'
 import { Lane, type LaneHost, type LaneOptions, type Send } from './lane.ts'
 import { failure } from './outcome.ts'
 
@@ -34,7 +34,7 @@ export class Queue implements Holder, LaneHost {
     this.lost = losses.lost
     this.refused = losses.refused
     this.maxBatchBytes = options.maxBatchBytes
-    this.pending = new Budget(options.pendingBytes)
+    this.pending = new Budget(options.pendingBytes, ENTRY_OVERHEAD_BYTES)
   }
 
   /** Takes over the delivery of a write. Its outcome is told to `delivery`, some of it at once. */
@@ -54,7 +54,7 @@ export class Queue implements Holder, LaneHost {
 
   /** Bytes of line protocol that are held for the backend. */
   get bytes(): number {
-    return this.pending.used + (this.options.buffer?.used ?? 0)
+    return this.pending.bytes + (this.options.buffer?.bytes ?? 0)
   }
 
   get isEmpty(): boolean {

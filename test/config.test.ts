@@ -75,7 +75,7 @@ describe('a configuration', () => {
       shutdownTimeoutMs: 30_000,
       http: [
         {
-          name: ':9096',
+          name: 'http://:9096',
           pem: undefined,
           defaultRetentionPolicy: '',
           pingStatus: 204,
@@ -143,6 +143,34 @@ describe('a configuration', () => {
     expect((await http('', keys)).http[0]?.backends[0]?.authorization).toBe(authorization)
   })
 
+  test('treats what is set to nothing as not set, as the Go relay does', async () => {
+    const config = await load(`
+      [[http]]
+      name = ""
+      bind-addr = "127.0.0.1:9096"
+      ssl-combined-pem = ""
+      output = [{ name = "", location = "http://h/write", timeout = "", max-batch-kb = 0,
+                  http-user = "", endpoints = { write = "" } }]
+      [[udp]]
+      bind-addr = "127.0.0.1:9096"
+      output = [{ location = ":8089", mtu = 0 }]`)
+    expect(config).toMatchObject({
+      http: [{ name: 'http://127.0.0.1:9096', pem: undefined }],
+      udp: [
+        {
+          name: 'udp://127.0.0.1:9096',
+          outputs: [{ address: { host: 'localhost', port: 8089 }, mtu: 1024 }],
+        },
+      ],
+    })
+    expect(config.http[0]?.backends[0]).toMatchObject({
+      name: 'h',
+      timeoutMs: 10_000,
+      maxBatchBytes: 512 * 1024,
+      authorization: undefined,
+    })
+  })
+
   test('takes outputs with a URL in a [[udp]] block', async () => {
     const config = await load(`[[udp]]
       bind-addr = ":1"
@@ -197,7 +225,7 @@ describe('a mistake is told with its file, line and key', () => {
     [
       'an mtu that no datagram can have',
       '[[udp]]\nbind-addr=":1"\noutput=[{location="h:1", mtu=65508}]',
-      'relay.toml:3: udp[0].output[0].mtu: expected a whole number from 1 to 65507, got 65508',
+      'relay.toml:3: udp[0].output[0].mtu: expected a whole number from 0 to 65507, got 65508',
     ],
   ])('%s', async (_, source, message) => {
     await expect(load(source)).rejects.toThrow(message)

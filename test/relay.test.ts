@@ -57,6 +57,12 @@ describe('the answer to a client', () => {
     expect(text(got?.body)).toBe('{"error":"unable to write points"}\n')
   })
 
+  test('is 503, never a 429, for which Telegraf drops what it has sent', async () => {
+    const busy = () => answer(429, 'slow down')
+    const { send } = createFixture({ a: busy, b: busy })
+    expect(await send('m v=1 1')).toMatchObject({ status: 503 })
+  })
+
   test('is 503 when a backend redirects: the relay does not follow, nor does its client', async () => {
     const redirect = () =>
       new Response(null, { status: 307, headers: { location: 'http://elsewhere/' } })
