@@ -43,13 +43,15 @@ export function stamp(body: Uint8Array, timestamp: () => string): Points {
   let last = 0
   while (start < body.length) {
     last = start
-    const end = Math.min(lineEnd(body, start, body.length), body.length)
+    const next = Math.min(lineEnd(body, start, body.length), body.length)
+    // A newline that the scanner took to be inside a string is cut off all the same at the very end.
+    const end = next > start && body[next - 1] === NEWLINE ? next - 1 : next
     const first = skipWhitespace(body, start, end)
     if (first < end && body[first] !== HASH) {
       count++
       if (!endsInTimestamp(body, first, end) && lacksTimestamp(body, first, end)) gaps.push(end)
     }
-    start = end + 1
+    start = next + 1
   }
   const closed = isClosed(body, last)
   return { bytes: gaps.length > 0 ? fill(body, gaps, timestamp()) : body, count, closed }

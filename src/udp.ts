@@ -66,6 +66,8 @@ class DatagramOutput {
   private readonly failures: RepeatedWarning
   private onIdle: (() => void)[] = []
   private queued = 0
+  /** Datagrams that wait for the address go one behind the other, and hold up those that follow. */
+  private line: Promise<void> | undefined
 
   constructor(output: UdpOutput, limit: number, runtime: UdpRuntime, log: Log) {
     const { clock } = runtime
@@ -89,7 +91,7 @@ class DatagramOutput {
         this.overflow.report({}, { bytes: datagram.length })
       } else {
         this.queued++
-        void this.sendOne(datagram)
+        this.dispatch(datagram)
       }
     }
   }
@@ -102,6 +104,19 @@ class DatagramOutput {
   close(): void {
     this.sender.close()
     for (const warning of [this.oversized, this.overflow, this.failures]) warning.flush()
+  }
+
+  private dispatch(datagram: Uint8Array): void {
+    if (this.line === undefined && this.target.current !== undefined) {
+      void this.sendOne(datagram)
+      return
+    }
+    const line = (this.line ?? Promise.resolve())
+      .then(() => this.sendOne(datagram))
+      .then(() => {
+        if (this.line === line) this.line = undefined
+      })
+    this.line = line
   }
 
   private async sendOne(datagram: Uint8Array): Promise<void> {

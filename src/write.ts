@@ -85,7 +85,8 @@ export function v2DestinationOf(
   const precision = parts.get('precision') ?? ''
   if (precision !== '') query.set('precision', V2_PRECISIONS.get(precision) ?? precision)
   const [, token] = /^Token (.+:.*)$/i.exec(authorization ?? '') ?? []
-  return destination(query, token === undefined ? authorization : `Basic ${base64(token)}`)
+  const credentials = token === undefined ? authorization : `Basic ${base64(headerBytes(token))}`
+  return destination(query, credentials)
 }
 
 const V2_PRECISIONS = new Map([
@@ -112,11 +113,25 @@ function basic(user: string, password: string): string {
 
 /** An Authorization header in the Basic scheme, in UTF-8 (RFC 7617). */
 export function basicAuthorization(user: string, password: string): string {
-  return `Basic ${base64(`${user}:${password}`)}`
+  return `Basic ${base64(new TextEncoder().encode(`${user}:${password}`))}`
 }
 
-function base64(text: string): string {
-  return btoa(String.fromCharCode(...new TextEncoder().encode(text)))
+function base64(bytes: Uint8Array): string {
+  return btoa(String.fromCharCode(...bytes))
+}
+
+/**
+ * The UTF-8 bytes of a piece of a header. Headers come as Latin-1, but some clients put UTF-8 into them:
+ * what is valid UTF-8 is taken for that.
+ */
+function headerBytes(text: string): Uint8Array {
+  const bytes = Uint8Array.from(text, (character) => character.charCodeAt(0))
+  try {
+    new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    return bytes
+  } catch {
+    return new TextEncoder().encode(text)
+  }
 }
 
 function destination(

@@ -31,6 +31,9 @@ describe('stamp', () => {
     ['m v="a"\\ 5', 'm v="a"\\ 5 NOW'],
     ['m v="a"\r\n', 'm v="a"\r NOW\n'],
     ['m,t="a v=1', 'm,t="a v=1 NOW'],
+    // White space before the measurement has the scanner take tags for fields, and the quote for one
+    // that opens a string: the line runs to the end of the body, less its newline.
+    ['  m=x,t=a"b f=1\n', '  m=x,t=a"b f=1 NOW\n'],
     // Nothing that influxd would reject.
     ...[
       ['m', 'm '],
