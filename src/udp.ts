@@ -111,11 +111,11 @@ class DatagramOutput {
       void this.sendOne(datagram)
       return
     }
-    const line = (this.line ?? Promise.resolve())
-      .then(() => this.sendOne(datagram))
-      .then(() => {
-        if (this.line === line) this.line = undefined
-      })
+    const before = this.line ?? this.target.resolve().then(nothing, nothing)
+    const line = before.then(() => {
+      void this.sendOne(datagram)
+      if (this.line === line) this.line = undefined
+    })
     this.line = line
   }
 
@@ -131,6 +131,8 @@ class DatagramOutput {
     if (this.queued === 0) for (const resolve of this.onIdle.splice(0)) resolve()
   }
 }
+
+const nothing = () => {}
 
 /** A host name's address, looked up again from time to time without keeping anybody waiting. */
 class ResolvedAddress {

@@ -26,14 +26,23 @@ const LAYERS = [
     'http-client.ts',
   ],
   ['config.ts', 'body.ts', 'relay.ts'],
-  ['config-output.ts'],
-  ['backend.ts'],
+  ['config-output.ts', 'dead-letters.ts'],
+  ['backend.ts', 'letter-folder.ts', 'ledger.ts', 'gaps-command.ts'],
   ['queue.ts', 'health.ts', 'config-values.ts', 'connections.ts'],
   ['lane.ts', 'repeated-warning.ts'],
   ['entry.ts'],
-  ['write.ts', 'outcome.ts', 'budget.ts'],
-  ['line.ts', 'answer.ts', 'log.ts', 'precision.ts', 'clock.ts', 'gzip.ts'],
-  ['runtime.ts', 'address.ts', 'duration.ts', 'nearest.ts', 'toml-line.ts'],
+  ['write.ts', 'outcome.ts', 'budget.ts', 'dead-letter.ts', 'time-range.ts', 'ledger-file.ts'],
+  ['line.ts', 'answer.ts', 'log.ts', 'precision.ts', 'clock.ts', 'gzip.ts', 'whole-file.ts'],
+  [
+    'runtime.ts',
+    'address.ts',
+    'duration.ts',
+    'nearest.ts',
+    'toml-line.ts',
+    'gaps.ts',
+    'group-commit.ts',
+    'rfc3339.ts',
+  ],
 ]
 
 /** Packages, and the only files that may import them. */
