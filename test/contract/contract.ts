@@ -1,0 +1,47 @@
+import { describe } from 'vitest'
+import { answers } from './answers.ts'
+import { setUpBench } from './bench.ts'
+import { bodies } from './bodies.ts'
+import { buffers } from './buffers.ts'
+import { cli } from './cli.ts'
+import { clients } from './clients.ts'
+import { concurrency } from './concurrency.ts'
+import { connections } from './connections.ts'
+import { credentials } from './credentials.ts'
+import { endpoints } from './endpoints.ts'
+import { faults } from './faults.ts'
+import { layouts } from './layouts.ts'
+import { logging } from './logging.ts'
+import { stopping } from './stopping.ts'
+import { tls } from './tls.ts'
+import { udp } from './udp.ts'
+import { writes } from './writes.ts'
+
+const themes = {
+  cli,
+  layouts,
+  endpoints,
+  writes,
+  answers,
+  bodies,
+  connections,
+  credentials,
+  concurrency,
+  clients,
+  tls,
+  udp,
+  faults,
+  buffers,
+  logging,
+  stopping,
+}
+
+/**
+ * What every way to run the relay must do, seen from outside.
+ *
+ * @param command starts the relay, in the repository's folder; its arguments are put behind it
+ */
+export function contract(command: readonly string[]): void {
+  const bench = setUpBench(command)
+  for (const [name, theme] of Object.entries(themes)) describe(name, () => theme(bench))
+}
