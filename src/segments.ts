@@ -1,0 +1,256 @@
+/**
+ * A queue of records in a folder: durable, ordered, and safe from whatever may happen to a disk and to
+ * the power. docs/segments.md has the format and the reasons.
+ */
+
+import type { Backlog, Segment } from './backlog.ts'
+import type { OnDamage } from './damage.ts'
+import { codeOf, type Disk } from './disk.ts'
+import type { HeadFile } from './head-file.ts'
+import { type LogFolder, openLogFolder, removeSegment } from './log-folder.ts'
+import type { LogRecord } from './record.ts'
+import { SegmentReader, type StoredRecord } from './segment-reader.ts'
+import { SegmentWriter } from './segment-writer.ts'
+
+export interface SegmentLogOptions {
+  /** About the size of a segment file; one call's records are never divided. @default 8 MiB */
+  readonly segmentBytes?: number
+  /** Called for each stretch of bytes that is not what the log has written. Must not throw. */
+  readonly onDamage: OnDamage
+}
+
+const DEFAULT_SEGMENT_BYTES = 8 * 1024 * 1024
+
+/** How much of a segment that is given up is handed over at one time, in bytes of bodies. */
+const DROP_BYTES = 1024 * 1024
+
+/** Errors of a disk, or of its file system, that cannot read what it once wrote. */
+const UNREADABLE = ['EIO', 'EBADMSG', 'EUCLEAN']
+
+/**
+ * Every method may be called at any time: `append` runs beside all others, and those take turns. But
+ * there should be one reader, as two that peek are given the same records.
+ *
+ * Methods reject with the error of the disk, and can be called again: nothing is lost by a rejection.
+ * Only one log may be open on a folder; `Disk.lock` keeps other processes out.
+ */
+export class SegmentLog {
+  private readonly disk: Disk
+  private readonly folder: string
+  private readonly backlog: Backlog
+  private readonly head: HeadFile
+  private readonly writer: SegmentWriter
+  private readonly reader: SegmentReader
+  private turn: Promise<unknown> = Promise.resolve()
+  private settled: boolean
+  private closed = false
+
+  /**
+   * Opens the log in a folder, which is made if there is none. Reads the names in it, the position of the
+   * head, and the last segment.
+   */
+  static async open(disk: Disk, folder: string, options: SegmentLogOptions): Promise<SegmentLog> {
+    const log = new SegmentLog(
+      disk,
+      folder,
+      await openLogFolder(disk, folder, options.onDamage),
+      options,
+    )
+    await log.findOldest()
+    return log
+  }
+
+  private constructor(
+    disk: Disk,
+    folder: string,
+    { backlog, head, stray }: LogFolder,
+    { onDamage, segmentBytes = DEFAULT_SEGMENT_BYTES }: SegmentLogOptions,
+  ) {
+    this.disk = disk
+    this.folder = folder
+    this.backlog = backlog
+    this.head = head
+    this.writer = new SegmentWriter(disk, folder, backlog, { segmentBytes, stray })
+    this.reader = new SegmentReader(disk, folder, backlog, onDamage)
+    this.settled = backlog.isEmpty && backlog.drained.length === 0 && !stray
+  }
+
+  /** Bytes on disk that are still to be delivered. Damaged ones count until `peek` has met them. */
+  get bytes(): number {
+    return this.backlog.bytes
+  }
+
+  get isEmpty(): boolean {
+    return this.backlog.isEmpty
+  }
+
+  /** The number that the next record to be appended will have, while no append is on its way. */
+  get nextSequence(): number {
+    return this.backlog.next
+  }
+
+  /**
+   * When the record at the head was accepted. Undefined if the log is empty; also if the head is damaged
+   * and was not yet met by `peek`.
+   */
+  get oldestAt(): number | undefined {
+    return this.backlog.oldestAt
+  }
+
+  /**
+   * Whether the log is empty, and will be found empty after whatever crash. Only then may a write pass it
+   * by: otherwise an older one could come back and arrive after it. True until the next `append`,
+   * whether or not that succeeds; made true by `sync`.
+   */
+  get isSettled(): boolean {
+    return this.settled
+  }
+
+  /**
+   * Resolves once all the records are safe from a power cut. Calls that come during a sync share the next
+   * one; the order of records is that of calls.
+   *
+   * When it rejects, none of the records will be given out, but some may be after a restart, unless
+   * `sync` made sure that they are not.
+   */
+  append(records: readonly LogRecord[]): Promise<void> {
+    if (this.closed) return Promise.reject(closedError(this.folder))
+    if (records.length === 0) return Promise.resolve()
+    this.settled = false
+    return this.writer.append(records)
+  }
+
+  /**
+   * The oldest records, which stay in the log: at least one if there is any, together at most `maxBytes`
+   * of body unless the first alone is larger. None only if the log is empty, or now turns out to be.
+   * Damaged stretches in the way are copied to `damaged/` and reported.
+   */
+  peek(maxBytes: number): Promise<StoredRecord[]> {
+    return this.inTurn(async () => {
+      const run = await this.reader.read(this.backlog.head, maxBytes)
+      this.backlog.moveTo(run.start)
+      if (run.records[0] || this.isEmpty) this.backlog.oldestAt = run.records[0]?.acceptedAt
+      return run.records
+    })
+  }
+
+  /**
+   * Takes out all records up to `last`, which `peek` has given out. Does nothing if they are out already.
+   *
+   * They are out even if it rejects. Once it resolves, a kill brings none of them back, and if it comes
+   * sooner, no others than these; a power cut may bring back what was taken out since the last `sync`,
+   * and everything behind it in order.
+   */
+  advance(last: StoredRecord): Promise<void> {
+    return this.inTurn(async () => {
+      if (last.sequence < this.backlog.head.sequence) return
+      this.backlog.moveTo(last.next)
+      await this.saveHead(this.backlog.drained.length > 0)
+      await this.findOldest()
+    })
+  }
+
+  /**
+   * Once it resolves, nothing that was taken out before comes back, even after a power cut. If the log is
+   * empty, and no append came in between, it is then settled: see `isSettled`.
+   */
+  sync(): Promise<void> {
+    return this.inTurn(async () => {
+      const [segment] = this.backlog.segments
+      if (segment && this.isEmpty && this.writer.isIdle) await this.writer.finish(segment)
+      this.backlog.moveTo(this.backlog.head)
+      await this.saveHead(true)
+      await this.writer.clean()
+      // The names count, too: one of a segment that held nothing must not come back, and should the head
+      // file be lost one day, they alone say that the log was empty.
+      await this.disk.syncFolder(this.folder)
+      this.settled = this.isEmpty && this.writer.isClean
+      if (this.settled) await this.closeFiles()
+    })
+  }
+
+  /**
+   * Gives up the oldest segment: hands over its undelivered records, in order and in portions, and when
+   * `enter` has resolved for all of them, takes them out for good. Records that were peeked and not
+   * taken out are among them. What the disk fails to read of the segment is reported, and kept.
+   */
+  dropOldest(enter: (records: readonly StoredRecord[]) => Promise<void>): Promise<void> {
+    return this.inTurn(async () => {
+      const [oldest] = this.backlog.segments
+      if (!oldest) return
+      await this.writer.finish(oldest)
+      await this.handOver(oldest, enter)
+      const sequence = this.backlog.limitOf(oldest)
+      this.backlog.moveTo({ segment: oldest.first, offset: oldest.end, sequence })
+      await this.saveHead(true)
+      await this.findOldest()
+    })
+  }
+
+  /** Waits for what was called before, then closes the files. Takes nothing out. */
+  async close(): Promise<void> {
+    if (this.closed) return
+    const last = this.inTurn(async () => {
+      await this.writer.close()
+      await this.closeFiles()
+    })
+    this.closed = true
+    await last
+  }
+
+  private async handOver(
+    segment: Segment,
+    enter: (records: readonly StoredRecord[]) => Promise<void>,
+  ): Promise<void> {
+    let at = this.backlog.head
+    for (;;) {
+      const run = await this.reader.read(at, DROP_BYTES, segment).catch((error) => {
+        if (!UNREADABLE.includes(codeOf(error) ?? '')) throw error
+        this.reader.giveUp(segment, at)
+      })
+      if (!run || run.records.length === 0) return
+      await enter(run.records)
+      at = run.end
+    }
+  }
+
+  /**
+   * Writes down where the head is, then removes segments that are behind it. In this order: a head that
+   * is older than the oldest segment would mean that records are missing.
+   */
+  private async saveHead(durable: boolean): Promise<void> {
+    await this.head.write(this.backlog.head, durable)
+    const { drained } = this.backlog
+    while (durable && drained[0]) {
+      await removeSegment(this.disk, this.folder, drained[0])
+      drained.shift()
+    }
+  }
+
+  private async findOldest(): Promise<void> {
+    if (this.isEmpty) {
+      this.backlog.oldestAt = undefined
+      return
+    }
+    // If it cannot be read now, `peek` will find it, or say why.
+    const found = await this.reader.acceptedAt(this.backlog.head).catch(() => undefined)
+    if (found !== undefined) this.backlog.oldestAt = found
+  }
+
+  private async closeFiles(): Promise<void> {
+    await this.reader.close()
+    await this.head.close()
+  }
+
+  /** Runs a job when those before it have ended. */
+  private inTurn<T>(job: () => Promise<T>): Promise<T> {
+    if (this.closed) return Promise.reject(closedError(this.folder))
+    const result = this.turn.then(job)
+    this.turn = result.catch(() => {})
+    return result
+  }
+}
+
+function closedError(folder: string): Error {
+  return new Error(`the log in ${folder} is closed`)
+}

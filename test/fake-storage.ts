@@ -1,0 +1,191 @@
+/** What a fake disk is made of: files and folders, each as it is and as it would be after a power cut. */
+
+/** A number in [0, 1), such as a seeded generator gives. */
+export type Random = () => number
+
+export type Change =
+  | { readonly kind: 'write'; readonly offset: number; readonly bytes: Uint8Array }
+  | { readonly kind: 'truncate'; readonly size: number }
+
+/** A file, whatever its names. */
+export class Inode {
+  readonly content: Content
+  private readonly durable: Content
+  private unsynced: Change[] = []
+
+  constructor(bytes: Uint8Array) {
+    this.content = new Content(bytes)
+    this.durable = new Content(bytes)
+  }
+
+  change(change: Change): void {
+    this.content.apply(change)
+    this.unsynced.push(change)
+  }
+
+  sync(): void {
+    for (const change of this.unsynced) this.durable.apply(change)
+    this.unsynced = []
+  }
+
+  /** After a sync that failed: still to be read, but no later sync will write it. */
+  forget(): void {
+    this.unsynced = []
+  }
+
+  afterCrash(random: Random): Inode {
+    const content = new Content(this.durable.bytes())
+    for (const change of this.unsynced) {
+      const fate = Math.floor(random() * 4)
+      if (fate === 1) content.apply(change)
+      else if (fate > 1 && change.kind === 'write') content.apply(torn(change, fate === 2, random))
+    }
+    return new Inode(content.bytes())
+  }
+}
+
+/** What is left of a write: a part of it, or as many zeros as it has bytes, and a part of it therein. */
+function torn(
+  { offset, bytes }: Change & { kind: 'write' },
+  zeros: boolean,
+  random: Random,
+): Change {
+  const [from, to] = [random(), random()]
+    .map((share) => Math.floor(share * (bytes.length + 1)))
+    .sort((a, b) => a - b) as [number, number]
+  if (!zeros) return { kind: 'write', offset: offset + from, bytes: bytes.subarray(from, to) }
+  const rest = new Uint8Array(bytes.length)
+  rest.set(bytes.subarray(from, to), from)
+  return { kind: 'write', offset, bytes: rest }
+}
+
+/** Bytes that can grow. */
+class Content {
+  size: number
+  private buffer: Uint8Array
+
+  constructor(bytes: Uint8Array) {
+    this.buffer = bytes.slice()
+    this.size = bytes.length
+  }
+
+  bytes(): Uint8Array {
+    return this.buffer.subarray(0, this.size)
+  }
+
+  read(offset: number, length: number): Uint8Array {
+    return this.buffer.slice(Math.min(offset, this.size), Math.min(offset + length, this.size))
+  }
+
+  apply(change: Change): void {
+    if (change.kind === 'truncate') {
+      this.grow(change.size)
+      this.buffer.fill(0, change.size, this.size)
+      this.size = change.size
+    } else if (change.bytes.length > 0) {
+      const end = change.offset + change.bytes.length
+      this.grow(end)
+      this.buffer.set(change.bytes, change.offset)
+      this.size = Math.max(this.size, end)
+    }
+  }
+
+  private grow(size: number): void {
+    if (size <= this.buffer.length) return
+    const buffer = new Uint8Array(Math.max(size, this.buffer.length * 2))
+    buffer.set(this.bytes())
+    this.buffer = buffer
+  }
+}
+
+interface NameChange {
+  readonly remove?: string
+  readonly add?: readonly [name: string, node: Inode | Folder]
+}
+
+export class Folder {
+  readonly entries: Map<string, Inode | Folder>
+  readonly durable: Map<string, Inode | Folder>
+  private unsynced: NameChange[] = []
+
+  constructor(entries: Iterable<readonly [string, Inode | Folder]> = []) {
+    this.entries = new Map(entries)
+    this.durable = new Map(this.entries)
+  }
+
+  change(change: NameChange): void {
+    applyTo(this.entries, change)
+    this.unsynced.push(change)
+  }
+
+  sync(): void {
+    for (const change of this.unsynced) applyTo(this.durable, change)
+    this.unsynced = []
+  }
+
+  /** @param seen what has become of each node: a file may have two names */
+  afterCrash(random: Random, seen: Map<Inode | Folder, Inode | Folder>): Folder {
+    const entries = new Map(this.durable)
+    for (const change of this.unsynced) if (random() < 0.5) applyTo(entries, change)
+    for (const [name, node] of entries) {
+      const left = seen.get(node) ?? node.afterCrash(random, seen)
+      seen.set(node, left)
+      entries.set(name, left)
+    }
+    return new Folder(entries)
+  }
+
+  *files(path: string): Generator<[path: string, bytes: Uint8Array]> {
+    for (const [name, node] of this.entries) {
+      const own = path === '' ? name : `${path}/${name}`
+      if (node instanceof Folder) yield* node.files(own)
+      else yield [own, node.content.bytes()]
+    }
+  }
+
+  /** The folder at a path, with `make` made there for good. */
+  folder(path: string, make = false): Folder {
+    let folder: Folder = this
+    for (const name of namesIn(path)) {
+      let next = folder.entries.get(name)
+      if (!next && make) {
+        next = new Folder()
+        folder.entries.set(name, next)
+        folder.durable.set(name, next)
+      }
+      if (!next) throw diskError('ENOENT', path)
+      if (!(next instanceof Folder)) throw diskError('ENOTDIR', path)
+      folder = next
+    }
+    return folder
+  }
+
+  /** The folder that a path's last name belongs to, and that name. */
+  place(path: string, make = false): { folder: Folder; name: string } {
+    const names = namesIn(path)
+    const name = names.pop()
+    if (name === undefined) throw diskError('EISDIR', path)
+    return { folder: this.folder(names.join('/'), make), name }
+  }
+
+  file(path: string): Inode {
+    const { folder, name } = this.place(path)
+    const node = folder.entries.get(name)
+    if (!node) throw diskError('ENOENT', path)
+    if (node instanceof Folder) throw diskError('EISDIR', path)
+    return node
+  }
+}
+
+function applyTo(entries: Map<string, Inode | Folder>, { remove, add }: NameChange): void {
+  if (remove !== undefined) entries.delete(remove)
+  if (add) entries.set(add[0], add[1])
+}
+
+function namesIn(path: string): string[] {
+  return path.split('/').filter((name) => name !== '' && name !== '.')
+}
+
+export function diskError(code: string, path: string): Error {
+  return Object.assign(new Error(`${code}: ${path}`), { code })
+}
