@@ -5,6 +5,7 @@ import { type Answer, errorAnswer, toResponse } from './answer.ts'
 import { BodyError, readBody } from './body.ts'
 import { Budget, Reservation } from './budget.ts'
 import type { HttpConfig } from './config.ts'
+import { parseConsistency } from './consistency.ts'
 import { stamp } from './line.ts'
 import type { Log } from './log.ts'
 import { timestampIn } from './precision.ts'
@@ -91,7 +92,10 @@ function createWriteHandler(config: HttpConfig, relay: Relay, runtime: Runtime, 
     const points = stamp(body, () =>
       timestampIn(destination.precision, runtime.clock.wallNanoseconds()),
     )
-    return relay.accept({ destination, points })
+    const { consistency } = destination
+    const level = consistency === '' ? config.consistency : parseConsistency(consistency)
+    if (!level) return errorAnswer(400, 'invalid consistency level')
+    return relay.accept({ destination, points, consistency: level })
   }
 
   return async (request: Request, find: FindDestination): Promise<Response> => {

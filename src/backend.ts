@@ -5,11 +5,13 @@ import { Budget } from './budget.ts'
 import { ENTRY_OVERHEAD_BYTES } from './entry.ts'
 import { Health } from './health.ts'
 import type { Log } from './log.ts'
+import { type Books, Losses } from './losses.ts'
 import { type Failure, failure, isFailure, type Outcome } from './outcome.ts'
 import { Queue } from './queue.ts'
 import { RepeatedWarning } from './repeated-warning.ts'
 import type { Fetch, Runtime } from './runtime.ts'
-import type { Destination, Write } from './write.ts'
+import type { Store, StoredLane, WhenFull } from './store.ts'
+import type { Destination } from './write.ts'
 
 export interface BackendOptions {
   readonly name: string
@@ -23,10 +25,22 @@ export interface BackendOptions {
   readonly maxBatchBytes: number
   readonly maxDelayMs: number
   readonly maxInFlight: number
-  readonly maxPendingBytes: number
+  /** Room for writes that the backend has not answered yet. */
+  readonly pendingBytes: number
+  /** Where its buffer is on disk; undefined for memory. */
+  readonly folder: string | undefined
+  readonly whenFull: WhenFull
+  readonly maxAgeMs: number | undefined
   readonly gzip: boolean
   readonly ca: string | undefined
   readonly skipTlsVerification: boolean
+}
+
+/** What a backend has on disk, and what it may write there. */
+export interface BackendDisk {
+  readonly store: Store | undefined
+  readonly lanes: readonly StoredLane[]
+  readonly books: Books
 }
 
 export class Backend {
@@ -37,10 +51,12 @@ export class Backend {
   private readonly fetch: Fetch
   private readonly log: Log
   private readonly health: Health
-  private readonly losses: RepeatedWarning
-  private readonly refusals: RepeatedWarning
+  private readonly losses: Losses
+  private readonly diskFaults: RepeatedWarning
+  private readonly store: Store | undefined
 
-  constructor(options: BackendOptions, runtime: Runtime, log: Log) {
+  /** @param disk undefined to use none */
+  constructor(options: BackendOptions, runtime: Runtime, log: Log, disk?: BackendDisk) {
     const { clock } = runtime
     this.name = options.name
     this.options = options
@@ -48,35 +64,32 @@ export class Backend {
     this.fetch = runtime.createFetch(options)
     this.log = log.with({ backend: options.name })
     this.health = new Health(clock, this.log)
-    this.losses = new RepeatedWarning(clock, this.log, 'backend lacks acknowledged points')
-    this.refusals = new RepeatedWarning(clock, this.log, 'backend rejected acknowledged points')
+    this.losses = new Losses(options.name, clock, this.log, disk?.books)
+    this.diskFaults = new RepeatedWarning(clock, this.log, 'disk failed')
+    this.store = disk?.store
     this.queue = new Queue(
+      { ...options, clock, buffer: this.store ? undefined : memoryOf(options) },
       {
-        clock,
-        maxBatchBytes: options.maxBatchBytes,
-        buffer:
-          options.bufferBytes > 0
-            ? new Budget(options.bufferBytes, ENTRY_OVERHEAD_BYTES)
-            : undefined,
-        pendingBytes: options.maxPendingBytes,
-        timeoutMs: options.timeoutMs,
-        maxDelayMs: options.maxDelayMs,
-        maxInFlight: options.maxInFlight,
+        send: (destination, body) => this.send(destination, body),
+        lost: (write, reason) => this.losses.lost(write, reason),
+        refused: (write, answer) => this.losses.refused(write, answer),
+        lossesSettled: () => this.losses.settled(),
+        diskFailed: (error) => this.diskFaults.report({ reason: error.message }),
       },
-      (destination, body) => this.send(destination, body),
-      {
-        lost: (write, reason) => this.losses.report(describe(write, reason), figures(write)),
-        refused: (write, reason) => this.refusals.report(describe(write, reason), figures(write)),
-      },
+      this.store,
+      disk?.lanes ?? [],
     )
   }
 
-  /** Logs what repeated warnings have held back, and what is left undelivered. */
-  close(): void {
-    for (const warning of [this.health, this.losses, this.refusals]) warning.flush()
+  /** Logs what is held back or left, and closes files. What is on disk is sent after the next start. */
+  async close(): Promise<void> {
+    for (const warning of [this.health, this.losses, this.diskFaults]) warning.flush()
     if (!this.queue.isEmpty) {
-      this.log.error('undelivered points are lost', { bytes: this.queue.bytes })
+      const bytes = this.queue.bytes
+      if (this.store) this.log.info('undelivered points are kept on disk', { bytes })
+      else this.log.error('undelivered points are lost', { bytes })
     }
+    await this.store?.close()
   }
 
   private async send(destination: Destination, body: Uint8Array): Promise<Outcome> {
@@ -129,6 +142,10 @@ export class Backend {
   }
 }
 
+function memoryOf({ bufferBytes }: BackendOptions): Budget | undefined {
+  return bufferBytes > 0 ? new Budget(bufferBytes, ENTRY_OVERHEAD_BYTES) : undefined
+}
+
 /**
  * Not a redirect: a client that followed it would leave the relay behind. Not a 429 either, for which
  * Telegraf drops what it has sent; the relay's own 503 says the same and keeps it.
@@ -160,12 +177,4 @@ function target(destination: Destination) {
     db: destination.database,
     rp: destination.retentionPolicy === '' ? undefined : destination.retentionPolicy,
   }
-}
-
-function describe(write: Write, reason: string) {
-  return { ...target(write.destination), reason }
-}
-
-function figures(write: Write) {
-  return { points: write.points.count, bytes: write.points.bytes.length }
 }

@@ -8,11 +8,14 @@ import type { Config } from './config.ts'
 export const VERSION = packageJson.version
 
 export const USAGE = `Usage: influxdb-relay -config FILE [-check]
+       influxdb-relay gaps -config FILE [-json]
 
 Relays InfluxDB line protocol, from HTTP and UDP, to two or more InfluxDB 1.x servers.
 
   -config FILE  the configuration, in TOML; see sample.toml
   -check        read the configuration, say what would run, and stop
+  gaps          say what each server lacks although it was acknowledged, and stop
+  -json         say it in JSON, for programs
   -version      print the version and stop
   -help         print this and stop
 
@@ -23,24 +26,29 @@ signal stops it at once.
 
 export type Command =
   | { readonly kind: 'run' | 'check'; readonly config: string }
+  | { readonly kind: 'gaps'; readonly config: string; readonly json: boolean }
   | { readonly kind: 'version' | 'help' }
   | { readonly kind: 'mistake'; readonly message: string }
 
 export function parseArguments(args: readonly string[]): Command {
   let config: string | undefined
   let check = false
-  const rest = [...args]
+  let json = false
+  const gaps = args[0] === 'gaps'
+  const rest = args.slice(gaps ? 1 : 0)
   for (let arg = rest.shift(); arg !== undefined; arg = rest.shift()) {
     const [, name, value] = /^--?([a-z]+)(?:=(.*))?$/s.exec(arg) ?? []
     if (name === 'help' || name === 'h') return { kind: 'help' }
     if (name === 'version') return { kind: 'version' }
-    if (name === 'check' && value === undefined) check = true
+    if (name === 'check' && value === undefined && !gaps) check = true
+    else if (name === 'json' && value === undefined && gaps) json = true
     else if (name === 'config') {
       config = value ?? rest.shift()
       if (!config) return { kind: 'mistake', message: `${arg} needs a file` }
     } else return { kind: 'mistake', message: `unknown argument: ${arg}` }
   }
   if (config === undefined) return { kind: 'mistake', message: 'missing argument: -config FILE' }
+  if (gaps) return { kind: 'gaps', config, json }
   return { kind: check ? 'check' : 'run', config }
 }
 

@@ -4,6 +4,7 @@ import * as v from 'valibot'
 import type { BackendOptions } from './backend.ts'
 import {
   duration,
+  expected,
   flag,
   pemFile,
   type ReadFile,
@@ -20,6 +21,8 @@ export const MIB = 1024 * 1024
 
 /** Of writes that a backend has not answered, unless a relay says otherwise. */
 export const MAX_PENDING_MB = 256
+
+const WHEN_FULL = ['reject', 'drop-oldest', 'drop-newest'] as const
 
 const URL_EXPECTED = 'expected a URL such as "http://127.0.0.1:8086/write"'
 
@@ -44,6 +47,12 @@ const httpOutputKeys = (readFile: ReadFile) =>
     'skip-tls-verification': v.optional(flag, false),
     timeout: v.optional(duration, '10s'),
     'buffer-size-mb': v.optional(whole(0), 0),
+    'buffer-path': v.optional(text),
+    'buffer-max-age': v.optional(duration),
+    'buffer-full': v.optional(
+      v.picklist(WHEN_FULL, expected(`one of ${WHEN_FULL.join(', ')}`)),
+      'reject',
+    ),
     'max-batch-kb': wholeOr(512),
     'max-delay-interval': v.optional(duration, '10s'),
     'max-in-flight': v.optional(whole(1, 64), 1),
@@ -75,7 +84,10 @@ function toBackend(output: HttpOutputKeys): BackendOptions {
     maxBatchBytes: output['max-batch-kb'] * 1024,
     maxDelayMs: output['max-delay-interval'],
     maxInFlight: output['max-in-flight'],
-    maxPendingBytes: MAX_PENDING_MB * MIB,
+    pendingBytes: MAX_PENDING_MB * MIB,
+    folder: output['buffer-path'],
+    whenFull: output['buffer-full'],
+    maxAgeMs: output['buffer-max-age'],
     gzip: output.gzip,
     ca: output['ca-pem'],
     skipTlsVerification: output['skip-tls-verification'],

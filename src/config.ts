@@ -16,6 +16,7 @@ import {
   whole,
   wholeOr,
 } from './config-values.ts'
+import { CONSISTENCY_LEVELS, type ConsistencyLevel } from './consistency.ts'
 import { PRECISIONS } from './precision.ts'
 import type { Address } from './runtime.ts'
 
@@ -24,6 +25,8 @@ export interface Config {
   readonly udp: readonly UdpConfig[]
   /** The longest that a stopping relay waits for its queues to empty. */
   readonly shutdownTimeoutMs: number
+  /** Where buffers, the gap ledger and dead letters are; undefined to use no disk. */
+  readonly dataDir: string | undefined
 }
 
 export interface HttpConfig {
@@ -33,6 +36,8 @@ export interface HttpConfig {
   readonly pem: string | undefined
   readonly defaultRetentionPolicy: string
   readonly pingStatus: 200 | 204
+  /** Of writes that do not ask for a level themselves. */
+  readonly consistency: ConsistencyLevel
   readonly maxBodyBytes: number
   readonly maxPendingBytes: number
   readonly maxConnections: number
@@ -91,6 +96,10 @@ const http = (readFile: ReadFile) =>
       'bind-addr': address,
       'ssl-combined-pem': v.optionalAsync(pemFile(readFile, 'CERTIFICATE', 'PRIVATE KEY')),
       'default-retention-policy': v.optional(v.string(expected('a string')), ''),
+      consistency: v.optional(
+        v.picklist(CONSISTENCY_LEVELS, expected(`one of ${CONSISTENCY_LEVELS.join(', ')}`)),
+        'one',
+      ),
       'default-ping-response': v.optional(v.picklist([200, 204], expected('200 or 204')), 204),
       'max-body-size-mb': v.optional(whole(1, 1024), 25),
       'max-pending-mb': v.optional(whole(1), MAX_PENDING_MB),
@@ -109,6 +118,7 @@ const http = (readFile: ReadFile) =>
         pem: relay['ssl-combined-pem'],
         defaultRetentionPolicy: relay['default-retention-policy'],
         pingStatus: relay['default-ping-response'],
+        consistency: relay.consistency,
         maxBodyBytes: relay['max-body-size-mb'] * MIB,
         maxPendingBytes: relay['max-pending-mb'] * MIB,
         maxConnections: relay['max-connections'],
@@ -116,7 +126,7 @@ const http = (readFile: ReadFile) =>
         idleTimeoutMs: relay['idle-timeout'],
         backends: relay.output.map((backend) => ({
           ...backend,
-          maxPendingBytes: relay['max-pending-mb'] * MIB,
+          pendingBytes: relay['max-pending-mb'] * MIB,
         })),
         ignored: IGNORED.filter((key) => relay[key] !== undefined),
       }),
@@ -168,6 +178,7 @@ export const configSchema = (readFile: ReadFile) =>
   v.pipeAsync(
     tableAsync({
       'shutdown-timeout': v.optional(duration, '30s'),
+      'data-dir': v.optional(text),
       http: v.optionalAsync(
         v.arrayAsync(http(readFile), 'expected an array of tables: [[http]]'),
         [],
@@ -176,10 +187,17 @@ export const configSchema = (readFile: ReadFile) =>
     }),
     v.transform(
       (file): Config => ({
-        http: file.http,
-        udp: file.udp,
+        http: file.http.map((relay) => onDisk(relay, file['data-dir'])),
+        udp: file.udp.map((relay) => onDisk(relay, file['data-dir'])),
         shutdownTimeoutMs: file['shutdown-timeout'],
+        dataDir: file['data-dir'],
       }),
+    ),
+    v.check(
+      ({ http, udp, dataDir }) =>
+        dataDir !== undefined ||
+        [...http, ...udp].every(({ backends }) => backends.every(({ folder }) => !folder)),
+      'expected the key "data-dir": an output has a buffer-path',
     ),
     v.check(
       ({ http, udp }) => http.length + udp.length > 0,
@@ -201,6 +219,23 @@ export const configSchema = (readFile: ReadFile) =>
       }
     }),
   )
+
+/** A relay whose buffers are in the data directory, a folder each, unless they have a place of their own. */
+function onDisk<Relay extends { name: string; backends: readonly BackendOptions[] }>(
+  relay: Relay,
+  dataDir: string | undefined,
+): Relay {
+  if (dataDir === undefined) return relay
+  const folderOf = (backend: BackendOptions) =>
+    `${dataDir}/buffers/${encodeURIComponent(relay.name)}/${encodeURIComponent(backend.name)}`
+  return {
+    ...relay,
+    backends: relay.backends.map((backend) => ({
+      ...backend,
+      folder: backend.bufferBytes > 0 ? (backend.folder ?? folderOf(backend)) : undefined,
+    })),
+  }
+}
 
 /** Keys in the form in which valibot names the place of an issue. */
 function issuePath(keys: (string | number)[]) {

@@ -17,26 +17,46 @@ export type Fate = 'undecided' | 'kept' | 'void'
 export interface Delivery {
   readonly write: Write
   readonly fate: Fate
-  stored(): void
+  /** Whether its client, if it has one, is still waiting for an answer. */
+  readonly isOpen: boolean
+  stored(entry: Entry): void
   rejected(entry: Entry, answer: Answer): void
   /** Not yet, but the backend goes on trying. */
-  delayed(failure: Failure): void
+  delayed(entry: Entry, failure: Failure): void
   /** The backend has given the write up. */
   abandoned(entry: Entry, failure: Failure): void
+  /** The write is on disk, or the ledger says that the backend lacks it: nothing can be lost unseen. */
+  secured(entry: Entry): void
+  /** The write could not be put on disk, and is given up here: nobody may be told that it is safe. */
+  insecure(entry: Entry, reason: string): void
 }
 
 /** Who holds an entry: the queue of a backend. */
 export interface Holder {
+  /** Whether an entry that is not answered can be put on disk. */
+  readonly isDurable: boolean
+  /** Some backend has the write. What is not delivered soon is to be put on disk. */
+  keep(entry: Entry): void
   /** Lets go of an entry whose client was told that the write failed. */
   withdraw(entry: Entry): void
-  /** Takes note that the backend will never get a write that was acknowledged. */
-  lost(write: Write, reason: string): void
-  /** Takes note that the backend does not want a write, or a part of it, that was acknowledged. */
-  refused(write: Write, message: string): void
+  /**
+   * Takes note, durably, that the backend will never get a write that was acknowledged.
+   *
+   * @throws an error of the disk: the note may be lost
+   */
+  lost(write: Write, reason: string): Promise<void>
+  /**
+   * Takes note, durably, that the backend rejected a write, or a part of it, that was acknowledged.
+   *
+   * @throws an error of the disk: the note may be lost
+   */
+  refused(write: Write, answer: Answer): Promise<void>
 }
 
 /** About the memory that a waiting write takes beside its bytes. */
 export const ENTRY_OVERHEAD_BYTES = 256
+
+export type EntryState = 'pending' | 'delayed' | 'stored' | 'rejected' | 'abandoned'
 
 export class Entry {
   readonly delivery: Delivery
@@ -45,8 +65,10 @@ export class Entry {
   readonly acceptedAt: number
   /** Travels alone: a batch with it in it was rejected. */
   alone = false
-  /** Whether the delivery knows that this backend does not take it now. */
-  reported = false
+  /** What the backend has last said of it. */
+  state: EntryState = 'pending'
+  /** Whether it is on disk, or in the ledger. */
+  secured = false
   /** The list it stands in, and its neighbours there. */
   list: EntryList | undefined
   previous: Entry | undefined
@@ -61,6 +83,11 @@ export class Entry {
 
   get write(): Write {
     return this.delivery.write
+  }
+
+  /** Whether some backend has the write, so that this one must get it too. */
+  get isKept(): boolean {
+    return this.delivery.fate === 'kept'
   }
 
   /** Whether nobody wants the write delivered any more. */
@@ -106,6 +133,16 @@ export class EntryList {
     if (this.head) this.head.previous = entry
     else this.tail = entry
     this.head = entry
+  }
+
+  /** An entry may be removed once it has been given out. */
+  *[Symbol.iterator](): Generator<Entry> {
+    let entry = this.head
+    while (entry) {
+      const { next }: Entry = entry
+      yield entry
+      entry = next
+    }
   }
 
   remove(entry: Entry): void {

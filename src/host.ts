@@ -6,6 +6,7 @@ import { createClock } from './clock.ts'
 import { gunzip, gzip } from './gzip.ts'
 import { createFetch } from './http-client.ts'
 import { serveHttp } from './http-server.ts'
+import { createNodeDisk } from './node-disk.ts'
 import type { Host } from './runtime.ts'
 import { createUdpSender, listenUdp } from './udp-socket.ts'
 
@@ -20,6 +21,7 @@ export function createHost(name: string): Host {
     serveHttp,
     listenUdp,
     createUdpSender,
+    disk: createNodeDisk(),
     args: process.argv.slice(2),
     async resolve(host) {
       const { address } = await lookup(host)

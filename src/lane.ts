@@ -7,57 +7,40 @@
  * up if it has none.
  */
 
-import type { Budget } from './budget.ts'
+import { Backoff } from './backoff.ts'
+import { takeBatch } from './batch.ts'
 import { type Entry, EntryList } from './entry.ts'
+import type { LaneHost, QueueLane } from './lane-host.ts'
 import { join } from './line.ts'
 import { type Failure, failure, isFailure, type Outcome, type Refusal } from './outcome.ts'
-import type { Clock } from './runtime.ts'
-import type { Destination } from './write.ts'
 
-/** The wait after the first failure; doubled after each further one. The Go relay's figure. */
-const FIRST_DELAY_MS = 500
-
-export interface LaneOptions {
-  readonly clock: Clock
-  /** Room for writes that the backend does not take now; undefined to give them up instead. */
-  readonly buffer: Budget | undefined
-  readonly timeoutMs: number
-  readonly maxDelayMs: number
-  /** Batches of one lane on their way at one time. With 1, order is kept. */
-  readonly maxInFlight: number
-}
-
-/** Sends one body to the backend. Never rejects. */
-export type Send = (destination: Destination, body: Uint8Array) => Promise<Outcome>
-
-/** What a lane needs of the queue that it belongs to. */
-export interface LaneHost {
-  readonly options: LaneOptions
-  readonly send: Send
-  /** Writes larger than this are sent alone. A lane lowers it when the backend finds a batch too large. */
-  maxBatchBytes: number
-  /** Leave to put one more batch in flight; if not now, the lane's `pump` is called later. */
-  takeSlot(lane: Lane): boolean
-  freeSlot(): void
-  /** Nothing is left in the lane. */
-  closeLane(lane: Lane): void
-}
-
-export class Lane {
+export class Lane implements QueueLane {
   readonly key: string
   private readonly queue: LaneHost
   private readonly waiting = new EntryList()
   private readonly inFlight = new Set<readonly Entry[]>()
   /** The last failure, until the backend takes or refuses something. */
   private failing: Failure | undefined
-  private delayMs = 0
+  private readonly backoff: Backoff
   /** Cancels the wait before the next attempt. */
   private cancelRest: (() => void) | undefined
 
   constructor(key: string, queue: LaneHost) {
     this.key = key
     this.queue = queue
+    this.backoff = new Backoff(queue.options.maxDelayMs)
   }
+
+  get isIdle(): boolean {
+    return !this.waiting.head && this.inFlight.size === 0
+  }
+
+  get isDisposable(): boolean {
+    return true
+  }
+
+  /** Memory is all that there is. */
+  keep(): void {}
 
   append(entry: Entry): void {
     if (this.failing && !this.postpone(entry, this.failing)) return
@@ -98,36 +81,13 @@ export class Lane {
     return !this.waiting.head?.alone
   }
 
-  /** Takes from the front of the lane what can travel together. */
   private nextBatch(): Entry[] {
-    const batch: Entry[] = []
-    let bytes = 0
-    let entry = this.waiting.head
-    while (entry) {
-      const next = entry.next
-      if (this.isStale(entry)) {
-        this.waiting.remove(entry)
-        this.giveUp(entry, failure('timed out in the queue'))
-      } else {
-        if (batch.length > 0 && !this.fits(entry, batch, bytes)) break
-        this.waiting.remove(entry)
-        batch.push(entry)
-        bytes += entry.bytes + 1
-      }
-      entry = next
+    for (const entry of this.waiting) {
+      if (!this.isStale(entry)) break
+      this.waiting.remove(entry)
+      this.giveUp(entry, failure('timed out in the queue'))
     }
-    return batch
-  }
-
-  private fits(entry: Entry, batch: readonly Entry[], bytes: number): boolean {
-    const last = batch[batch.length - 1] as Entry
-    return (
-      bytes + entry.bytes <= this.queue.maxBatchBytes &&
-      !entry.alone &&
-      !last.alone &&
-      last.write.points.closed &&
-      last.write.destination.key === entry.write.destination.key
-    )
+    return takeBatch(this.waiting, this.queue.maxBatchBytes)
   }
 
   /** Without a buffer a write has its timeout from the moment it was accepted. */
@@ -153,11 +113,11 @@ export class Lane {
       return
     }
     this.failing = undefined
-    this.delayMs = 0
+    this.backoff.reset()
     if (outcome.verdict === 'stored') {
       for (const entry of batch) {
         entry.release()
-        entry.delivery.stored()
+        entry.delivery.stored(entry)
       }
     } else if (batch.length === 1) {
       const only = batch[0] as Entry
@@ -209,10 +169,7 @@ export class Lane {
       this.giveUp(entry, wanted && buffer ? { ...failure, reason: 'buffer full' } : failure)
       return false
     }
-    if (!entry.reported) {
-      entry.reported = true
-      entry.delivery.delayed(failure)
-    }
+    entry.delivery.delayed(entry, failure)
     if (entry.isVoid) entry.release()
     return !entry.isVoid
   }
@@ -226,20 +183,17 @@ export class Lane {
     for (let i = batch.length - 1; i >= 0; i--) this.waiting.prepend(batch[i] as Entry)
   }
 
-  /** Leaves the backend alone for a while: longer each time, and as long as it asked for. */
   private rest(atLeastMs: number): void {
-    const { clock, maxDelayMs } = this.queue.options
-    this.delayMs = Math.min(this.delayMs === 0 ? FIRST_DELAY_MS : this.delayMs * 2, maxDelayMs)
-    this.cancelRest = clock.after(Math.max(this.delayMs, atLeastMs), () => {
+    this.cancelRest = this.queue.options.clock.after(this.backoff.next(atLeastMs), () => {
       this.cancelRest = undefined
       this.pump()
     })
   }
 
   private closeIfEmpty(): void {
-    if (this.waiting.head || this.inFlight.size > 0) return
+    if (!this.isIdle) return
     this.cancelRest?.()
     this.cancelRest = undefined
-    this.queue.closeLane(this)
+    this.queue.laneIsIdle(this)
   }
 }

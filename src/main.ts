@@ -2,12 +2,11 @@
 
 import { formatAddress } from './address.ts'
 import { createApp } from './app.ts'
-import { Backend, type BackendOptions } from './backend.ts'
 import { describe, parseArguments, USAGE, VERSION } from './cli.ts'
 import type { Config, HttpConfig, UdpConfig } from './config.ts'
 import { ConfigError, loadConfig } from './config-file.ts'
+import { type Data, openData, openRelay, readGaps } from './data.ts'
 import { createLog, type Log } from './log.ts'
-import { Relay } from './relay.ts'
 import { RepeatedWarning } from './repeated-warning.ts'
 import type { Address, Host } from './runtime.ts'
 import { UdpRelay } from './udp.ts'
@@ -18,8 +17,8 @@ interface Running {
   stop(signal: AbortSignal): Promise<void>
   /** Resolves when everything is delivered. */
   drained(): Promise<void>
-  /** Says in the log what is left. */
-  close(): void
+  /** Says in the log what is left, and closes files. */
+  close(): Promise<void>
 }
 
 export async function main(host: Host): Promise<void> {
@@ -38,6 +37,7 @@ export async function main(host: Host): Promise<void> {
   try {
     const config = await loadConfig(command.config, host.readFile)
     if (command.kind === 'check') host.print(describe(config))
+    else if (command.kind === 'gaps') host.print(await readGaps(config, host, command.json))
     else await run(config, host)
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
@@ -49,9 +49,10 @@ export async function main(host: Host): Promise<void> {
 async function run(config: Config, host: Host): Promise<void> {
   const log = createLog(host.writeLog, host.clock.wallNanoseconds)
   log.info('starting', { version: VERSION, runtime: host.name })
+  const data = await openData(config, host, log)
   const running: Running[] = []
-  for (const relay of config.http) running.push(await startHttp(relay, host, log))
-  for (const relay of config.udp) running.push(await startUdp(relay, host, log))
+  for (const relay of config.http) running.push(await startHttp(relay, host, log, data))
+  for (const relay of config.udp) running.push(await startUdp(relay, host, log, data))
   log.info('ready')
 
   let stopping = false
@@ -78,12 +79,17 @@ async function stop(running: Running[], timeoutMs: number, host: Host): Promise<
     }),
   ])
   cancel()
-  for (const relay of running) relay.close()
+  for (const relay of running) await relay.close()
 }
 
-async function startHttp(config: HttpConfig, host: Host, parent: Log): Promise<Running> {
+async function startHttp(
+  config: HttpConfig,
+  host: Host,
+  parent: Log,
+  data: Data | undefined,
+): Promise<Running> {
   const log = parent.with({ relay: config.name })
-  const relay = createRelay(config.backends, host, log)
+  const relay = await openRelay(config.backends, host, log, data)
   const app = createApp(config, relay, host, log)
   const refused = new RepeatedWarning(host.clock, log, 'connection refused: too many are open')
   const server = await listening(config, () =>
@@ -97,16 +103,21 @@ async function startHttp(config: HttpConfig, host: Host, parent: Log): Promise<R
   return {
     stop: (signal) => server.stop(signal),
     drained: () => relay.drained(),
-    close() {
+    async close() {
       refused.flush()
-      for (const backend of relay.backends) backend.close()
+      await relay.close()
     },
   }
 }
 
-async function startUdp(config: UdpConfig, host: Host, parent: Log): Promise<Running> {
+async function startUdp(
+  config: UdpConfig,
+  host: Host,
+  parent: Log,
+  data: Data | undefined,
+): Promise<Running> {
   const log = parent.with({ relay: config.name })
-  const relay = createRelay(config.backends, host, log)
+  const relay = await openRelay(config.backends, host, log, data)
   const udp = new UdpRelay(config, relay, host, log)
   const socketErrors = new RepeatedWarning(host.clock, log, 'udp socket failed')
   let stopped = false
@@ -125,17 +136,13 @@ async function startUdp(config: UdpConfig, host: Host, parent: Log): Promise<Run
       stopped = true
     },
     drained: () => udp.drained(),
-    close() {
+    async close() {
       socket.close()
       socketErrors.flush()
       udp.close()
-      for (const backend of relay.backends) backend.close()
+      await relay.close()
     },
   }
-}
-
-function createRelay(backends: readonly BackendOptions[], host: Host, log: Log): Relay {
-  return new Relay(backends.map((options) => new Backend(options, host, log)))
 }
 
 async function listening<Server>(

@@ -1,9 +1,15 @@
 /** The delivery queue of one backend: a lane for each destination, and the bounds that they share. */
 
 import { Budget } from './budget.ts'
+import { DurableLane } from './durable-lane.ts'
 import { type Delivery, ENTRY_OVERHEAD_BYTES, Entry, type Holder } from './entry.ts'
-import { Lane, type LaneHost, type LaneOptions, type Send } from './lane.ts'
+import { Handoff } from './handoff.ts'
+import { Lane } from './lane.ts'
+import type { DurableHost, LaneOptions, QueueLane, Send } from './lane-host.ts'
 import { failure } from './outcome.ts'
+import type { SegmentLog } from './segments.ts'
+import type { Store, StoredLane } from './store.ts'
+import type { Destination } from './write.ts'
 
 /** How many lanes may have a batch in flight at one time. */
 const MAX_LANES_IN_FLIGHT = 64
@@ -15,50 +21,89 @@ export interface QueueOptions extends LaneOptions {
   readonly pendingBytes: number
 }
 
-export class Queue implements Holder, LaneHost {
+/** What the backend does for its queue. */
+export interface QueueHost extends Pick<Holder, 'lost' | 'refused'> {
+  readonly send: Send
+  diskFailed(error: Error): void
+  lossesSettled(): Promise<void>
+}
+
+export class Queue implements Holder, DurableHost {
   readonly options: QueueOptions
   readonly send: Send
   readonly lost: Holder['lost']
   readonly refused: Holder['refused']
+  readonly diskFailed: DurableHost['diskFailed']
+  readonly lossesSettled: DurableHost['lossesSettled']
   maxBatchBytes: number
+  private readonly disk: Store | undefined
   private readonly pending: Budget
-  private readonly lanes = new Map<string, Lane>()
+  private readonly lanes = new Map<string, QueueLane>()
   /** Lanes that wait for a slot, first come, first served. */
-  private readonly ready = new Set<Lane>()
+  private readonly ready = new Set<QueueLane>()
   private slots = MAX_LANES_IN_FLIGHT
   private onEmpty: (() => void)[] = []
 
-  constructor(options: QueueOptions, send: Send, losses: Pick<Holder, 'lost' | 'refused'>) {
+  /**
+   * @param store where writes go that the backend does not take now; undefined to keep them in memory
+   * @param lanes what a process before this one has left there
+   */
+  constructor(
+    options: QueueOptions,
+    host: QueueHost,
+    store: Store | undefined,
+    lanes: readonly StoredLane[],
+  ) {
     this.options = options
-    this.send = send
-    this.lost = losses.lost
-    this.refused = losses.refused
+    this.send = host.send
+    this.lost = host.lost
+    this.refused = host.refused
+    this.diskFailed = host.diskFailed
+    this.lossesSettled = host.lossesSettled
     this.maxBatchBytes = options.maxBatchBytes
     this.pending = new Budget(options.pendingBytes, ENTRY_OVERHEAD_BYTES)
+    this.disk = store
+    for (const { destination, log } of lanes) this.addLane(destination, log)
+  }
+
+  get isDurable(): boolean {
+    return this.disk !== undefined
+  }
+
+  get store(): Store {
+    if (!this.disk) throw new Error('a queue in memory has no store')
+    return this.disk
+  }
+
+  /** Begins to deliver what was on disk. */
+  start(): void {
+    for (const lane of this.lanes.values()) lane.pump()
   }
 
   /** Takes over the delivery of a write. Its outcome is told to `delivery`, some of it at once. */
   append(delivery: Delivery): Entry {
     const entry = new Entry(delivery, this, this.options.clock.now())
-    if (entry.chargeTo(this.pending)) {
-      this.laneOf(delivery.write.destination.lane).append(entry)
-    } else {
-      delivery.abandoned(entry, failure('queue full'))
-    }
+    if (entry.chargeTo(this.pending)) this.laneOf(entry).append(entry)
+    else delivery.abandoned(entry, failure('queue full'))
     return entry
+  }
+
+  keep(entry: Entry): void {
+    this.lanes.get(entry.write.destination.lane)?.keep()
   }
 
   withdraw(entry: Entry): void {
     this.lanes.get(entry.write.destination.lane)?.withdraw(entry)
   }
 
-  /** Bytes of line protocol that are held for the backend. */
+  /** Bytes that are held for the backend. */
   get bytes(): number {
-    return this.pending.bytes + (this.options.buffer?.bytes ?? 0)
+    return this.pending.bytes + (this.options.buffer?.bytes ?? 0) + (this.disk?.bytes ?? 0)
   }
 
   get isEmpty(): boolean {
-    return this.lanes.size === 0
+    for (const lane of this.lanes.values()) if (!lane.isIdle) return false
+    return true
   }
 
   /** Resolves when nothing is left to deliver. */
@@ -67,7 +112,7 @@ export class Queue implements Holder, LaneHost {
     return new Promise((resolve) => this.onEmpty.push(resolve))
   }
 
-  takeSlot(lane: Lane): boolean {
+  takeSlot(lane: QueueLane): boolean {
     if (this.slots === 0) {
       this.ready.add(lane)
       return false
@@ -84,19 +129,23 @@ export class Queue implements Holder, LaneHost {
     next.pump()
   }
 
-  closeLane(lane: Lane): void {
-    if (this.lanes.get(lane.key) === lane) this.lanes.delete(lane.key)
+  laneIsIdle(lane: QueueLane): void {
     this.ready.delete(lane)
-    if (!this.isEmpty) return
+    if (lane.isDisposable && this.lanes.get(lane.key) === lane) this.lanes.delete(lane.key)
+    if (this.onEmpty.length === 0 || !this.isEmpty) return
     for (const resolve of this.onEmpty.splice(0)) resolve()
   }
 
-  private laneOf(key: string): Lane {
-    let lane = this.lanes.get(key)
-    if (!lane) {
-      lane = new Lane(key, this)
-      this.lanes.set(key, lane)
-    }
+  private laneOf({ write }: Entry): QueueLane {
+    return this.lanes.get(write.destination.lane) ?? this.addLane(write.destination, undefined)
+  }
+
+  private addLane(destination: Destination, log: SegmentLog | undefined): QueueLane {
+    const create = (lane: Destination) => this.store.createLane(lane)
+    const lane = this.disk
+      ? new DurableLane(destination.lane, this, new Handoff(destination, create, log))
+      : new Lane(destination.lane, this)
+    this.lanes.set(lane.key, lane)
     return lane
   }
 }

@@ -1,7 +1,8 @@
 /** Gives a write to every backend and decides, from what they say, what the client is told. */
 
-import { type Answer, errorAnswer, leftNothing, messageOf } from './answer.ts'
+import { type Answer, errorAnswer, leftNothing } from './answer.ts'
 import type { Backend } from './backend.ts'
+import { backendsNeeded, type ConsistencyLevel } from './consistency.ts'
 import type { Delivery, Entry, Fate } from './entry.ts'
 import type { Failure } from './outcome.ts'
 import type { Write } from './write.ts'
@@ -32,18 +33,27 @@ export class Relay {
    */
   accept(write: Write): Promise<Answer> {
     return new Promise((resolve) => {
-      new FanOut(write, 'undecided', resolve).start(this.backends)
+      new FanOut(write, write.consistency, 'undecided', resolve).start(this.backends)
     })
   }
 
   /** Relays a write that nobody waits for, and so is the relay's own from here on. */
   own(write: Write): void {
-    new FanOut(write, 'kept', () => {}).start(this.backends)
+    new FanOut(write, write.consistency, 'kept', () => {}).start(this.backends)
   }
 
   /** Bytes of line protocol that some backend has yet to take. */
   get undeliveredBytes(): number {
     return this.backends.reduce((sum, backend) => sum + backend.queue.bytes, 0)
+  }
+
+  /** Begins to deliver what a process before this one has left on disk. */
+  start(): void {
+    for (const backend of this.backends) backend.queue.start()
+  }
+
+  async close(): Promise<void> {
+    for (const backend of this.backends) await backend.close()
   }
 
   /** Resolves when every backend has everything. */
@@ -55,68 +65,130 @@ export class Relay {
 class FanOut implements Delivery {
   readonly write: Write
   fate: Fate
+  private readonly level: ConsistencyLevel
   private readonly answer: (answer: Answer) => void
   private readonly entries: Entry[] = []
-  /** Backends that gave the write up before its fate was decided. */
-  private readonly losers: [Entry, Failure][] = []
-  /** Whether anybody was told that the write is safe. */
-  private acknowledged: boolean
-  /** Backends that may yet take the write before its client has to be told that it failed. */
-  private open = 0
+  private backends = 0
+  /** Backends that gave the write up before anybody was told that it is safe. */
+  private readonly losers: [Entry, string][] = []
+  private told: 'nothing' | 'stored' | 'failed'
   private worst: Failure | undefined
 
-  constructor(write: Write, fate: Fate, answer: (answer: Answer) => void) {
+  constructor(write: Write, level: ConsistencyLevel, fate: Fate, answer: (answer: Answer) => void) {
     this.write = write
+    this.level = level
     this.fate = fate
-    this.acknowledged = fate === 'kept'
+    this.told = fate === 'kept' ? 'stored' : 'nothing'
     this.answer = answer
   }
 
-  start(backends: readonly Backend[]): void {
-    this.open = backends.length
-    for (const backend of backends) this.entries.push(backend.queue.append(this))
+  get isOpen(): boolean {
+    return this.told === 'nothing'
   }
 
-  stored(): void {
-    if (this.fate === 'undecided') {
-      this.acknowledged = true
-      this.keep()
-      this.answer(STORED)
-    }
+  start(backends: readonly Backend[]): void {
+    this.backends = backends.length
+    for (const backend of backends) this.entries.push(backend.queue.append(this))
+    if (this.fate === 'kept') this.keep()
+    this.decide()
+  }
+
+  stored(entry: Entry): void {
+    entry.state = 'stored'
+    if (this.fate === 'undecided') this.keep()
+    this.decide()
   }
 
   rejected(entry: Entry, answer: Answer): void {
-    if (this.fate === 'undecided') {
-      if (leftNothing(answer)) this.discard()
-      else this.keep()
-      this.answer(answer)
-    } else if (this.acknowledged) {
-      entry.holder.refused(this.write, messageOf(answer))
-    }
+    entry.state = 'rejected'
+    if (this.told === 'stored') attempt(entry.holder.refused(this.write, answer))
+    if (this.told !== 'nothing') return
+    if (this.fate === 'undecided' && leftNothing(answer)) this.discard()
+    else this.keep()
+    this.tell(answer)
   }
 
-  delayed(failure: Failure): void {
+  delayed(entry: Entry, failure: Failure): void {
+    if (entry.state !== 'pending') return
+    entry.state = 'delayed'
     this.failed(failure)
   }
 
   abandoned(entry: Entry, failure: Failure): void {
-    if (this.fate === 'undecided') this.losers.push([entry, failure])
-    else if (this.fate === 'kept') entry.holder.lost(this.write, failure.reason)
-    if (!entry.reported) this.failed(failure)
+    entry.state = 'abandoned'
+    // What was secured before is in the ledger already.
+    if (!entry.secured) this.lose(entry, failure.reason)
+    this.failed(failure)
+  }
+
+  secured(entry: Entry): void {
+    entry.secured = true
+    this.decide()
+  }
+
+  insecure(entry: Entry, reason: string): void {
+    if (this.told === 'stored') attempt(entry.holder.lost(this.write, reason))
+    if (this.told !== 'nothing') return
+    this.discard()
+    this.tell(notKept(reason))
+  }
+
+  private lose(entry: Entry, reason: string): void {
+    if (this.told === 'stored') attempt(entry.holder.lost(this.write, reason))
+    else this.losers.push([entry, reason])
   }
 
   private failed(failure: Failure): void {
     if (this.worst === undefined || rank(failure) > rank(this.worst)) this.worst = failure
-    this.open--
-    if (this.open > 0 || this.fate !== 'undecided') return
-    this.discard()
-    this.answer(this.worst.answer ?? errorAnswer(503, 'unable to write points', RETRY_AFTER))
+    this.decide()
   }
 
-  /** Some backend has the write, or a part of it, so all must get it; those that gave it up lack it. */
+  /** Tells the client what it can be told by now. */
+  private decide(): void {
+    if (this.told !== 'nothing') return
+    if (this.isReached()) {
+      if (this.entries.every(isSafe)) void this.acknowledge()
+    } else if (this.entries.length === this.backends && !this.entries.some(isPending)) {
+      // Nobody takes it now. It may still count as stored if a disk does, and that is enough.
+      if (this.level === 'any' && this.entries.some(canBeSecured)) this.keep()
+      else this.fail()
+    }
+  }
+
+  private isReached(): boolean {
+    const stored = this.entries.filter(({ state }) => state === 'stored').length
+    if (stored >= backendsNeeded(this.level, this.backends)) return true
+    return this.level === 'any' && this.entries.some(isOnDisk)
+  }
+
+  /** Tells the client that the write is stored, once the ledger says who will never have it. */
+  private async acknowledge(): Promise<void> {
+    this.told = 'stored'
+    try {
+      await Promise.all(
+        this.losers.splice(0).map(([entry, reason]) => entry.holder.lost(this.write, reason)),
+      )
+      this.answer(STORED)
+    } catch (error) {
+      this.tell(notKept((error as Error).message))
+    }
+  }
+
+  private fail(): void {
+    if (this.fate === 'undecided') this.discard()
+    const answer = this.worst?.answer ?? errorAnswer(503, 'unable to write points', RETRY_AFTER)
+    this.tell(answer)
+  }
+
+  private tell(answer: Answer): void {
+    this.told = 'failed'
+    this.answer(answer)
+  }
+
+  /** Some backend has the write, or a part of it, so all are to have it. */
   private keep(): void {
     this.fate = 'kept'
-    for (const [entry, failure] of this.losers) entry.holder.lost(this.write, failure.reason)
+    for (const entry of this.entries) if (!isSafe(entry)) entry.holder.keep(entry)
   }
 
   /** The client still owns the write: nobody needs to deliver it any more. */
@@ -124,6 +196,27 @@ class FanOut implements Delivery {
     this.fate = 'void'
     for (const entry of this.entries) entry.holder.withdraw(entry)
   }
+}
+
+/** The disk takes neither the write nor a note that it is lost. */
+function notKept(reason: string): Answer {
+  return errorAnswer(503, `unable to keep the write: ${reason}`, RETRY_AFTER)
+}
+
+/** Takes a note of which nothing depends: if the disk refuses it, the log says so. */
+function attempt(note: Promise<void>): void {
+  note.catch(() => {})
+}
+
+const isPending = ({ state }: Entry) => state === 'pending'
+
+const isOnDisk = ({ state, secured }: Entry) => secured && state !== 'abandoned'
+
+const canBeSecured = ({ state, holder }: Entry) => state === 'delayed' && holder.isDurable
+
+/** Whether nothing can be lost unseen at this backend if the relay dies now. */
+function isSafe({ state, secured, holder }: Entry): boolean {
+  return secured || !holder.isDurable || (state !== 'pending' && state !== 'delayed')
 }
 
 /** The client learns most from what an operator must put right, then from any answer at all. */

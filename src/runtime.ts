@@ -3,6 +3,8 @@
  * so does the web-standard one, and a test or a simulation in which time stands still.
  */
 
+import type { Disk } from './disk.ts'
+
 /** Time. Nothing else in the relay knows what time it is. */
 export interface Clock {
   /** Milliseconds from some start, never going back: for delays and deadlines. */
@@ -111,6 +113,7 @@ export interface Host extends Runtime, UdpRuntime {
   listenUdp(options: UdpListenerOptions): Promise<UdpListener>
   /** The text of a file. */
   readFile(path: string): Promise<string>
+  readonly disk: Disk
   readonly args: readonly string[]
   print(text: string): void
   printError(text: string): void

@@ -42,7 +42,9 @@ export class UdpRelay {
     )
     if (points.count === 0) return
     for (const output of this.outputs) output.send(points.bytes)
-    if (this.relay.backends.length > 0) this.relay.own({ destination: this.destination, points })
+    if (this.relay.backends.length > 0) {
+      this.relay.own({ destination: this.destination, points, consistency: 'one' })
+    }
   }
 
   /** Resolves when nothing is left to send. */

@@ -1,5 +1,6 @@
 /** The write: line protocol that one client sent in one piece, and where it is to go. */
 
+import type { ConsistencyLevel } from './consistency.ts'
 import type { Points } from './line.ts'
 
 /** Where a write goes, the same at every backend. */
@@ -8,6 +9,8 @@ export interface Destination {
   /** Empty for the database's default. */
   readonly retentionPolicy: string
   readonly precision: string
+  /** The consistency level that the client asks for, if it does. */
+  readonly consistency: string
   /** The query string for a backend's write endpoint, without credentials. */
   readonly query: string
   /** The client's credentials as an Authorization header. A secret: it never reaches a log. */
@@ -22,6 +25,8 @@ export interface Destination {
 export interface Write {
   readonly destination: Destination
   readonly points: Points
+  /** What its client wants to be sure of. Counts only until the client has been answered. */
+  readonly consistency: ConsistencyLevel
 }
 
 /**
@@ -56,14 +61,15 @@ export function v1DestinationOf(
   const query = parameters(search)
   const database = query.get('db')
   if (!database) return undefined
+  const consistency = readable(query.get('consistency') ?? '')
   const user = query.get('u')
   const password = query.get('p')
-  query.delete('u')
-  query.delete('p')
+  for (const own of ['u', 'p', 'consistency']) query.delete(own)
   if (!query.get('rp') && defaultRetentionPolicy !== '') {
     query.set('rp', encodeURIComponent(defaultRetentionPolicy))
   }
-  return destination(query, user && password ? basic(user, password) : authorization)
+  const credentials = user && password ? basic(user, password) : authorization
+  return destination(query, credentials, consistency)
 }
 
 /**
@@ -93,6 +99,22 @@ const V2_PRECISIONS = new Map([
   ['ns', 'n'],
   ['us', 'u'],
 ])
+
+/** The destination of a lane's writes, as far as they have it in common. */
+export function laneDestination(
+  database: string,
+  retentionPolicy: string,
+  authorization: string | undefined,
+): Destination {
+  const query = new Map([['db', encodeURIComponent(database)]])
+  if (retentionPolicy !== '') query.set('rp', encodeURIComponent(retentionPolicy))
+  return destination(query, authorization)
+}
+
+/** The destination of a write that comes from a lane's log. */
+export function recordedDestination(query: string, lane: Destination): Destination {
+  return destination(parameters(query), lane.authorization)
+}
 
 /** The destination of datagrams, which name none themselves. */
 export function fixedDestination(
@@ -137,6 +159,7 @@ function headerBytes(text: string): Uint8Array {
 function destination(
   query: ReadonlyMap<string, string>,
   authorization: string | undefined,
+  consistency = '',
 ): Destination {
   const text = [...query]
     .sort(([a], [b]) => (a < b ? -1 : 1))
@@ -149,6 +172,7 @@ function destination(
     database: readable(database),
     retentionPolicy: readable(retentionPolicy),
     precision: query.get('precision') ?? '',
+    consistency,
     query: text,
     authorization,
     lane: `${database}&${retentionPolicy}&${credentials}`,

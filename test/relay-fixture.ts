@@ -2,6 +2,7 @@
 
 import type { Answer } from '../src/answer.ts'
 import { Backend, type BackendOptions } from '../src/backend.ts'
+import type { ConsistencyLevel } from '../src/consistency.ts'
 import { stamp } from '../src/line.ts'
 import { createLog } from '../src/log.ts'
 import { Relay } from '../src/relay.ts'
@@ -15,7 +16,10 @@ export const DEFAULTS: Omit<BackendOptions, 'name' | 'writeUrl'> = {
   maxBatchBytes: 512 * 1024,
   maxDelayMs: 10_000,
   maxInFlight: 1,
-  maxPendingBytes: 1024 * 1024,
+  pendingBytes: 1024 * 1024,
+  folder: undefined,
+  whenFull: 'reject',
+  maxAgeMs: undefined,
   gzip: false,
   ca: undefined,
   skipTlsVerification: false,
@@ -43,11 +47,16 @@ export function createFixture(
   )
   const relay = new Relay(backends)
 
-  const parse = (body: string | Uint8Array, search: string, authorization?: string) => {
+  const parse = (
+    body: string | Uint8Array,
+    search: string,
+    authorization?: string,
+    level: ConsistencyLevel = 'one',
+  ) => {
     const destination = v1DestinationOf(search, authorization, '')
     if (!destination) throw new Error(`no database in ${search}`)
     const bytes = typeof body === 'string' ? new TextEncoder().encode(body) : body
-    return { destination, points: stamp(bytes, () => '1') }
+    return { destination, points: stamp(bytes, () => '1'), consistency: level }
   }
 
   return {

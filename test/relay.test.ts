@@ -228,7 +228,7 @@ describe('a backend without a buffer', () => {
   })
 
   test('turns writes away when too many wait', async () => {
-    const { send, logged } = createFixture({ a: silence, b: stored }, { maxPendingBytes: 600 })
+    const { send, logged } = createFixture({ a: silence, b: stored }, { pendingBytes: 600 })
     for (let i = 0; i < 4; i++) expect(await send(`m v=${i} ${i}`)).toMatchObject({ status: 204 })
     expect(logged('queue full')).not.toHaveLength(0)
   })

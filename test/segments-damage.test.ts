@@ -364,6 +364,16 @@ describe('a disk that fails', () => {
     },
   )
 
+  test('has the segment in which it failed removed as soon as that is drained', async () => {
+    const disk = new FakeDisk()
+    const { log } = await open(disk)
+    await log.append(records(1, 2))
+    disk.fail({ code: 'EIO', kinds: ['sync'] })
+    await expect(log.append([record(3)])).rejects.toThrow('EIO')
+    expect(await drain(log)).toEqual([1, 2])
+    expect([...disk.files().keys()]).toEqual([HEAD])
+  })
+
   test('even if it refuses to take back what was half written', async () => {
     const disk = new FakeDisk()
     const { log } = await open(disk)

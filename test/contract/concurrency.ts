@@ -11,6 +11,7 @@ const lines = numbers(200).map((i) => `m,k=${i} v=${i} ${T}`)
 export function concurrency(bench: Bench): void {
   describe('two hundred writes of one point from fifty connections', () => {
     atServers(bench)
+    beforeOthers(bench)
     asRequests(bench)
   })
 }
@@ -51,6 +52,19 @@ function atServers(bench: Bench): void {
     }
     const good = lines.filter((_, i) => !bad.has(i))
     await bench.expectRows(db, stored(`m,k=first v=1 ${T}`, ...good))
+  })
+}
+
+/** Bodies that are no error by themselves, but would swallow the first line of what follows them. */
+const open = ['# it"s a=" comment', '# a comment with a backslash \\']
+
+function beforeOthers(bench: Bench): void {
+  test('lose nothing to others whose last line goes on past its end', async () => {
+    const db = await bench.database()
+    const relay = await bench.relay(httpRelay(bench.outputs()))
+    const mixed = lines.flatMap((line, i) => (i % 10 === 5 ? [...open, line] : [line]))
+    expect(statuses(await writeAtOnce(relay.url(), `db=${db}`, mixed))).toEqual([204])
+    await bench.expectRows(db, stored(...lines))
   })
 }
 

@@ -8,6 +8,7 @@ import { clients } from './clients.ts'
 import { concurrency } from './concurrency.ts'
 import { connections } from './connections.ts'
 import { credentials } from './credentials.ts'
+import { durability } from './durability.ts'
 import { endpoints } from './endpoints.ts'
 import { faults } from './faults.ts'
 import { layouts } from './layouts.ts'
@@ -32,6 +33,7 @@ const themes = {
   udp,
   faults,
   buffers,
+  durability,
   logging,
   stopping,
 }

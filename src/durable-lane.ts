@@ -1,0 +1,336 @@
+/**
+ * A lane whose writes outlive the relay: hinted handoff.
+ *
+ * While the backend answers promptly, writes travel from memory and the disk is not touched. A write that
+ * a client is to be told is stored, and that this backend does not answer within a short grace, goes to
+ * the lane's log, with all that were accepted before it; so does every write while the backend fails. The
+ * log is delivered from its head, before anything that is only in memory, and is emptied for good before
+ * the lane delivers from memory again: so no replay can overtake a later write.
+ */
+
+import type { Answer } from './answer.ts'
+import { Backoff } from './backoff.ts'
+import { takeBatch } from './batch.ts'
+import { type Entry, EntryList } from './entry.ts'
+import { bytesOnDisk, type Handoff, type Portion } from './handoff.ts'
+import type { DurableHost, QueueLane } from './lane-host.ts'
+import { join } from './line.ts'
+import { type Failure, failure, isFailure, type Outcome } from './outcome.ts'
+import type { Write } from './write.ts'
+
+/** How long a backend may take over a write that another has stored before the disk gets it. */
+const GRACE_MS = 10
+
+/** The most bytes of line protocol that one trip to the disk takes along. */
+const MAX_SPOOL_BYTES = 8 * 1024 * 1024
+
+/** Reasons for which writes are given up, as the ledger has them. */
+const BUFFER_FULL = 'buffer full'
+const TOO_OLD = 'too old'
+
+/** What is on its way to the backend. */
+interface Flight {
+  readonly writes: readonly Write[]
+  /** Those of the writes whose deliveries are known, by their place. */
+  readonly entries: readonly (Entry | undefined)[]
+  /** The number of the last one's record, if they are the first on disk. */
+  last: number | undefined
+  /** Whether the disk had no place for them: later ones may be on it, behind which they must not go. */
+  givenUp?: boolean
+}
+
+export class DurableLane implements QueueLane {
+  readonly key: string
+  private readonly host: DurableHost
+  private readonly handoff: Handoff
+  private readonly backoff: Backoff
+  /** Accepted after all that is on disk. */
+  private readonly waiting = new EntryList()
+  private flight: Flight | undefined
+  /** Whether a batch is being made up, is on its way, or is being settled. */
+  private busy = false
+  private spooling: Promise<void> | undefined
+  private failing: Failure | undefined
+  private cancelRest: (() => void) | undefined
+  private cancelGrace: (() => void) | undefined
+  /** How many writes on disk, from the first on, travel alone: a batch of them was rejected. */
+  private alone = 0
+
+  constructor(key: string, host: DurableHost, handoff: Handoff) {
+    this.key = key
+    this.host = host
+    this.handoff = handoff
+    this.backoff = new Backoff(host.options.maxDelayMs)
+  }
+
+  get isDisposable(): boolean {
+    return !this.handoff.isOpen
+  }
+
+  get isIdle(): boolean {
+    return !this.busy && !this.spooling && !this.waiting.head && this.handoff.isEmpty
+  }
+
+  append(entry: Entry): void {
+    this.waiting.append(entry)
+    if (this.failing) entry.delivery.delayed(entry, this.failing)
+    this.pump()
+  }
+
+  /** Some backend has one of the writes: it must not be lost for this one. */
+  keep(): void {
+    if (this.failing || !this.handoff.isEmpty) this.spool()
+    else this.cancelGrace ??= this.host.options.clock.after(GRACE_MS, () => this.endGrace())
+  }
+
+  withdraw(entry: Entry): void {
+    if (entry.list !== this.waiting) return
+    this.waiting.remove(entry)
+    entry.release()
+    if (this.isIdle) this.becomeIdle()
+  }
+
+  /** Sends the next batch, if there is one and nothing stands in its way. */
+  pump(): void {
+    if (this.busy || this.spooling || this.cancelRest) return
+    if (this.isIdle) this.becomeIdle()
+    else if (this.host.takeSlot(this)) {
+      this.busy = true
+      void this.deliver()
+    }
+  }
+
+  private async deliver(): Promise<void> {
+    try {
+      this.flight = await this.nextFlight()
+      if (this.flight) await this.fly(this.flight)
+    } catch (error) {
+      this.host.diskFailed(error as Error)
+      this.rest(0)
+    }
+    this.flight = undefined
+    this.busy = false
+    this.host.freeSlot()
+    this.pump()
+  }
+
+  private async nextFlight(): Promise<Flight | undefined> {
+    if (!this.handoff.isEmpty) {
+      const count = this.alone > 0 ? 1 : Number.POSITIVE_INFINITY
+      const portion = await this.handoff.peek(this.host.maxBatchBytes, count)
+      if (portion && !(await this.expire(portion))) return { ...portion }
+      if (portion) return undefined
+    }
+    await this.handoff.settle()
+    // What came to the disk in the meantime goes first.
+    if (!this.handoff.isEmpty || this.spooling) return undefined
+    const entries = takeBatch(this.waiting, this.host.maxBatchBytes)
+    if (entries.length === 0) return undefined
+    return { writes: entries.map(({ write }) => write), entries, last: undefined }
+  }
+
+  /** Gives a portion up if it is too old. */
+  private async expire(portion: Portion): Promise<boolean> {
+    const { maxAgeMs } = this.host.store.options
+    const now = Number(this.host.options.clock.wallNanoseconds() / 1_000_000n)
+    if (maxAgeMs === undefined || now - portion.newestAt <= maxAgeMs) return false
+    await this.host.lossesSettled()
+    for (const write of portion.writes) await this.host.lost(write, TOO_OLD)
+    this.giveUp(portion.entries, TOO_OLD)
+    await this.finish({ ...portion })
+    return true
+  }
+
+  private async fly(flight: Flight): Promise<void> {
+    const [first] = flight.writes as [Write]
+    const body = join(flight.writes.map(({ points }) => points.bytes))
+    const outcome = await this.host.send(first.destination, body)
+    // The disk may just be getting these very writes.
+    await this.spooling
+    await this.settle(flight, body.length, outcome)
+  }
+
+  private async settle(flight: Flight, bytes: number, outcome: Outcome): Promise<void> {
+    if (isFailure(outcome)) return this.fail(flight, outcome)
+    this.failing = undefined
+    this.backoff.reset()
+    if (outcome.verdict === 'stored') {
+      for (const entry of flight.entries) entry?.delivery.stored(entry)
+      await this.finish(flight)
+    } else if (flight.writes.length === 1) {
+      await this.reject(flight, outcome.answer)
+      await this.finish(flight)
+    } else {
+      if (outcome.verdict === 'too-large') this.host.maxBatchBytes = Math.ceil(bytes / 2)
+      else this.isolate(flight)
+      this.putBack(flight)
+    }
+  }
+
+  /** Has each of the writes travel alone next time, so that each gets its own answer. */
+  private isolate({ last, entries, writes }: Flight): void {
+    if (last !== undefined) this.alone = writes.length
+    else for (const entry of entries) if (entry) entry.alone = true
+  }
+
+  /** The writes are done with, here. */
+  private async finish(flight: Flight): Promise<void> {
+    for (const entry of flight.entries) entry?.release()
+    this.alone = Math.max(0, this.alone - flight.writes.length)
+    if (flight.last !== undefined) await this.handoff.advance(flight.last)
+  }
+
+  private async reject(flight: Flight, answer: Answer): Promise<void> {
+    const [write] = flight.writes as [Write]
+    const [entry] = flight.entries
+    if (entry?.delivery.isOpen) return entry.delivery.rejected(entry, answer)
+    // For what is not on disk nobody was told anything. What is stays there until the note is, too.
+    if (flight.last === undefined) return this.host.refused(write, answer).catch(() => {})
+    await this.host.lossesSettled()
+    await this.host.refused(write, answer)
+  }
+
+  private fail(flight: Flight, failing: Failure): void {
+    this.failing = failing
+    this.putBack(flight)
+    for (const entry of flight.entries) entry?.delivery.delayed(entry, failing)
+    for (const entry of this.handoff.pending) entry.delivery.delayed(entry, failing)
+    for (const entry of this.waiting) entry.delivery.delayed(entry, failing)
+    if (this.hasKept()) this.spool()
+    if (this.waiting.head || !this.handoff.isEmpty || this.spooling) this.rest(failing.retryAfterMs)
+  }
+
+  /** Writes that are only in memory go back to the front of those that wait. */
+  private putBack(flight: Flight): void {
+    if (flight.last !== undefined) return
+    for (const entry of [...flight.entries].reverse()) {
+      if (entry?.isVoid || flight.givenUp) entry?.release()
+      else if (entry) this.waiting.prepend(entry)
+    }
+    this.flight = undefined
+  }
+
+  private rest(atLeastMs: number): void {
+    this.cancelRest ??= this.host.options.clock.after(this.backoff.next(atLeastMs), () => {
+      this.cancelRest = undefined
+      this.pump()
+    })
+  }
+
+  private becomeIdle(): void {
+    this.failing = undefined
+    this.backoff.reset()
+    this.cancelRest?.()
+    this.cancelRest = undefined
+    this.host.laneIsIdle(this)
+  }
+
+  private endGrace(): void {
+    this.cancelGrace = undefined
+    if (this.hasKept()) this.spool()
+  }
+
+  /** Whether something that is only in memory must not be lost. */
+  private hasKept(): boolean {
+    const flying = this.flight?.last === undefined ? this.flight?.entries : undefined
+    if (flying?.some((entry) => entry?.isKept)) return true
+    for (const entry of this.waiting) if (entry.isKept) return true
+    return false
+  }
+
+  /** Brings to disk all that is only in memory, in the order in which it was accepted. */
+  private spool(): void {
+    this.cancelGrace?.()
+    this.cancelGrace = undefined
+    this.spooling ??= this.spoolAll().then(() => {
+      this.spooling = undefined
+      this.pump()
+    })
+  }
+
+  private async spoolAll(): Promise<void> {
+    const { flight } = this
+    if (flight && flight.last === undefined && !flight.givenUp) {
+      const entries = flight.entries.filter((entry) => entry !== undefined)
+      flight.last = await this.spoolSome(entries)
+      flight.givenUp = flight.last === undefined
+    }
+    for (let entries = this.takeWaiting(); entries.length > 0; entries = this.takeWaiting()) {
+      await this.spoolSome(entries)
+    }
+  }
+
+  private takeWaiting(): Entry[] {
+    const entries: Entry[] = []
+    let bytes = 0
+    for (const entry of this.waiting) {
+      if (bytes > MAX_SPOOL_BYTES) break
+      bytes += entry.bytes
+      entries.push(entry)
+    }
+    for (const entry of entries) this.waiting.remove(entry)
+    return entries
+  }
+
+  /** The number of the last one's record, or undefined if they are not on disk. */
+  private async spoolSome(entries: readonly Entry[]): Promise<number | undefined> {
+    const { store } = this.host
+    const bytes = bytesOnDisk(entries)
+    try {
+      if (!(await this.makeRoom(entries, bytes))) return undefined
+      const last = await this.write(entries).finally(() => store.unreserve(bytes))
+      for (const entry of entries) {
+        entry.release()
+        entry.delivery.secured(entry)
+      }
+      this.handoff.forget((entry) => !entry.delivery.isOpen)
+      return last
+    } catch (error) {
+      if (!(error instanceof BufferFullError)) this.host.diskFailed(error as Error)
+      for (const entry of entries) {
+        entry.release()
+        entry.delivery.insecure(entry, (error as Error).message)
+      }
+      return undefined
+    }
+  }
+
+  private write(entries: readonly Entry[]): Promise<number> {
+    const { clock } = this.host.options
+    return this.handoff.append(entries, Number(clock.wallNanoseconds() / 1_000_000n))
+  }
+
+  /**
+   * Reserves room for entries as the configuration says. False if they were given up themselves.
+   *
+   * @throws BufferFullError if nothing may be given up
+   */
+  private async makeRoom(entries: readonly Entry[], bytes: number): Promise<boolean> {
+    const { store } = this.host
+    const lose = (write: Write) => this.host.lost(write, BUFFER_FULL)
+    if (store.reserve(bytes)) return true
+    if (store.options.whenFull === 'reject') throw new BufferFullError(BUFFER_FULL)
+    await this.host.lossesSettled()
+    while (store.options.whenFull === 'drop-oldest' && !this.handoff.isEmpty) {
+      this.giveUp(await this.handoff.dropOldest(lose), BUFFER_FULL)
+      if (store.reserve(bytes)) return true
+    }
+    for (const entry of entries) {
+      await lose(entry.write)
+      entry.release()
+    }
+    this.giveUp(entries, BUFFER_FULL)
+    return false
+  }
+
+  /** Tells deliveries that the ledger has their writes, and the backend never will. */
+  private giveUp(entries: Iterable<Entry | undefined>, reason: string): void {
+    for (const entry of entries) {
+      if (!entry) continue
+      entry.secured = true
+      entry.delivery.abandoned(entry, failure(reason))
+    }
+  }
+}
+
+class BufferFullError extends Error {}

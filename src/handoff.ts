@@ -1,0 +1,148 @@
+/** A lane's share of the disk: writes that its backend has yet to take, and their deliveries. */
+
+import type { Entry } from './entry.ts'
+import { stamp } from './line.ts'
+import { HEADER_BYTES } from './record.ts'
+import type { SegmentLog } from './segments.ts'
+import { type Destination, recordedDestination, type Write } from './write.ts'
+
+/** Writes from the head of the log that can be sent as one. */
+export interface Portion {
+  readonly writes: readonly Write[]
+  /** Those of the writes that this process accepted and whose clients may still wait, by their place. */
+  readonly entries: readonly (Entry | undefined)[]
+  /** When the youngest was accepted, ms since the Unix epoch. */
+  readonly newestAt: number
+  /** The number of the last one's record. */
+  readonly last: number
+}
+
+export class Handoff {
+  private readonly open: (destination: Destination) => Promise<SegmentLog>
+  private readonly destination: Destination
+  private readonly entries = new Map<number, Entry>()
+  private log: SegmentLog | undefined
+
+  /** @param open opens the lane's log; not called before something has to be written */
+  constructor(
+    destination: Destination,
+    open: (destination: Destination) => Promise<SegmentLog>,
+    log?: SegmentLog,
+  ) {
+    this.destination = destination
+    this.open = open
+    this.log = log
+  }
+
+  /** Whether there is, or may be, something on disk. */
+  get isOpen(): boolean {
+    return this.log !== undefined
+  }
+
+  get isEmpty(): boolean {
+    return this.log?.isEmpty ?? true
+  }
+
+  get bytes(): number {
+    return this.log?.bytes ?? 0
+  }
+
+  /** The deliveries of writes on disk for which somebody may still wait. */
+  get pending(): Iterable<Entry> {
+    return this.entries.values()
+  }
+
+  /**
+   * Puts writes on disk, behind those that are there. Resolves with the number of the last one's record.
+   *
+   * @throws the error of the disk; then none of them is there
+   */
+  async append(entries: readonly Entry[], acceptedAt: number): Promise<number> {
+    this.log ??= await this.open(this.destination)
+    await this.log.append(
+      entries.map(({ write }) => ({
+        acceptedAt,
+        query: write.destination.query,
+        body: write.points.bytes,
+      })),
+    )
+    const last = this.log.nextSequence - 1
+    for (const [i, entry] of entries.entries()) {
+      this.entries.set(last - entries.length + 1 + i, entry)
+    }
+    return last
+  }
+
+  /** The next writes that can be sent as one, at most `count`. They stay on disk. */
+  async peek(maxBytes: number, count: number): Promise<Portion | undefined> {
+    const records = (await this.log?.peek(maxBytes)) ?? []
+    const writes: Write[] = []
+    for (const { query, body } of records.slice(0, count)) {
+      const previous = writes.at(-1)
+      if (previous && (previous.destination.query !== query || !previous.points.closed)) break
+      const destination = recordedDestination(query, this.destination)
+      writes.push({ destination, points: stamp(body, () => '0'), consistency: 'one' })
+    }
+    const taken = records.slice(0, writes.length)
+    const last = taken.at(-1)?.sequence
+    if (last === undefined) return undefined
+    return {
+      writes,
+      entries: taken.map(({ sequence }) => this.entries.get(sequence)),
+      newestAt: Math.max(...taken.map(({ acceptedAt }) => acceptedAt)),
+      last,
+    }
+  }
+
+  /** Takes the writes up to a record off the disk: they are delivered, or will never be. */
+  async advance(last: number): Promise<void> {
+    for (const sequence of this.entries.keys()) {
+      if (sequence > last) break
+      this.entries.delete(sequence)
+    }
+    for (;;) {
+      const records = (await this.log?.peek(1024 * 1024)) ?? []
+      const done = records.filter(({ sequence }) => sequence <= last).at(-1)
+      if (!done) return
+      await this.log?.advance(done)
+      if (done.sequence === last) return
+    }
+  }
+
+  /**
+   * Gives up the oldest writes, one segment of them, when `enter` has taken note of each. Resolves with
+   * those of their deliveries for which somebody may still wait.
+   */
+  async dropOldest(enter: (write: Write) => Promise<void>): Promise<Entry[]> {
+    const dropped: Entry[] = []
+    await this.log?.dropOldest(async (records) => {
+      for (const { sequence, query, body } of records) {
+        const destination = recordedDestination(query, this.destination)
+        await enter({ destination, points: stamp(body, () => '0'), consistency: 'one' })
+        const entry = this.entries.get(sequence)
+        if (entry) dropped.push(entry)
+        this.entries.delete(sequence)
+      }
+    })
+    return dropped
+  }
+
+  /** Forgets deliveries that nobody waits for any more: their writes are on disk. */
+  forget(isOver: (entry: Entry) => boolean): void {
+    for (const [sequence, entry] of this.entries) {
+      if (isOver(entry)) this.entries.delete(sequence)
+    }
+  }
+
+  /** Resolves once nothing that was taken off can come back, not even after a power cut. */
+  async settle(): Promise<void> {
+    if (this.log && !this.log.isSettled) await this.log.sync()
+  }
+}
+
+/** What writes take on disk. */
+export function bytesOnDisk(entries: readonly Entry[]): number {
+  return entries.reduce((sum, { bytes, write }) => {
+    return sum + HEADER_BYTES + write.destination.query.length + bytes
+  }, 0)
+}
