@@ -10,6 +10,13 @@ const bun = join(root, 'node_modules', '.bin', 'bun')
 const deno = join(root, 'node_modules', '.bin', 'deno')
 
 const unit = [vitest, 'run', '--project', 'unit']
+const simulate = join(root, 'scripts', 'simulate.ts')
+const torture = join(root, 'scripts', 'torture.ts')
+
+/** Seeds of the simulation, and kills on each way to run; more by `npm run simulate` and `torture`. */
+const SEEDS = '500'
+const CYCLES = '25'
+
 const contract = [vitest, 'run', '--project', 'contract']
 
 /** Everything a change must pass, in order. */
@@ -21,7 +28,9 @@ const steps: [name: string, step: () => Promise<unknown>][] = [
   ['unit tests on Node', () => run('node', unit)],
   ['unit tests on Bun', () => run(bun, ['--bun', ...unit])],
   ['unit tests on Deno', () => run(deno, ['run', '-A', ...unit])],
+  ['simulation', () => run(bun, ['run', simulate, '--seed', '1', '--runs', SEEDS])],
   ['contract tests', () => run('node', contract)],
+  ['relays that are killed', () => run(bun, ['run', torture, '--cycles', CYCLES])],
 ]
 
 async function run(file: string, args: string[]): Promise<void> {

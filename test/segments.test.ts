@@ -304,7 +304,9 @@ describe('advance', () => {
   })
 
   test('is not undone, once synced, by a power cut while the log is opened', async () => {
-    for (const [nth, seed] of range(1, 12).flatMap((one) => range(1, 30).map((two) => [one, two]))) {
+    for (const [nth, seed] of range(1, 12).flatMap((one) =>
+      range(1, 30).map((two) => [one, two]),
+    )) {
       const random = seededRandom(seed as number)
       const disk = new FakeDisk()
       const { log } = await open(disk)

@@ -1,0 +1,72 @@
+/** What befalls servers and disks: for a while, and then again. */
+
+import type { FakeDisk, OperationKind } from '../fake-disk.ts'
+import type { Mood, SimulatedInfluxDB } from './simulated-influxdb.ts'
+import type { World } from './world.ts'
+
+const BAD_MOODS: readonly Mood[] = ['down', 'down', 'stalled', 'failing', 'busy', 'flaky', 'empty']
+
+/** Operations that may fail. Reads do not: what cannot be read back is lost, whatever a relay does. */
+const FRAIL: readonly OperationKind[] = [
+  'write',
+  'sync',
+  'syncFolder',
+  'create',
+  'rename',
+  'remove',
+  'truncate',
+  'makeFolder',
+  'list',
+  'size',
+  'close',
+  'lock',
+]
+
+/** Changes a server's mood now and then, until `isOver`. */
+export async function trouble(
+  server: SimulatedInfluxDB,
+  world: World,
+  isOver: () => boolean,
+): Promise<void> {
+  if (world.chance(0.3)) server.maxBodyBytes = world.integer(100, 1000)
+  while (!isOver()) {
+    await world.sleep(world.between(100, 8000))
+    if (isOver()) return
+    server.become(world.pick(BAD_MOODS))
+    await world.sleep(world.chance(0.5) ? world.between(10, 1000) : world.between(1000, 15_000))
+    if (!isOver()) server.become('well')
+  }
+}
+
+/** Has the disk that is in use fill up or fail now and then, until `isOver`. */
+export async function wearOut(
+  disk: () => FakeDisk,
+  world: World,
+  isOver: () => boolean,
+): Promise<void> {
+  while (!isOver()) {
+    await world.sleep(world.between(500, 15_000))
+    if (isOver()) return
+    if (world.chance(0.4)) fillUp(disk(), world)
+    else fail(disk(), world)
+    await world.sleep(world.between(10, 5000))
+    if (isOver()) return
+    world.log('disk is well')
+    disk().heal()
+  }
+}
+
+function fillUp(disk: FakeDisk, world: World): void {
+  world.log('disk is full')
+  let used = 0
+  for (const bytes of disk.files().values()) used += bytes.length
+  disk.capacity = used + world.integer(0, 500)
+}
+
+function fail(disk: FakeDisk, world: World): void {
+  const kinds = world.chance(0.5) ? [world.pick(FRAIL)] : FRAIL
+  const times = world.chance(0.5) ? world.integer(1, 3) : 1000
+  const nth = world.chance(0.7) ? 1 : world.integer(1, 5)
+  world.log(`disk fails: ${kinds.join(' ')} from the ${nth}th, ${times} times`)
+  disk.fail({ code: 'EIO', kinds, nth, times })
+}
