@@ -92,10 +92,8 @@ function createWriteHandler(config: HttpConfig, relay: Relay, runtime: Runtime, 
     const points = stamp(body, () =>
       timestampIn(destination.precision, runtime.clock.wallNanoseconds()),
     )
-    const { consistency } = destination
-    const level = consistency === '' ? config.consistency : parseConsistency(consistency)
-    if (!level) return errorAnswer(400, 'invalid consistency level')
-    return relay.accept({ destination, points, consistency: level })
+    const consistency = parseConsistency(destination.consistency) ?? config.consistency
+    return relay.accept({ destination, points, consistency })
   }
 
   return async (request: Request, find: FindDestination): Promise<Response> => {

@@ -1,6 +1,6 @@
 /** The write: line protocol that one client sent in one piece, and where it is to go. */
 
-import type { ConsistencyLevel } from './consistency.ts'
+import { type ConsistencyLevel, parseConsistency } from './consistency.ts'
 import type { Points } from './line.ts'
 
 /** Where a write goes, the same at every backend. */
@@ -64,7 +64,10 @@ export function v1DestinationOf(
   const consistency = readable(query.get('consistency') ?? '')
   const user = query.get('u')
   const password = query.get('p')
-  for (const own of ['u', 'p', 'consistency']) query.delete(own)
+  query.delete('u')
+  query.delete('p')
+  // One that is none stays: a server shall say so in its own words, and in its own order.
+  if (parseConsistency(consistency)) query.delete('consistency')
   if (!query.get('rp') && defaultRetentionPolicy !== '') {
     query.set('rp', encodeURIComponent(defaultRetentionPolicy))
   }

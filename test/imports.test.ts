@@ -70,7 +70,6 @@ const LAYERS = [
     'checksum.ts',
     'clock.ts',
     'connections.ts',
-    'consistency.ts',
     'deno-udp.ts',
     'disk.ts',
     'duration.ts',
@@ -91,6 +90,7 @@ const LAYERS = [
     'udp-socket.ts',
     'write.ts',
   ],
+  ['consistency.ts'],
 ]
 
 /** Packages, and the only files that may import them. */
