@@ -70,7 +70,7 @@ export function leftNothing(answer: Answer): boolean {
 /** Reads a backend's response to its end, so that its connection can serve again. */
 export async function readAnswer(response: Response): Promise<Answer> {
   const { status, headers } = response
-  const body = new Uint8Array(await response.arrayBuffer())
+  const body = response.body ? new Uint8Array(await response.arrayBuffer()) : new Uint8Array(0)
   return {
     status,
     body,

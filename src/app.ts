@@ -22,6 +22,9 @@ const INFLUXDB_VERSION = '1.8.0'
 
 const WRITE_METHODS = 'OPTIONS, POST'
 
+/** The answer to nearly every write. A server need not write it down anew each time. */
+const NO_CONTENT = new Response(null, { status: 204 })
+
 /** Destinations that are remembered. */
 const MAX_DESTINATIONS = 1024
 
@@ -100,7 +103,7 @@ function createWriteHandler(config: HttpConfig, relay: Relay, runtime: Runtime, 
     const reservation = new Reservation(pending)
     try {
       const answer = await relayWrite(request, find, reservation)
-      return answer === STORED ? new Response(null, { status: 204 }) : toResponse(answer)
+      return answer === STORED ? NO_CONTENT : toResponse(answer)
     } catch (error) {
       if (!(error instanceof BodyError)) throw error
       refused.report({ status: error.answer.status, reason: error.message })

@@ -44,7 +44,7 @@ async function readBytes(
   if (length !== null) {
     if (Number(length) > maxBytes) throw tooLarge()
     reserve(reservation, Number(length))
-    return new Uint8Array(await request.arrayBuffer().catch(cutShort))
+    return request.bytes().catch(cutShort)
   }
   const chunks: Uint8Array[] = []
   let total = 0

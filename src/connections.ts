@@ -1,7 +1,6 @@
-/** The connections of an HTTP server: how many there are, and whether any is in use. */
+/** How many connections an HTTP server may have, and how long one may take to shake hands. */
 
-import type * as http from 'node:http'
-import type { Socket } from 'node:net'
+import type { Server, Socket } from 'node:net'
 import type { HttpServerOptions } from './runtime.ts'
 
 const TOO_MANY_CONNECTIONS = [
@@ -21,46 +20,47 @@ const peerOf = (socket: Socket) => `${socket.remoteAddress} ${socket.remotePort}
 export class Connections {
   private readonly options: HttpServerOptions
   private count = 0
-  private requests = 0
   private readonly handshakes = new Map<string, ReturnType<typeof setTimeout>>()
 
-  constructor(server: http.Server, options: HttpServerOptions) {
+  /** @param onAccept called with each connection that may be served */
+  constructor(server: Server, options: HttpServerOptions, onAccept: (socket: Socket) => void) {
     this.options = options
-    server.on('connection', (socket: Socket) => this.opened(socket))
-    server.on('secureConnection', (socket: Socket) => this.shookHands(peerOf(socket)))
-    server.prependListener('request', (_request, response: http.ServerResponse) => {
-      this.requests++
-      response.once('close', () => this.requests--)
+    if (options.pem === undefined) {
+      server.on('connection', (socket: Socket) => {
+        if (this.admit(socket)) onAccept(socket)
+        else socket.end(TOO_MANY_CONNECTIONS)
+      })
+      return
+    }
+    server.on('connection', (socket: Socket) => {
+      this.awaitHandshake(socket)
+      if (!this.admit(socket)) socket.destroy()
     })
-  }
-
-  /** Whether no request is being served. */
-  get areIdle(): boolean {
-    return this.requests === 0
+    server.on('secureConnection', (socket: Socket) => {
+      this.shookHands(peerOf(socket))
+      onAccept(socket)
+    })
   }
 
   /**
-   * Closes connections past the limit: with an answer where one can be read. On Bun a TLS connection shows
-   * only once hands are shaken, for which Bun itself leaves a client 12 seconds.
+   * Whether there is room for one more. On Bun a TLS connection shows only once hands are shaken, for
+   * which Bun itself leaves a client 12 seconds.
    */
-  private opened(socket: Socket): void {
-    const peer = peerOf(socket)
+  private admit(socket: Socket): boolean {
     this.count++
-    socket.once('close', () => {
-      this.count--
-      this.shookHands(peer)
-    })
-    if (this.options.pem !== undefined) this.awaitHandshake(peer, socket)
-    if (this.count <= this.options.maxConnections) return
+    socket.once('close', () => this.count--)
+    socket.on('error', () => {})
+    if (this.count <= this.options.maxConnections) return true
     this.options.onRefused()
-    if (this.options.pem === undefined) socket.end(TOO_MANY_CONNECTIONS)
-    else socket.destroy()
+    return false
   }
 
   /** Not all runtimes limit the time for a handshake when asked to. */
-  private awaitHandshake(peer: string, socket: Socket): void {
+  private awaitHandshake(socket: Socket): void {
+    const peer = peerOf(socket)
     const timer = setTimeout(() => socket.destroy(), this.options.readTimeoutMs)
     this.handshakes.set(peer, timer)
+    socket.once('close', () => this.shookHands(peer))
   }
 
   private shookHands(peer: string): void {

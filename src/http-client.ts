@@ -1,105 +1,90 @@
 /**
- * A fetch for one backend, made of node:http, which all three runtimes have.
+ * A fetch for one backend, on node:net and node:tls, which all three runtimes have.
  *
- * Their own fetch will not do: none can read influxd's errors when they echo a control byte of a bad line
- * in a header, Deno's cannot skip verification for one server, Bun's shares 256 requests among all, and
- * each names network errors in its own way.
+ * Their own will not do: none can read influxd's errors when they echo a control byte of a bad line in a
+ * header, Deno's cannot skip verification for one server and sends a POST again by itself, Bun's shares
+ * 256 requests among all, and each names network errors in its own way. node:http can do it all, but takes
+ * more time for a request than the relay for the writes in it.
  */
 
-import * as http from 'node:http'
-import * as https from 'node:https'
-import { printable } from './answer.ts'
+import * as net from 'node:net'
+import * as tls from 'node:tls'
+import { BackendConnection, StaleConnectionError } from './backend-connection.ts'
 import type { Fetch, FetchOptions } from './runtime.ts'
 
 /** Idle connections that are kept for later requests. */
 const MAX_IDLE_CONNECTIONS = 64
 
-/** What is read of an answer; the rest is discarded. influxd quotes every bad line in its errors. */
-const MAX_ANSWER_BYTES = 64 * 1024 * 1024
-
-const STALE_CONNECTION = new Set(['ECONNRESET', 'EPIPE'])
-
-export function createFetch({ ca, skipTlsVerification }: FetchOptions): Fetch {
-  const options = { keepAlive: true, maxFreeSockets: MAX_IDLE_CONNECTIONS }
-  const plain = new http.Agent(options)
-  const secure = new https.Agent({
-    ...options,
-    minVersion: 'TLSv1.2',
-    rejectUnauthorized: !skipTlsVerification,
-    ...(ca === undefined ? {} : { ca }),
-  })
-  const agents: Agents = { plain, secure }
-  return async (url, init) => {
-    try {
-      return await send(url, init, agents)
-    } catch (error) {
-      if (!(error instanceof StaleConnectionError)) throw error
-      // The server closed the connection while it was idle, so it has not seen the request.
-      return send(url, init, undefined)
+export function createFetch(options: FetchOptions): Fetch {
+  const pools = new Map<string, Pool>()
+  const poolOf = (origin: string) => {
+    let pool = pools.get(origin)
+    if (!pool) {
+      pool = new Pool(new URL(origin), options)
+      pools.set(origin, pool)
     }
+    return pool
+  }
+  return async (url, init) => {
+    const path = url.indexOf('/', url.indexOf('://') + 3)
+    const pool = poolOf(url.slice(0, path))
+    const target = url.slice(path)
+    const idle = pool.takeIdle()
+    if (idle) {
+      try {
+        return await idle.send(target, init)
+      } catch (error) {
+        // The server closed the connection while it was idle, so it has not seen the request.
+        if (!(error instanceof StaleConnectionError)) throw error
+      }
+    }
+    return pool.connect().send(target, init)
   }
 }
 
-interface Agents {
-  readonly plain: http.Agent
-  readonly secure: https.Agent
-}
+/** The connections to one server. */
+class Pool {
+  private readonly origin: URL
+  private readonly options: FetchOptions
+  /** The last used is at the end, and is used next: so those that are not needed grow old and are closed. */
+  private readonly idle: BackendConnection[] = []
 
-class StaleConnectionError extends Error {}
-
-/** @param agents undefined for a connection of its own */
-function send(
-  url: string,
-  init: Parameters<Fetch>[1],
-  agents: Agents | undefined,
-): Promise<Response> {
-  return new Promise((resolve, reject) => {
-    const { method, headers, body = new Uint8Array(0), signal } = init
-    const isSecure = url.startsWith('https:')
-    const agent = agents ? (isSecure ? agents.secure : agents.plain) : false
-    const request = (isSecure ? https : http).request(
-      url,
-      {
-        method,
-        headers: { ...headers, 'content-length': body.length },
-        agent,
-        signal,
-        insecureHTTPParser: true,
-      },
-      (response) => {
-        collect(response).then((bytes) => resolve(toWeb(response, bytes)), reject)
-      },
-    )
-    request.on('error', (error: NodeJS.ErrnoException) => {
-      const stale = request.reusedSocket && STALE_CONNECTION.has(error.code ?? '')
-      reject(stale ? new StaleConnectionError(error.message) : error)
-    })
-    request.end(body)
-  })
-}
-
-function collect(response: http.IncomingMessage): Promise<Uint8Array<ArrayBuffer>> {
-  return new Promise((resolve, reject) => {
-    const chunks: Uint8Array[] = []
-    let total = 0
-    response.on('data', (chunk: Uint8Array) => {
-      if (total >= MAX_ANSWER_BYTES) return
-      chunks.push(chunk)
-      total += chunk.length
-    })
-    response.on('end', () => resolve(new Uint8Array(Buffer.concat(chunks))))
-    response.on('error', reject)
-    response.on('aborted', () =>
-      reject(new Error('the backend closed the connection in its answer')),
-    )
-  })
-}
-
-function toWeb(response: http.IncomingMessage, bytes: Uint8Array<ArrayBuffer>): Response {
-  const headers = new Headers()
-  for (const [name, value] of Object.entries(response.headers)) {
-    if (value !== undefined) headers.set(name, printable(String(value)))
+  constructor(origin: URL, options: FetchOptions) {
+    this.origin = origin
+    this.options = options
   }
-  const status = response.statusCode ?? 0
-  return new Response(bytes.length > 0 ? bytes : null, { status, headers })
+
+  takeIdle(): BackendConnection | undefined {
+    return this.idle.pop()
+  }
+
+  connect(): BackendConnection {
+    const connection = new BackendConnection(this.open(), this.origin.host, {
+      onIdle: () => {
+        if (this.idle.length < MAX_IDLE_CONNECTIONS) this.idle.push(connection)
+        else connection.close()
+      },
+      onClose: () => {
+        const place = this.idle.indexOf(connection)
+        if (place >= 0) this.idle.splice(place, 1)
+      },
+    })
+    return connection
+  }
+
+  private open(): net.Socket {
+    const { protocol, hostname, port } = this.origin
+    const host = hostname.replace(/^\[(.*)\]$/, '$1')
+    if (protocol === 'http:') return net.connect({ host, port: Number(port || 80), noDelay: true })
+    const { ca, skipTlsVerification } = this.options
+    const socket = tls.connect({
+      host,
+      port: Number(port || 443),
+      ...(net.isIP(host) ? {} : { servername: host }),
+      minVersion: 'TLSv1.2',
+      rejectUnauthorized: !skipTlsVerification,
+      ...(ca === undefined ? {} : { ca }),
+    })
+    return socket.setNoDelay(true)
+  }
 }

@@ -1,47 +1,46 @@
-/** An HTTP or HTTPS server for a fetch handler, on node:http, with bounds on what clients may do. */
+/**
+ * An HTTP/1.1 or HTTPS server for a fetch handler, on node:net and node:tls, with bounds on what clients
+ * may do.
+ *
+ * The runtimes' own servers will not do: none of them tells how many connections are open, Bun's cuts off
+ * whoever is silent for a while, also while it waits for an answer, Deno's waits for ever, and node:http
+ * takes, on each of them, more time for a write than all the rest of the relay.
+ */
 
-import * as http from 'node:http'
-import * as https from 'node:https'
-import type { AddressInfo } from 'node:net'
-import { getRequestListener } from '@hono/node-server'
-import { errorAnswer, toResponse } from './answer.ts'
+import * as net from 'node:net'
+import * as tls from 'node:tls'
 import { Connections } from './connections.ts'
+import { type ConnectionHost, type FetchHandler, HttpConnection } from './http-connection.ts'
+import { ResponseWriter } from './http-response.ts'
 import type { HttpServer, HttpServerOptions } from './runtime.ts'
 
-type Fetch = (request: Request) => Response | Promise<Response>
+/** How often slow clients are looked for. */
+const CHECK_INTERVAL_MS = 250
 
-/** How often slow clients are looked for, and idle connections while the server stops. */
-const CHECK_INTERVAL_MS = 500
-const STOP_INTERVAL_MS = 50
-
-export async function serveHttp(fetch: Fetch, options: HttpServerOptions): Promise<HttpServer> {
-  const server = createServer(fetch, options)
-  const connections = new Connections(server, options)
+export async function serveHttp(
+  fetch: FetchHandler,
+  options: HttpServerOptions,
+): Promise<HttpServer> {
+  const server = createServer(options)
+  const clients = new Clients(fetch, options)
+  new Connections(server, options, (socket) => clients.add(socket))
   await listen(server, options)
-  const { address, port } = server.address() as AddressInfo
-  return { address: { host: address, port }, stop: (signal) => stop(server, connections, signal) }
+  const { address, port } = server.address() as net.AddressInfo
+  return { address: { host: address, port }, stop: (signal) => stop(server, clients, signal) }
 }
 
-function createServer(fetch: Fetch, options: HttpServerOptions): http.Server {
-  const limits = {
-    headersTimeout: options.readTimeoutMs,
-    requestTimeout: options.readTimeoutMs,
-    keepAliveTimeout: options.idleTimeoutMs,
-    connectionsCheckingInterval: CHECK_INTERVAL_MS,
-  }
-  const listener = getRequestListener(fetch, {
-    overrideGlobalObjects: false,
-    // HTTP/1.0, which many health checks speak, needs no Host header.
-    hostname: 'relay',
-    errorHandler: (error) =>
-      toResponse(errorAnswer(400, `bad request: ${(error as Error).message}`)),
-  })
-  if (options.pem === undefined) return http.createServer(limits, listener)
-  const tls = { cert: options.pem, key: options.pem, minVersion: 'TLSv1.2' as const }
-  return https.createServer({ ...limits, ...tls }, listener)
+function createServer({ pem, readTimeoutMs }: HttpServerOptions): net.Server {
+  // A client may close its half once it has sent its request.
+  const common = { allowHalfOpen: true, noDelay: true }
+  if (pem === undefined) return net.createServer(common)
+  const secrets = { cert: pem, key: pem, minVersion: 'TLSv1.2' as const }
+  const server = tls.createServer({ ...common, ...secrets, handshakeTimeout: readTimeoutMs })
+  // A client that cannot shake hands is its own trouble.
+  server.on('tlsClientError', () => {})
+  return server
 }
 
-function listen(server: http.Server, { bind }: HttpServerOptions): Promise<void> {
+function listen(server: net.Server, { bind }: HttpServerOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject)
     server.listen(bind.host === '' ? { port: bind.port } : bind, () => {
@@ -52,25 +51,61 @@ function listen(server: http.Server, { bind }: HttpServerOptions): Promise<void>
 }
 
 /** Lets requests in flight finish. Each answer closes its connection; those not in use are closed now. */
-function stop(server: http.Server, connections: Connections, signal: AbortSignal): Promise<void> {
+function stop(server: net.Server, clients: Clients, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    server.prependListener('request', (_request, response: http.ServerResponse) => {
-      response.setHeader('connection', 'close')
-    })
-    const force = () => server.closeAllConnections()
-    const closeUnused = () => {
-      server.closeIdleConnections()
-      // The call above spares connections that have never been used.
-      if (connections.areIdle) force()
-    }
-    const timer = setInterval(closeUnused, STOP_INTERVAL_MS)
+    const force = () => clients.destroy()
     server.close(() => {
-      clearInterval(timer)
       signal.removeEventListener('abort', force)
+      clients.end()
       resolve()
     })
-    closeUnused()
+    clients.stop()
     if (signal.aborted) force()
     else signal.addEventListener('abort', force, { once: true })
   })
+}
+
+/** The connections that are being served. */
+class Clients implements ConnectionHost {
+  readonly fetch: FetchHandler
+  readonly writer = new ResponseWriter()
+  readonly readTimeoutMs: number
+  readonly idleTimeoutMs: number
+  isStopping = false
+  now = performance.now()
+  private readonly connections = new Set<HttpConnection>()
+  private readonly timer: ReturnType<typeof setInterval>
+
+  constructor(fetch: FetchHandler, { readTimeoutMs, idleTimeoutMs }: HttpServerOptions) {
+    this.fetch = fetch
+    // What counts from `now` counts from up to an interval ago.
+    this.readTimeoutMs = readTimeoutMs + CHECK_INTERVAL_MS
+    this.idleTimeoutMs = idleTimeoutMs + CHECK_INTERVAL_MS
+    this.timer = setInterval(() => this.check(), CHECK_INTERVAL_MS)
+  }
+
+  add(socket: net.Socket): void {
+    const connection = new HttpConnection(socket, this)
+    this.connections.add(connection)
+    socket.once('close', () => this.connections.delete(connection))
+    if (this.isStopping) connection.endSoon()
+  }
+
+  stop(): void {
+    this.isStopping = true
+    for (const connection of this.connections) connection.endSoon()
+  }
+
+  destroy(): void {
+    for (const connection of this.connections) connection.destroy()
+  }
+
+  end(): void {
+    clearInterval(this.timer)
+  }
+
+  private check(): void {
+    this.now = performance.now()
+    for (const connection of this.connections) connection.checkDeadline()
+  }
 }

@@ -8,9 +8,10 @@ const SRC = join(import.meta.dirname, '..', 'src')
 
 /** Files that may know a runtime or a node: module: entries, and what makes a host of sockets. */
 const EDGE = [
-  ...['bun.ts', 'deno.ts', 'node.ts', 'deno-udp.ts'],
-  ...['host.ts', 'gzip.ts', 'connections.ts', 'http-client.ts', 'http-server.ts', 'udp-socket.ts'],
-  ...['node-disk.ts', 'folder-lock.ts'],
+  ...['bun.ts', 'deno.ts', 'node.ts', 'deno-udp.ts', 'udp-socket.ts'],
+  ...['host.ts', 'gzip.ts', 'node-disk.ts', 'folder-lock.ts'],
+  ...['http-server.ts', 'connections.ts', 'http-connection.ts', 'http-response.ts'],
+  ...['http-client.ts', 'backend-connection.ts', 'response-reader.ts'],
 ]
 
 /** From what is imported by none to what imports none; a file may import only from rows below its own. */
@@ -31,6 +32,8 @@ const LAYERS = [
   [
     'app.ts',
     'config-output.ts',
+    'http-client.ts',
+    'http-server.ts',
     'gaps-command.ts',
     'handoff.ts',
     'ledger.ts',
@@ -50,8 +53,8 @@ const LAYERS = [
     'folder-lock.ts',
     'head-file.ts',
     'health.ts',
-    'http-client.ts',
-    'http-server.ts',
+    'http-connection.ts',
+    'backend-connection.ts',
     'lane.ts',
     'ledger-file.ts',
     'record.ts',
@@ -60,6 +63,7 @@ const LAYERS = [
     'udp.ts',
     'whole-file.ts',
   ],
+  ['response-reader.ts'],
   [
     'address.ts',
     'answer.ts',
@@ -77,6 +81,10 @@ const LAYERS = [
     'gaps.ts',
     'group-commit.ts',
     'gzip.ts',
+    'http-body.ts',
+    'http-framing.ts',
+    'http-request.ts',
+    'http-response.ts',
     'lane-host.ts',
     'line.ts',
     'log.ts',
@@ -90,13 +98,12 @@ const LAYERS = [
     'udp-socket.ts',
     'write.ts',
   ],
-  ['consistency.ts'],
+  ['consistency.ts', 'http-head.ts'],
 ]
 
 /** Packages, and the only files that may import them. */
 const PACKAGES: Record<string, string[]> = {
   hono: ['app.ts'],
-  '@hono/node-server': ['http-server.ts'],
   'smol-toml': ['config-file.ts'],
   valibot: ['config.ts', 'config-file.ts', 'config-output.ts', 'config-values.ts'],
   'toml-eslint-parser': ['toml-line.ts'],
