@@ -16,6 +16,19 @@ const MINUS = 45
 const EQUALS = 61
 const BACKSLASH = 92
 
+/** What each byte may mean; 0 for most. */
+const KINDS = new Uint8Array(256)
+const IS_COMMA = 1
+const IS_SPACE = 2
+const IS_EQUALS = 4
+const IS_NEWLINE = 8
+const IS_OTHER = 16
+KINDS[COMMA] = IS_COMMA
+KINDS[SPACE] = IS_SPACE
+KINDS[EQUALS] = IS_EQUALS
+KINDS[NEWLINE] = IS_NEWLINE
+for (const byte of [QUOTE, BACKSLASH]) KINDS[byte] = IS_OTHER
+
 /** A body of line protocol, ready to be sent. */
 export interface Points {
   /** Line protocol in which every point has a timestamp, as far as influxd would accept the point. */
@@ -38,18 +51,29 @@ export interface Points {
  */
 export function stamp(body: Uint8Array, timestamp: () => string): Points {
   const gaps: number[] = []
+  const lines = new LineFinder(body)
   let count = 0
   let start = 0
   let last = 0
+  let lacking = true
   while (start < body.length) {
     last = start
-    const next = Math.min(lineEnd(body, start, body.length), body.length)
+    // Points without a timestamp come in company.
+    const plain = lacking ? plainEnd(body, start) : -1
+    if (plain >= 0) {
+      count++
+      gaps.push(plain)
+      start = plain + 1
+      continue
+    }
+    const next = lines.endOf(start)
     // A newline that the scanner took to be inside a string is cut off all the same at the very end.
     const end = next > start && body[next - 1] === NEWLINE ? next - 1 : next
     const first = skipWhitespace(body, start, end)
     if (first < end && body[first] !== HASH) {
       count++
-      if (!endsInTimestamp(body, first, end) && lacksTimestamp(body, first, end)) gaps.push(end)
+      lacking = !endsInTimestamp(body, first, end) && lacksTimestamp(body, first, end)
+      if (lacking) gaps.push(end)
     }
     start = next + 1
   }
@@ -106,7 +130,9 @@ function lineEnd(body: Uint8Array, start: number, known: number): number {
   let equals = 0
   let commas = 0
   let i = start
-  while (i < body.length) {
+  for (;;) {
+    while (i < body.length && KINDS[body[i] as number] === 0) i++
+    if (i >= body.length) break
     const byte = body[i] as number
     if (byte === BACKSLASH && i + 2 < known) {
       i += 2
@@ -127,11 +153,67 @@ function lineEnd(body: Uint8Array, start: number, known: number): number {
   return quoted ? i + 1 : i
 }
 
+/** Finds the ends of lines, one after the other. */
+class LineFinder {
+  private readonly body: Uint8Array
+  /** The next quote and the next backslash that are known: a line without them ends with its newline. */
+  private quote = -1
+  private backslash = -1
+
+  constructor(body: Uint8Array) {
+    this.body = body
+  }
+
+  /** The end of the line at `start`, which lies behind all that were asked for before. */
+  endOf(start: number): number {
+    const { body } = this
+    if (this.quote < start) this.quote = indexOf(body, QUOTE, start)
+    if (this.backslash < start) this.backslash = indexOf(body, BACKSLASH, start)
+    const newline = indexOf(body, NEWLINE, start)
+    if (newline <= this.quote && newline <= this.backslash) return newline
+    return Math.min(lineEnd(body, start, body.length), body.length)
+  }
+}
+
+/** The next place of a byte, or the end of the body. */
+function indexOf(body: Uint8Array, byte: number, start: number): number {
+  const place = body.indexOf(byte, start)
+  return place < 0 ? body.length : place
+}
+
 /** Whether the last line of `body`, at `last`, would end with a newline put behind it. */
 function isClosed(body: Uint8Array, last: number): boolean {
   const end = lineEnd(body, last, Number.POSITIVE_INFINITY)
   const ended = body.length > 0 && body[body.length - 1] === NEWLINE
   return end === (ended ? body.length - 1 : body.length)
+}
+
+/**
+ * The end of the line at `start` if it is a point of the most usual kind that lacks a timestamp: one that
+ * has no escapes, strings, or spaces to spare. Else -1, and it takes a longer look to tell.
+ */
+function plainEnd(body: Uint8Array, start: number): number {
+  if (body[start] === HASH || (body[start] as number) <= SPACE) return -1
+  let i = wordEnd(body, start)
+  while (i > 0 && body[i] === COMMA) {
+    i = wordEnd(body, i + 1)
+    if (i > 0 && body[i] === EQUALS) i = wordEnd(body, i + 1)
+    else return -1
+  }
+  if (i < 0 || body[i] !== SPACE) return -1
+  do {
+    i = wordEnd(body, i + 1)
+    if (i < 0 || body[i] !== EQUALS || i + 1 === body.length) return -1
+    i = bareValueEnd(body, i + 1, body.length)
+  } while (i > 0 && body[i] === COMMA)
+  return i === body.length || body[i] === NEWLINE ? i : -1
+}
+
+/** The byte behind the word at `start` that has a meaning, or the end of the body; -1 if there is no word. */
+function wordEnd(body: Uint8Array, start: number): number {
+  let i = start
+  while (i < body.length && KINDS[body[i] as number] === 0) i++
+  return i > start ? i : -1
 }
 
 /** A quick test: a last word of digits is a timestamp, or stands in a line that influxd will reject. */
@@ -162,32 +244,34 @@ function lacksTimestamp(body: Uint8Array, start: number, end: number): boolean {
 /** The space behind measurement and tags, or -1 if influxd would reject them. */
 function keyEnd(body: Uint8Array, start: number, end: number): number {
   if (body[start] === COMMA) return -1
-  let i = start + 1
-  while (i < end && !isUnescaped(body, i, COMMA) && !isUnescaped(body, i, SPACE)) i++
+  let i = unescaped(body, start + 1, end, IS_COMMA | IS_SPACE)
   while (i >= 0 && i < end && body[i] === COMMA) i = tagEnd(body, i + 1, end)
   return i < end ? i : -1
 }
 
 /** The comma or space behind the tag at `start`, or -1 if influxd would reject the tag. */
 function tagEnd(body: Uint8Array, start: number, end: number): number {
+  if (start >= end || isOneOf(body, start, IS_SPACE | IS_COMMA | IS_EQUALS)) return -1
+  const equals = unescaped(body, start + 1, end, IS_SPACE | IS_COMMA | IS_EQUALS)
+  if (equals >= end || body[equals] !== EQUALS) return -1
+  const value = equals + 1
+  if (value >= end || isOneOf(body, value, IS_COMMA | IS_SPACE)) return -1
+  const i = unescaped(body, value + 1, end, IS_SPACE | IS_COMMA | IS_EQUALS)
+  return i >= end || body[i] === EQUALS ? -1 : i
+}
+
+/**
+ * The first byte of some kinds from `start` on, or `end`. In measurement and tags, unlike in fields, a byte
+ * is escaped if the one before it is a backslash.
+ */
+function unescaped(body: Uint8Array, start: number, end: number, kinds: number): number {
   let i = start
-  if (i >= end || body[i] === SPACE || body[i] === COMMA || body[i] === EQUALS) return -1
-  do {
-    i++
-    if (i >= end || isUnescaped(body, i, SPACE) || isUnescaped(body, i, COMMA)) return -1
-  } while (!isUnescaped(body, i, EQUALS))
-  i++
-  if (i >= end || body[i] === COMMA || body[i] === SPACE) return -1
-  do {
-    i++
-    if (i >= end || isUnescaped(body, i, EQUALS)) return -1
-  } while (!isUnescaped(body, i, COMMA) && !isUnescaped(body, i, SPACE))
+  while (i < end && (!isOneOf(body, i, kinds) || body[i - 1] === BACKSLASH)) i++
   return i
 }
 
-/** In measurement and tags, unlike in fields, a byte is escaped if the one before it is a backslash. */
-function isUnescaped(body: Uint8Array, i: number, byte: number): boolean {
-  return body[i] === byte && body[i - 1] !== BACKSLASH
+function isOneOf(body: Uint8Array, i: number, kinds: number): boolean {
+  return ((KINDS[body[i] as number] as number) & kinds) !== 0
 }
 
 /** The space behind the field set at `start`, or `end`, or -1 if influxd would reject the fields. */
@@ -196,7 +280,9 @@ function fieldsEnd(body: Uint8Array, start: number, end: number): number {
   let equals = 0
   let commas = 0
   let i = start
-  while (i < end) {
+  for (;;) {
+    while (i < end && KINDS[body[i] as number] === 0) i++
+    if (i >= end) break
     const byte = body[i] as number
     if (byte === BACKSLASH && i + 1 < end) {
       i += 2
@@ -209,10 +295,10 @@ function fieldsEnd(body: Uint8Array, start: number, end: number): number {
       if (byte === COMMA) commas++
       if (byte === EQUALS) {
         equals++
-        const bare = i + 1 < end && body[i + 1] !== QUOTE
-        if (lacksKey(body, i) || (bare ? !isBareValue(body, i + 1, end) : i + 1 >= end)) return -1
-        if (bare) {
+        if (lacksKey(body, i) || i + 1 >= end) return -1
+        if (body[i + 1] !== QUOTE) {
           i = bareValueEnd(body, i + 1, end)
+          if (i < 0) return -1
           continue
         }
       }
@@ -228,23 +314,27 @@ function lacksKey(body: Uint8Array, i: number): boolean {
   return (before === SPACE || before === COMMA) && body[i - 2] !== BACKSLASH
 }
 
-function bareValueEnd(body: Uint8Array, start: number, end: number): number {
-  let i = start
-  while (i < end && body[i] !== COMMA && body[i] !== SPACE) i++
-  return i
-}
-
 const BOOLEANS = new Set('t T true True TRUE f F false False FALSE'.split(' '))
 
+/** Bytes that a number may have: 2 for those that it may begin with, 1 for the others. */
+const NUMERIC = new Uint8Array(256)
+for (const byte of new TextEncoder().encode('+eEiu')) NUMERIC[byte] = 1
+for (const byte of new TextEncoder().encode('-.0123456789')) NUMERIC[byte] = 2
+
 /**
- * False only for a value that every InfluxDB 1.x rejects, so that its error quotes the client's own
- * line. A number that is out of range or badly formed counts as a value.
+ * The comma, space or newline behind the value at `start`, or `end`, or -1 if it is none. It counts as none only if
+ * every InfluxDB 1.x rejects it, so that the error quotes the client's own line: a number that is out of
+ * range or badly formed is a value.
  */
-function isBareValue(body: Uint8Array, start: number, end: number): boolean {
-  const stop = bareValueEnd(body, start, end)
-  if (stop === start) return false
-  const text = String.fromCharCode(...body.subarray(start, Math.min(stop, start + 64)))
-  return BOOLEANS.has(text) || /^[-.0-9][-+.0-9eEiu]*$/.test(text)
+function bareValueEnd(body: Uint8Array, start: number, end: number): number {
+  let i = start
+  if (NUMERIC[body[i] as number] === 2) {
+    while (i < end && NUMERIC[body[i] as number] !== 0) i++
+    return i === end || isOneOf(body, i, IS_COMMA | IS_SPACE | IS_NEWLINE) ? i : -1
+  }
+  while (i < end && !isOneOf(body, i, IS_COMMA | IS_SPACE | IS_NEWLINE)) i++
+  const isBoolean = i - start <= 5 && BOOLEANS.has(String.fromCharCode(...body.subarray(start, i)))
+  return isBoolean ? i : -1
 }
 
 function skipWhitespace(body: Uint8Array, start: number, end: number): number {
@@ -261,15 +351,16 @@ function isDigit(byte: number): boolean {
 function fill(body: Uint8Array, gaps: readonly number[], timestamp: string): Uint8Array {
   const bytes = new TextEncoder().encode(` ${timestamp}`)
   const filled = new Uint8Array(body.length + gaps.length * bytes.length)
+  // The body goes to the end, and from there line by line to its places: so no line needs a view of its own.
+  const shift = filled.length - body.length
+  filled.set(body, shift)
   let from = 0
   let to = 0
   for (const gap of gaps) {
-    filled.set(body.subarray(from, gap), to)
+    filled.copyWithin(to, shift + from, shift + gap)
     to += gap - from
-    filled.set(bytes, to)
-    to += bytes.length
+    for (let i = 0; i < bytes.length; i++) filled[to++] = bytes[i] as number
     from = gap
   }
-  filled.set(body.subarray(from), to)
   return filled
 }

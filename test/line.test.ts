@@ -60,6 +60,33 @@ describe('stamp', () => {
     expect([...stamp(body, () => '5').bytes]).toEqual([...body, 32, 53])
   })
 
+  test('tells the same of a line wherever it stands', () => {
+    const word = fc.constantFrom(
+      'm',
+      'a',
+      '1',
+      '2.5',
+      't',
+      'true',
+      ',',
+      '=',
+      ' ',
+      '\t',
+      '-',
+      '#',
+      '"',
+      '\\',
+    )
+    fc.assert(
+      fc.property(fc.array(word, { maxLength: 14 }), (words) => {
+        const line = words.join('')
+        const first = 'm v=1 5\n'
+        expect(stamped(first + line)).toBe(first + stamped(line))
+      }),
+      { numRuns: 3000 },
+    )
+  })
+
   test('asks for the time once, and only if a point needs it', () => {
     let asked = 0
     const now = () => String(++asked)
