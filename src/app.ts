@@ -81,6 +81,9 @@ function remembering(find: FindDestination): FindDestination {
 function createWriteHandler(config: HttpConfig, relay: Relay, runtime: Runtime, log: Log) {
   const pending = new Budget(config.maxPendingBytes)
   const refused = new RepeatedWarning(runtime.clock, log, 'write refused')
+  const { buffers } = runtime
+  const take = (length: number) => buffers.take(length)
+  const recycle = (bytes: Uint8Array) => buffers.give(bytes)
 
   const relayWrite = async (
     request: Request,
@@ -91,12 +94,15 @@ function createWriteHandler(config: HttpConfig, relay: Relay, runtime: Runtime, 
     const search = cut < 0 ? '' : request.url.slice(cut)
     const destination = find(search, request.headers.get('authorization') ?? undefined)
     if (!destination) return errorAnswer(400, 'database is required')
-    const body = await readBody(request, config.maxBodyBytes, reservation, runtime.gunzip)
-    const points = stamp(body, () =>
-      timestampIn(destination.precision, runtime.clock.wallNanoseconds()),
+    const body = await readBody(request, config.maxBodyBytes, reservation, runtime)
+    const points = stamp(
+      body,
+      () => timestampIn(destination.precision, runtime.clock.wallNanoseconds()),
+      take,
     )
+    if (points.bytes !== body) buffers.give(body)
     const consistency = parseConsistency(destination.consistency) ?? config.consistency
-    return relay.accept({ destination, points, consistency })
+    return relay.accept({ destination, points, consistency, recycle })
   }
 
   return async (request: Request, find: FindDestination): Promise<Response> => {

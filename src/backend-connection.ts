@@ -22,6 +22,9 @@ type RequestInit = Parameters<Fetch>[1]
 /** A request that waits for its response. */
 interface Exchange {
   readonly reader: ResponseReader
+  /** Whether the network has taken all of the request. */
+  isSent: boolean
+  response: Response | undefined
   resolve(response: Response): void
   reject(error: Error): void
   readonly signal: AbortSignal
@@ -53,21 +56,31 @@ export class BackendConnection {
   }
 
   /**
-   * Sends a request and reads its response to the end. One at a time.
+   * Sends a request and reads its response to the end. One at a time. Once it resolves, the body is not
+   * looked at any more.
    *
    * @throws StaleConnectionError, or the error of the network
    */
   send(target: string, { method, headers, body, signal }: RequestInit): Promise<Response> {
     return new Promise((resolve, reject) => {
       const onAbort = () => this.close()
-      this.exchange = { reader: new ResponseReader(), resolve, reject, signal, onAbort }
+      const reader = new ResponseReader()
+      const exchange: Exchange = {
+        ...{ reader, isSent: false, response: undefined },
+        ...{ resolve, reject, signal, onAbort },
+      }
+      this.exchange = exchange
       this.requests++
       if (signal.aborted) this.close()
       signal.addEventListener('abort', onAbort)
       const bytes = body ?? new Uint8Array(0)
       let head = `${method} ${target} HTTP/1.1\r\nhost: ${this.host}\r\n`
       for (const name in headers) head += `${name}: ${headers[name]}\r\n`
-      this.write(Buffer.from(`${head}content-length: ${bytes.length}\r\n\r\n`, 'latin1'), bytes)
+      head += `content-length: ${bytes.length}\r\n\r\n`
+      this.write(Buffer.from(head, 'latin1'), bytes, () => {
+        exchange.isSent = true
+        if (exchange.response) this.finish(exchange, exchange.response)
+      })
     })
   }
 
@@ -75,38 +88,49 @@ export class BackendConnection {
     this.socket.destroy()
   }
 
-  private write(head: Buffer, body: Uint8Array): void {
+  private write(head: Buffer, body: Uint8Array, onSent: () => void): void {
     if (body.length <= MAX_JOINED_BYTES) {
-      this.socket.write(Buffer.concat([head, body]))
+      this.socket.write(Buffer.concat([head, body]), onSent)
     } else {
       this.socket.write(head)
-      this.socket.write(body)
+      this.socket.write(body, onSent)
     }
   }
 
   private receive(bytes: Buffer): void {
     try {
-      const response = this.exchange?.reader.receive(bytes)
-      if (response) this.finish(response)
-      // Nobody has asked for anything.
-      else if (!this.exchange) this.close()
+      const { exchange } = this
+      // Nobody has asked for anything, or for anything more.
+      if (!exchange || exchange.response) {
+        this.close()
+        return
+      }
+      const response = exchange.reader.receive(bytes)
+      if (response) this.answered(exchange, response)
     } catch (error) {
       this.failure = error as Error
       this.close()
     }
   }
 
-  private finish(response: Response): void {
-    const exchange = this.endExchange() as Exchange
-    if (exchange.reader.keepAlive) this.events.onIdle()
+  /** A server that takes a write before it has read it must still get it as it is. */
+  private answered(exchange: Exchange, response: Response): void {
+    if (exchange.isSent || !response.ok) this.finish(exchange, response)
+    else exchange.response = response
+  }
+
+  private finish(exchange: Exchange, response: Response): void {
+    this.endExchange()
+    if (exchange.reader.keepAlive && exchange.isSent) this.events.onIdle()
     else this.close()
     exchange.resolve(response)
   }
 
   /** The server says no more. */
   private ended(): void {
-    const response = this.exchange?.reader.end()
-    if (response) this.finish(response)
+    const { exchange } = this
+    const response = exchange?.reader.end()
+    if (exchange && response) this.answered(exchange, response)
     else this.close()
   }
 
@@ -114,8 +138,9 @@ export class BackendConnection {
     this.events.onClose()
     const exchange = this.endExchange()
     if (!exchange) return
-    const { reader, signal, reject } = exchange
-    if (signal.aborted) reject(signal.reason as Error)
+    const { reader, response, signal, resolve, reject } = exchange
+    if (response) resolve(response)
+    else if (signal.aborted) reject(signal.reason as Error)
     else if (this.requests > 1 && !reader.hasBegun) reject(new StaleConnectionError())
     else reject(this.failure ?? new Error('the backend closed the connection'))
   }

@@ -68,7 +68,12 @@ export class Backend {
     this.diskFaults = new RepeatedWarning(clock, this.log, 'disk failed')
     this.store = disk?.store
     this.queue = new Queue(
-      { ...options, clock, buffer: this.store ? undefined : memoryOf(options) },
+      {
+        ...options,
+        clock,
+        buffers: runtime.buffers,
+        buffer: this.store ? undefined : memoryOf(options),
+      },
       {
         send: (destination, body) => this.send(destination, body),
         lost: (write, reason) => this.losses.lost(write, reason),

@@ -25,12 +25,13 @@ export async function readBody(
   request: Request,
   maxBytes: number,
   reservation: Reservation,
-  gunzip: Runtime['gunzip'],
+  { gunzip, buffers }: Pick<Runtime, 'gunzip' | 'buffers'>,
 ): Promise<Uint8Array> {
   const sent = await readBytes(request, maxBytes, reservation)
   // Exactly this value, as in influxd, which takes a body with any other for plain text.
   if (request.headers.get('content-encoding') !== 'gzip') return sent
   const inflated = await inflate(sent, maxBytes, gunzip)
+  buffers.give(sent)
   reserve(reservation, inflated.length)
   return inflated
 }

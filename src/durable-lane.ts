@@ -143,8 +143,11 @@ export class DurableLane implements QueueLane {
 
   private async fly(flight: Flight): Promise<void> {
     const [first] = flight.writes as [Write]
-    const body = join(flight.writes.map(({ points }) => points.bytes))
+    const { buffers } = this.host.options
+    const bodies = flight.writes.map(({ points }) => points.bytes)
+    const body = join(bodies, (length) => buffers.take(length))
     const outcome = await this.host.send(first.destination, body)
+    if (outcome.verdict === 'stored' && body !== bodies[0]) buffers.give(body)
     // The disk may just be getting these very writes.
     await this.spooling
     await this.settle(flight, body.length, outcome)

@@ -6,12 +6,14 @@
  * a bad line in a header, most hosts' fetch takes the answer for a network error.
  */
 
+import { BufferPool } from './buffer-pool.ts'
 import { createClock } from './clock.ts'
 import type { FetchOptions, Runtime } from './runtime.ts'
 
 export function createEdgeRuntime(): Runtime {
   return {
     clock: createClock(Date.now, () => performance.now()),
+    buffers: new BufferPool(),
     createFetch,
     gunzip,
     gzip: async (bytes) =>

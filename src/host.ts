@@ -2,6 +2,7 @@
 
 import { lookup } from 'node:dns/promises'
 import { readFile } from 'node:fs/promises'
+import { BufferPool } from './buffer-pool.ts'
 import { createClock } from './clock.ts'
 import { gunzip, gzip } from './gzip.ts'
 import { createFetch } from './http-client.ts'
@@ -12,13 +13,15 @@ import { createUdpSender, listenUdp } from './udp-socket.ts'
 
 /** @param name the runtime's name and version */
 export function createHost(name: string): Host {
+  const buffers = new BufferPool()
   return {
     name,
     clock: createClock(Date.now, () => performance.now()),
     createFetch,
     gunzip,
     gzip,
-    serveHttp,
+    buffers,
+    serveHttp: (fetch, options) => serveHttp(fetch, options, buffers),
     listenUdp,
     createUdpSender,
     disk: createNodeDisk(),

@@ -1,5 +1,6 @@
 /** The body of a request that is still arriving. */
 
+import type { BufferPool } from './buffer-pool.ts'
 import type { Framing } from './http-framing.ts'
 
 /** Who waits for bytes of the body. */
@@ -17,13 +18,15 @@ interface Taker {
  */
 export class IncomingBody {
   private readonly framing: Framing
+  private readonly buffers: BufferPool
   /** Tells the connection that what it has, and what is to come, is wanted now. */
   private readonly onWanted: () => void
   private taker: Taker | undefined
   private failure: Error | undefined
 
-  constructor(framing: Framing, onWanted: () => void) {
+  constructor(framing: Framing, buffers: BufferPool, onWanted: () => void) {
     this.framing = framing
+    this.buffers = buffers
     this.onWanted = onWanted
   }
 
@@ -66,7 +69,7 @@ export class IncomingBody {
 
   /** All of the body. Takes memory for it at once: its length must be known, and within bounds. */
   async bytes(): Promise<Uint8Array<ArrayBuffer>> {
-    const whole = new Collector(this.remaining)
+    const whole = new Collector(this.remaining, this.buffers)
     await this.pour((piece) => whole.add(piece), true)
     return whole.bytes
   }
@@ -109,10 +112,12 @@ export class IncomingBody {
 class Collector {
   bytes: Uint8Array<ArrayBuffer> = new Uint8Array(0)
   private readonly length: number
+  private readonly buffers: BufferPool
   private filled = 0
 
-  constructor(length: number) {
+  constructor(length: number, buffers: BufferPool) {
     this.length = length
+    this.buffers = buffers
   }
 
   add(piece: Uint8Array): void {
@@ -121,7 +126,7 @@ class Collector {
         this.bytes = piece as Uint8Array<ArrayBuffer>
         return
       }
-      this.bytes = new Uint8Array(this.length)
+      this.bytes = this.buffers.take(this.length)
     }
     this.bytes.set(piece, this.filled)
     this.filled += piece.length

@@ -2,6 +2,7 @@
 
 import type { Socket } from 'node:net'
 import { errorAnswer, toResponse } from './answer.ts'
+import type { BufferPool } from './buffer-pool.ts'
 import { IncomingBody } from './http-body.ts'
 import { framingOf } from './http-framing.ts'
 import { HttpError, parseHead, type RequestHead } from './http-head.ts'
@@ -13,6 +14,7 @@ export type FetchHandler = (request: Request) => Response | Promise<Response>
 /** What all connections of a server share. */
 export interface ConnectionHost {
   readonly fetch: FetchHandler
+  readonly buffers: BufferPool
   readonly writer: ResponseWriter
   readonly readTimeoutMs: number
   readonly idleTimeoutMs: number
@@ -138,7 +140,9 @@ export class HttpConnection {
 
   private async serve(head: RequestHead): Promise<void> {
     const { host } = this
-    const body = new IncomingBody(framingOf(head.bodyLength), () => this.startBody(head, body))
+    const body = new IncomingBody(framingOf(head.bodyLength), host.buffers, () =>
+      this.startBody(head, body),
+    )
     this.body = body
     this.deadline = body.isDone ? Number.POSITIVE_INFINITY : host.now + host.readTimeoutMs
     const response = await this.respond(head, body)

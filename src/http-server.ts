@@ -9,6 +9,7 @@
 
 import * as net from 'node:net'
 import * as tls from 'node:tls'
+import type { BufferPool } from './buffer-pool.ts'
 import { Connections } from './connections.ts'
 import { type ConnectionHost, type FetchHandler, HttpConnection } from './http-connection.ts'
 import { ResponseWriter } from './http-response.ts'
@@ -20,9 +21,10 @@ const CHECK_INTERVAL_MS = 250
 export async function serveHttp(
   fetch: FetchHandler,
   options: HttpServerOptions,
+  buffers: BufferPool,
 ): Promise<HttpServer> {
   const server = createServer(options)
-  const clients = new Clients(fetch, options)
+  const clients = new Clients(fetch, options, buffers)
   new Connections(server, options, (socket) => clients.add(socket))
   await listen(server, options)
   const { address, port } = server.address() as net.AddressInfo
@@ -68,6 +70,7 @@ function stop(server: net.Server, clients: Clients, signal: AbortSignal): Promis
 /** The connections that are being served. */
 class Clients implements ConnectionHost {
   readonly fetch: FetchHandler
+  readonly buffers: BufferPool
   readonly writer = new ResponseWriter()
   readonly readTimeoutMs: number
   readonly idleTimeoutMs: number
@@ -76,8 +79,13 @@ class Clients implements ConnectionHost {
   private readonly connections = new Set<HttpConnection>()
   private readonly timer: ReturnType<typeof setInterval>
 
-  constructor(fetch: FetchHandler, { readTimeoutMs, idleTimeoutMs }: HttpServerOptions) {
+  constructor(
+    fetch: FetchHandler,
+    { readTimeoutMs, idleTimeoutMs }: HttpServerOptions,
+    buffers: BufferPool,
+  ) {
     this.fetch = fetch
+    this.buffers = buffers
     // What counts from `now` counts from up to an interval ago.
     this.readTimeoutMs = readTimeoutMs + CHECK_INTERVAL_MS
     this.idleTimeoutMs = idleTimeoutMs + CHECK_INTERVAL_MS

@@ -1,6 +1,7 @@
 /** What the lanes of a backend share with its queue. */
 
 import type { Budget } from './budget.ts'
+import type { BufferPool } from './buffer-pool.ts'
 import type { Entry, Holder } from './entry.ts'
 import type { Outcome } from './outcome.ts'
 import type { Clock } from './runtime.ts'
@@ -9,6 +10,8 @@ import type { Destination } from './write.ts'
 
 export interface LaneOptions {
   readonly clock: Clock
+  /** Memory for batches. */
+  readonly buffers: BufferPool
   /** Room in memory for writes that the backend does not take now; undefined to give them up. */
   readonly buffer: Budget | undefined
   readonly timeoutMs: number

@@ -98,8 +98,11 @@ export class Lane implements QueueLane {
 
   private async deliver(batch: readonly Entry[]): Promise<void> {
     const first = batch[0] as Entry
-    const body = join(batch.map((entry) => entry.write.points.bytes))
+    const { buffers } = this.queue.options
+    const bodies = batch.map((entry) => entry.write.points.bytes)
+    const body = join(bodies, (length) => buffers.take(length))
     const outcome = await this.queue.send(first.write.destination, body)
+    if (outcome.verdict === 'stored' && body !== bodies[0]) buffers.give(body)
     this.settle(batch, body.length, outcome)
     // Only now: a lane that looks empty is closed, and this one may just be about to take its batch back.
     this.inFlight.delete(batch)

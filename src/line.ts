@@ -48,8 +48,9 @@ export interface Points {
  * @param body line protocol as it came from a client
  * @param timestamp the timestamp in the unit of the request's precision; asked for once, and only if
  *   some point needs it
+ * @param take gives memory of a length, with any content
  */
-export function stamp(body: Uint8Array, timestamp: () => string): Points {
+export function stamp(body: Uint8Array, timestamp: () => string, take = create): Points {
   const gaps: number[] = []
   const lines = new LineFinder(body)
   let count = 0
@@ -78,15 +79,15 @@ export function stamp(body: Uint8Array, timestamp: () => string): Points {
     start = next + 1
   }
   const closed = isClosed(body, last)
-  return { bytes: gaps.length > 0 ? fill(body, gaps, timestamp()) : body, count, closed }
+  return { bytes: gaps.length > 0 ? fill(body, gaps, timestamp(), take) : body, count, closed }
 }
 
-/** One body out of several. Each but the last must be `closed`. */
-export function join(bodies: readonly Uint8Array[]): Uint8Array {
+/** One body out of several, or the very one. Each but the last must be `closed`. */
+export function join(bodies: readonly Uint8Array[], take = create): Uint8Array {
   if (bodies.length === 1) return bodies[0] as Uint8Array
   let length = 0
   for (const body of bodies) length += body.length + 1
-  const joined = new Uint8Array(length)
+  const joined = take(length)
   let at = 0
   for (const body of bodies) {
     if (body.length === 0) continue
@@ -347,10 +348,19 @@ function isDigit(byte: number): boolean {
   return byte >= 48 && byte <= 57
 }
 
+function create(length: number): Uint8Array {
+  return new Uint8Array(length)
+}
+
 /** `body` with a timestamp in every gap: the end of a line whose point has none. */
-function fill(body: Uint8Array, gaps: readonly number[], timestamp: string): Uint8Array {
+function fill(
+  body: Uint8Array,
+  gaps: readonly number[],
+  timestamp: string,
+  take: typeof create,
+): Uint8Array {
   const bytes = new TextEncoder().encode(` ${timestamp}`)
-  const filled = new Uint8Array(body.length + gaps.length * bytes.length)
+  const filled = take(body.length + gaps.length * bytes.length)
   // The body goes to the end, and from there line by line to its places: so no line needs a view of its own.
   const shift = filled.length - body.length
   filled.set(body, shift)

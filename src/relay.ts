@@ -73,6 +73,8 @@ class FanOut implements Delivery {
   private readonly losers: [Entry, string][] = []
   private told: 'nothing' | 'stored' | 'failed'
   private worst: Failure | undefined
+  /** Whether no backend has yet had to keep the write, or to be sent it again. */
+  private isStraight = true
 
   constructor(write: Write, level: ConsistencyLevel, fate: Fate, answer: (answer: Answer) => void) {
     this.write = write
@@ -97,9 +99,11 @@ class FanOut implements Delivery {
     entry.state = 'stored'
     if (this.fate === 'undecided') this.keep()
     this.decide()
+    if (this.isStraight && this.areAllStored()) this.write.recycle?.(this.write.points.bytes)
   }
 
   rejected(entry: Entry, answer: Answer): void {
+    this.isStraight = false
     entry.state = 'rejected'
     if (this.told === 'stored') attempt(entry.holder.refused(this.write, answer))
     if (this.told !== 'nothing') return
@@ -109,12 +113,14 @@ class FanOut implements Delivery {
   }
 
   delayed(entry: Entry, failure: Failure): void {
+    this.isStraight = false
     if (entry.state !== 'pending') return
     entry.state = 'delayed'
     this.failed(failure)
   }
 
   abandoned(entry: Entry, failure: Failure): void {
+    this.isStraight = false
     entry.state = 'abandoned'
     // What was secured before is in the ledger already.
     if (!entry.secured) this.lose(entry, failure.reason)
@@ -122,15 +128,21 @@ class FanOut implements Delivery {
   }
 
   secured(entry: Entry): void {
+    this.isStraight = false
     entry.secured = true
     this.decide()
   }
 
   insecure(entry: Entry, reason: string): void {
+    this.isStraight = false
     if (this.told === 'stored') attempt(entry.holder.lost(this.write, reason))
     if (this.told !== 'nothing') return
     this.discard()
     this.tell(notKept(reason))
+  }
+
+  private areAllStored(): boolean {
+    return this.entries.length === this.backends && this.entries.every(isStored)
   }
 
   private lose(entry: Entry, reason: string): void {
@@ -156,7 +168,7 @@ class FanOut implements Delivery {
   }
 
   private isReached(): boolean {
-    const stored = this.entries.filter(({ state }) => state === 'stored').length
+    const stored = this.entries.filter(isStored).length
     if (stored >= backendsNeeded(this.level, this.backends)) return true
     return this.level === 'any' && this.entries.some(isOnDisk)
   }
@@ -207,6 +219,8 @@ function notKept(reason: string): Answer {
 function attempt(note: Promise<void>): void {
   note.catch(() => {})
 }
+
+const isStored = ({ state }: Entry) => state === 'stored'
 
 const isPending = ({ state }: Entry) => state === 'pending'
 

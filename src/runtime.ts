@@ -3,6 +3,7 @@
  * so does the web-standard one, and a test or a simulation in which time stands still.
  */
 
+import type { BufferPool } from './buffer-pool.ts'
 import type { Disk } from './disk.ts'
 
 /** Time. Nothing else in the relay knows what time it is. */
@@ -15,7 +16,10 @@ export interface Clock {
   after(delayMs: number, callback: () => void): () => void
 }
 
-/** The part of the web's fetch that a backend uses. It never follows a redirect. */
+/**
+ * The part of the web's fetch that a backend uses. It never follows a redirect. Once it resolves with a
+ * success, nothing looks at the body any more.
+ */
 export type Fetch = (
   url: string,
   init: { method: string; headers: Record<string, string>; body?: Uint8Array; signal: AbortSignal },
@@ -31,6 +35,8 @@ export interface FetchOptions {
 /** What the HTTP half needs. */
 export interface Runtime {
   readonly clock: Clock
+  /** Memory for bodies; all parts of a relay share it. */
+  readonly buffers: BufferPool
   /** A fetch of its own for each backend, so that one cannot use up another's connections. */
   createFetch(options: FetchOptions): Fetch
   /**
@@ -39,6 +45,7 @@ export interface Runtime {
    * @throws RangeError if the result is larger than `limit` bytes, another error if the input is broken
    */
   gunzip(bytes: Uint8Array, limit: number): Promise<Uint8Array>
+  /** The result is the caller's, and `bytes` are not looked at any more once it resolves. */
   gzip(bytes: Uint8Array): Promise<Uint8Array>
   /** Writes one line to the log. */
   writeLog(line: string): void

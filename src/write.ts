@@ -27,6 +27,8 @@ export interface Write {
   readonly points: Points
   /** What its client wants to be sure of. Counts only until the client has been answered. */
   readonly consistency: ConsistencyLevel
+  /** Takes the memory of the points back, once nobody will look at them again; not always called. */
+  readonly recycle?: (bytes: Uint8Array) => void
 }
 
 /**

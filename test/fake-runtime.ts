@@ -1,3 +1,4 @@
+import { PoisoningPool } from './poisoning-pool.ts'
 /** A runtime for tests in which time moves only when told to, and backends are functions. */
 
 import { gunzip, gzip } from '../src/gzip.ts'
@@ -81,6 +82,7 @@ export function createFakeRuntime(handlers: Record<string, Handler>): FakeRuntim
   }
   return {
     clock: new FakeClock(),
+    buffers: new PoisoningPool(),
     createFetch: () => fetch,
     gunzip,
     gzip,

@@ -71,6 +71,7 @@ const LAYERS = [
     'backoff.ts',
     'batch.ts',
     'budget.ts',
+    'buffer-pool.ts',
     'checksum.ts',
     'clock.ts',
     'connections.ts',

@@ -10,6 +10,7 @@ import { createLog } from '../../src/log.ts'
 import type { Relay } from '../../src/relay.ts'
 import type { Clock, Host, Runtime } from '../../src/runtime.ts'
 import type { FakeDisk } from '../fake-disk.ts'
+import { PoisoningPool } from '../poisoning-pool.ts'
 import type { History } from './history.ts'
 import type { Caller, Network } from './network.ts'
 import type { World } from './world.ts'
@@ -126,6 +127,7 @@ export class RelayProcess implements Caller {
     }
     return {
       clock,
+      buffers: new PoisoningPool(),
       createFetch: () => this.network.fetchFor(this),
       gunzip,
       gzip,
