@@ -22,6 +22,13 @@ const INFLUXDB_VERSION = '1.8.0'
 
 const WRITE_METHODS = 'OPTIONS, POST'
 
+/** What each path can be asked for. */
+const METHODS = new Map([
+  ['/write', WRITE_METHODS],
+  ['/api/v2/write', WRITE_METHODS],
+  ['/ping', 'GET, HEAD'],
+])
+
 /** The answer to nearly every write. A server need not write it down anew each time. */
 const NO_CONTENT = new Response(null, { status: 204 })
 
@@ -46,13 +53,12 @@ export function createApp(config: HttpConfig, relay: Relay, runtime: Runtime, lo
     )
     app.post(path, (c) => write(c.req.raw, find))
     app.options(path, () => new Response(null, { status: 204, headers: { allow: WRITE_METHODS } }))
-    app.all(path, () => methodNotAllowed(WRITE_METHODS))
   }
   app.get('/ping', (c) => ping(c, config.pingStatus))
-  app.all('/ping', () => methodNotAllowed('GET, HEAD'))
-  app.notFound(() =>
-    toResponse(errorAnswer(404, 'not found: this relay serves /write and /ping, and no queries')),
-  )
+  app.notFound((c) => {
+    const methods = METHODS.get(c.req.path)
+    return methods === undefined ? notFound() : methodNotAllowed(methods)
+  })
   app.onError((error) => {
     log.error('request failed', { reason: error.stack ?? error.message })
     return toResponse(errorAnswer(500, 'internal error of the relay'))
@@ -125,6 +131,11 @@ function ping(c: Context, status: 200 | 204): Response {
   const verbose = parameters(new URL(c.req.url).search).get('verbose') ?? ''
   if (['', '0', 'false'].includes(verbose)) return new Response(null, { status, headers })
   return Response.json({ version: INFLUXDB_VERSION }, { headers })
+}
+
+function notFound(): Response {
+  const message = 'not found: this relay serves /write and /ping, and no queries'
+  return toResponse(errorAnswer(404, message))
 }
 
 function methodNotAllowed(allow: string): Response {
