@@ -1,17 +1,31 @@
 /** `npm run bench`: see README.md. */
 
 import { readFile, writeFile } from 'node:fs/promises'
+import { drain } from './drain.ts'
+import { faults } from './faults.ts'
 import { Lab, type Part } from './lab.ts'
+import { latency } from './latency.ts'
 import { describeMachine } from './machine.ts'
 import { HELP, type Options, parseOptions } from './options.ts'
 import { report } from './report.ts'
 import type { Result } from './result.ts'
 import { removeScratch } from './scratch.ts'
 import { stopServices } from './service.ts'
+import { startUp } from './start.ts'
 import { allSubjects, type Subject } from './subjects.ts'
+import { udp } from './udp.ts'
 import { batches, onePointWrites, variedWrites } from './writes.ts'
 
-const PARTS: readonly Part[] = [onePointWrites, variedWrites, batches]
+const PARTS: readonly Part[] = [
+  startUp,
+  onePointWrites,
+  variedWrites,
+  batches,
+  latency,
+  faults,
+  drain,
+  udp,
+]
 
 /** Subjects that others are compared with. */
 const REFERENCES = ['direct', 'haproxy', 'nginx-mirror']

@@ -54,6 +54,12 @@ export function request(shape: Shape, variant: number): Buffer {
   return Buffer.concat([Buffer.from(`${head.join('\r\n')}\r\n\r\n`), bytes])
 }
 
+/** The bytes of a body, on an average. */
+export function meanBytes(shape: Shape): number {
+  const bytes = Array.from({ length: variants(shape) }, (_, i) => body(shape, i).length)
+  return bytes.reduce((sum, length) => sum + length, 0) / bytes.length
+}
+
 /** Whether wrk is to give each write a timestamp of its own. */
 export const countsUp = ({ points, timestamps, gzip }: Shape) => points === 1 && timestamps && !gzip
 

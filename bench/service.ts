@@ -88,6 +88,16 @@ export class Service {
     return readFile(this.#logFile, 'utf8').catch(() => '')
   }
 
+  /** Asks it to end, waits until it has, and returns its log; stop() then removes the directory. */
+  async finish(): Promise<string> {
+    if (this.isRunning && this.#child) {
+      const exited = once(this.#child, 'exit')
+      this.#child.kill('SIGTERM')
+      await exited
+    }
+    return this.log()
+  }
+
   /** Ends it at once and removes its directory. */
   async stop(): Promise<void> {
     if (this.isRunning && this.#child) {

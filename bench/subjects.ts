@@ -42,7 +42,9 @@ export interface Running {
   readonly startMs: number
   /** Undefined if it is the server itself. */
   readonly pid: number | undefined
-  log(): Promise<string>
+  /** Asks it to end, waits until it has, and returns all that it has logged. */
+  finish(): Promise<string>
+  /** Ends it at once. */
   stop(): Promise<void>
 }
 
@@ -56,7 +58,7 @@ const direct: Subject = {
     url,
     startMs: 0,
     pid: undefined,
-    log: async () => '',
+    finish: async () => '',
     stop: async () => {},
   }),
 }
