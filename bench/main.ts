@@ -1,11 +1,13 @@
 /** `npm run bench`: see README.md. */
 
 import { readFile, writeFile } from 'node:fs/promises'
+import { disk } from './disk.ts'
 import { drain } from './drain.ts'
 import { faults } from './faults.ts'
 import { Lab, type Part } from './lab.ts'
 import { latency } from './latency.ts'
 import { describeMachine } from './machine.ts'
+import { micro } from './micro.ts'
 import { HELP, type Options, parseOptions } from './options.ts'
 import { report } from './report.ts'
 import type { Result } from './result.ts'
@@ -24,7 +26,9 @@ const PARTS: readonly Part[] = [
   latency,
   faults,
   drain,
+  disk,
   udp,
+  micro,
 ]
 
 /** Subjects that others are compared with. */

@@ -11,7 +11,7 @@ import { findProgram, type ProgramName, versionOf } from './programs.ts'
 import { Service } from './service.ts'
 import { fill } from './template.ts'
 
-const NODE_20 = '20.20.2'
+export const NODE_20 = '20.20.2'
 
 type Keys = Readonly<Record<string, unknown>>
 
@@ -23,6 +23,8 @@ export interface RelayKeys {
   readonly output?: Keys
   /** Outputs and keys of a UDP relay; without, it listens for HTTP. */
   readonly udp?: Keys
+  /** A program that runs the relay, such as strace. */
+  readonly under?: { readonly command: readonly string[]; readonly env: Record<string, string> }
 }
 
 /** A thing that takes writes and passes them on, or the server itself. */
@@ -122,10 +124,11 @@ function relay(
       const program = await command()
       return Service.start({
         name,
+        ...(keys.under && { env: keys.under.env }),
         command: async (port, dir) => {
           const file = join(dir, 'relay.toml')
           await writeFile(file, stringify(configuration(port, dir, backends, keys)))
-          return [...program, '-config', file]
+          return [...(keys.under?.command ?? []), ...program, '-config', file]
         },
       })
     },
