@@ -17,7 +17,7 @@ const TRACE_LIMIT_MS = 5000
 
 const SECONDS = ['healthy', 'down'] as const
 
-export const diskSetting = (second: (typeof SECONDS)[number]) =>
+const diskSetting = (second: (typeof SECONDS)[number]) =>
   `null, disk buffer, ${second === 'down' ? 'one down' : 'healthy'}`
 
 /** One-point writes, 64 connections. strace counts, so that the rate here is not that of other parts. */

@@ -9,10 +9,12 @@ import { latency } from './latency.ts'
 import { describeMachine } from './machine.ts'
 import { micro } from './micro.ts'
 import { HELP, type Options, parseOptions } from './options.ts'
+import { record } from './record.ts'
 import { report } from './report.ts'
 import type { Result } from './result.ts'
 import { removeScratch } from './scratch.ts'
 import { stopServices } from './service.ts'
+import { soak } from './soak.ts'
 import { startUp } from './start.ts'
 import { allSubjects, type Subject } from './subjects.ts'
 import { udp } from './udp.ts'
@@ -33,6 +35,9 @@ const PARTS: readonly Part[] = [
 
 /** Subjects that others are compared with. */
 const REFERENCES = ['direct', 'haproxy', 'nginx-mirror']
+
+/** What is soaked if nothing else is said: each takes as long as all others. */
+const SOAKED = 'bun'
 
 const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const
 
@@ -55,7 +60,8 @@ async function main(options: Options): Promise<void> {
   if (options.list) return list(subjects)
   const result = options.from ? await read(options.from) : await runParts(options, subjects)
   console.log(`\n${report(result)}`)
-  if (options.json) await writeFile(options.json, `${JSON.stringify(result, undefined, 1)}\n`)
+  if (options.json) await writeFile(options.json, `${JSON.stringify(result)}\n`)
+  if (options.record) await record(result, relayNames(subjects))
 }
 
 async function runParts(options: Options, subjects: readonly Subject[]): Promise<Result> {
@@ -71,13 +77,19 @@ async function runParts(options: Options, subjects: readonly Subject[]): Promise
   return { machine, rounds, seconds, samples: lab.samples }
 }
 
-function chosenParts({ only }: Options): readonly Part[] {
+const relayNames = (subjects: readonly Subject[]) =>
+  subjects.filter(({ isRelay }) => isRelay).map(({ name }) => name)
+
+function chosenParts({ only, soak: seconds, micro: alone }: Options): readonly Part[] {
+  if (seconds !== undefined) return [soak]
+  if (alone) return [micro]
   const names = PARTS.map(({ name }) => name)
   refuseUnknown('part', only, names)
   return only.length === 0 ? PARTS : PARTS.filter(({ name }) => only.includes(name))
 }
 
-function chosenSubjects({ subjects: wanted, peers }: Options): readonly Subject[] {
+function chosenSubjects({ subjects: named, peers, soak }: Options): readonly Subject[] {
+  const wanted = soak !== undefined && named.length === 0 ? [SOAKED] : named
   const all = allSubjects(peers)
   const names = all.map(({ name }) => name)
   refuseUnknown('subject', wanted, names)

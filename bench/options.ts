@@ -13,7 +13,7 @@ export const HELP = `npm run bench -- [options]
   --json FILE        write what was measured to a file
   --record           write it to bench/results.json, the chart, and bench/README.md
   --from FILE        measure nothing: report what an earlier run wrote with --json
-  --soak 10m         load for this long, and a look at the memory; nothing else
+  --soak 10m         load for this long, and a look at the memory; on Bun, or on --subjects
   --micro            the micro-benchmarks, on each runtime; nothing else
   --list             the names of parts and subjects`
 
