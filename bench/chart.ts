@@ -13,11 +13,11 @@ const OTHER = '#8b949e'
 
 const LABEL_WIDTH = 112
 const BAR_WIDTH = 260
-const VALUE_WIDTH = 56
-const GAP = 12
+const VALUE_WIDTH = 54
+const GAP = 24
 const ROW = 24
 const TOP = 78
-const BOTTOM = 44
+const BOTTOM = 30
 const PANEL = LABEL_WIDTH + BAR_WIDTH + VALUE_WIDTH
 const WIDTH = PANELS.length * PANEL + (PANELS.length - 1) * GAP
 
@@ -97,7 +97,7 @@ function panel(
       ` fill="${color}"/>\n`,
       // The least and the most that any round showed.
       `<path d="M${least} ${y + 10}H${greatest}" stroke="${TEXT}" stroke-width="2"/>\n`,
-      text(greatest + 6, y + 14, `${ratio.median.toFixed(2)}×`, 'start', 13, 600),
+      text(PANEL, y + 14, `${ratio.median.toFixed(2)}×`, 'end', 13, 600),
     ].join('')
   })
   const line = `<path d="M${one} ${TOP - 6}V${TOP + rows * ROW}" stroke="${TEXT}" stroke-dasharray="3 3"/>\n`
@@ -105,7 +105,7 @@ function panel(
 }
 
 function machine({ machine: { cores, date, versions }, rounds }: Result): string {
-  return `InfluxDB ${versions.influxd}, ${cores} cores for all, ${date}, medians of ${rounds} rounds.`
+  return `InfluxDB ${versions.influxd}, ${cores} cores for all, ${date}, median of ${rounds}.`
 }
 
 function footnote(bars: readonly Bar[]): string {

@@ -25,8 +25,7 @@ export const disk: Part = {
   name: 'disk',
   title: 'What a buffer on disk asks of the disk',
   async run(lab) {
-    const relays = lab.options.quick ? lab.relays.slice(0, 1) : lab.relays
-    for (const relay of relays) {
+    for (const relay of lab.someRelays.filter(({ isOurs }) => isOurs)) {
       for (const second of SECONDS) {
         const figures = await trace(lab, relay, second)
         const setting = diskSetting(second)

@@ -11,6 +11,9 @@ import type { RelayKeys, Subject } from './subjects.ts'
 const LOAD = { shape: { points: 1, timestamps: true }, connections: 64 }
 const DRAIN_LIMIT_MS = 60_000
 
+/** A rate of fewer would be one of chance. */
+const FEWEST_BATCHES = 3
+
 /** Of the time of a request in the servers' logs. */
 const CLOCK_SECONDS = 0.001
 
@@ -29,15 +32,19 @@ export const drain: Part = {
   name: 'drain',
   title: 'A server that comes back',
   async run(lab) {
-    const arms = lab.relays.flatMap((relay) =>
-      Object.keys(BUFFERS).map((buffer) => ({ relay, buffer })),
+    const arms = lab.someRelays.flatMap((relay) =>
+      Object.keys(BUFFERS)
+        .filter((buffer) => relay.isOurs || buffer !== 'disk')
+        .map((buffer) => ({ relay, buffer })),
     )
-    const some = lab.options.quick ? arms.filter(({ buffer }) => buffer === 'disk') : arms
-    await lab.rounds(some, async ({ relay, buffer }, round) => {
-      const figures = await measureDrain(lab, relay, BUFFERS[buffer] ?? {})
-      const setting = drainSetting(buffer)
-      lab.record({ part: 'drain', setting, subject: relay.name, round, figures })
-    })
+    await lab.rounds(
+      lab.options.quick ? arms.slice(-1) : arms,
+      async ({ relay, buffer }, round) => {
+        const figures = await measureDrain(lab, relay, BUFFERS[buffer] ?? {})
+        const setting = drainSetting(buffer)
+        lab.record({ part: 'drain', setting, subject: relay.name, round, figures })
+      },
+    )
   },
 }
 
@@ -59,8 +66,10 @@ async function measureDrain(lab: Lab, relay: Subject, keys: RelayKeys) {
     await again.stop()
     return {
       'requests/s while down': rate,
-      'points/s drained': drained,
-      'drained / written': drained / rate,
+      ...(drained !== undefined && {
+        'points/s drained': drained,
+        'drained / written': drained / rate,
+      }),
       'requests/s while draining': meanwhile.requests / meanwhile.seconds,
       'p99 ms while draining': meanwhile.p99,
     }
@@ -69,8 +78,12 @@ async function measureDrain(lab: Lab, relay: Subject, keys: RelayKeys) {
   }
 }
 
-/** Waits until a server that is back has as many bytes as the other one; points a second. */
-async function drainRate(first: NullBackend, back: NullBackend): Promise<number> {
+/**
+ * Waits until a server that is back has as many bytes as the other one.
+ *
+ * @returns points a second; undefined if there were too few batches to tell
+ */
+async function drainRate(first: NullBackend, back: NullBackend): Promise<number | undefined> {
   const wanted = total(await settled(first))
   const deadline = performance.now() + DRAIN_LIMIT_MS
   let got = await back.bodies()
@@ -81,6 +94,7 @@ async function drainRate(first: NullBackend, back: NullBackend): Promise<number>
   }
   // The first batch began before the first second that is known, that of its end.
   const [begin, ...rest] = got
+  if (rest.length < FEWEST_BATCHES) return undefined
   const seconds = (rest.at(-1)?.seconds ?? Number.NaN) - (begin?.seconds ?? Number.NaN)
   const pointBytes = meanBytes(LOAD.shape) + 1 // the end of the line is added when writes are joined
   return total(rest) / pointBytes / Math.max(seconds, CLOCK_SECONDS)

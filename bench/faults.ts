@@ -42,7 +42,7 @@ export const faults: Part = {
   title: 'A server that is far away, or down',
   async run(lab) {
     for (const kind of lab.options.quick ? (['null'] as const) : (['null', 'influxd'] as const)) {
-      for (const relay of lab.relays) await compareScenes(lab, kind, relay)
+      for (const relay of lab.someRelays) await compareScenes(lab, kind, relay)
     }
   },
 }
@@ -57,7 +57,7 @@ async function compareScenes(lab: Lab, kind: Kind, relay: Subject): Promise<void
     down: await deadBackend(),
   }
   const arms: { scene: Scene; running: Running; up: Backend[] }[] = []
-  for (const scene of SCENES) {
+  for (const scene of SCENES.filter(({ keys }) => relay.isOurs || !keys.onDisk)) {
     const other = others[scene.second]
     const running = await relay.start([first, other], scene.keys)
     const up = scene.second === 'down' ? [first] : [first, other]

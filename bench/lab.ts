@@ -18,6 +18,7 @@ export class Lab {
   readonly subjects: readonly Subject[]
   readonly samples: Sample[] = []
   readonly #backends = new Map<Kind, Promise<readonly [Backend, Backend]>>()
+  readonly #done = new Set<string>()
   readonly #running = new Map<string, Promise<Running>>()
 
   constructor(options: Options, subjects: readonly Subject[]) {
@@ -27,6 +28,11 @@ export class Lab {
 
   get relays(): readonly Subject[] {
     return this.subjects.filter(({ isRelay }) => isRelay)
+  }
+
+  /** Relays for work that is done with each of them; in a quick run one is enough to see that it goes. */
+  get someRelays(): readonly Subject[] {
+    return this.options.quick ? this.relays.slice(0, 1) : this.relays
   }
 
   /** The same two servers of a kind for all that ask. */
@@ -54,6 +60,13 @@ export class Lab {
         await measure(arms[(i + round - 1) % arms.length] as Arm, round)
       }
     }
+  }
+
+  /** Does what has not been done under this name before. */
+  async once(name: string, work: () => Promise<void>): Promise<void> {
+    if (this.#done.has(name)) return
+    this.#done.add(name)
+    await work()
   }
 
   record(sample: Sample): void {

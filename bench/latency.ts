@@ -32,7 +32,8 @@ async function measureLatencies(lab: Lab, kind: Kind): Promise<void> {
   const straight = await lab.running(direct, kind)
   const most = await highestRate(straight.url)
   const arms: { subject: Subject; url: string; rate: number }[] = []
-  for (const subject of lab.subjects.filter((one) => one !== direct)) {
+  const others = lab.subjects.filter((one) => one !== direct && !one.isRelay)
+  for (const subject of [...(lab.options.quick ? [] : others), ...lab.someRelays]) {
     const { url } = await lab.running(subject, kind)
     arms.push({ subject, url, rate: Math.min(most, await highestRate(url)) / 2 })
   }

@@ -57,11 +57,14 @@ async function libraries(dir: string): Promise<string[]> {
   return places.filter((_, i) => present[i])
 }
 
-/** The first version number that the program tells; most print it on standard error, some fail. */
+/** The first version number that the program tells, else that of its package. */
 export async function versionOf(name: ProgramName): Promise<string> {
   const { path, env } = await findProgram(name)
-  const script = '"$0" "$1" 2>&1 | head -n 3; true'
-  const text = await run('sh', ['-c', script, path, debian[name].version], {
+  const { package: source, version } = debian[name]
+  const changelog = join(path, '../../share/doc', source, 'changelog.Debian.gz')
+  // Most tell it on standard error; vmagent as Debian builds it knows none.
+  const script = '"$0" "$1" 2>&1 | head -n 3; zcat "$2" 2>/dev/null | head -n 1; true'
+  const text = await run('sh', ['-c', script, path, version, changelog], {
     env: { ...process.env, ...env },
   })
   return /\d+\.\d+(\.\d+)?/.exec(text)?.[0] ?? 'unknown'

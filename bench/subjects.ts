@@ -34,6 +34,8 @@ export interface Subject {
   readonly copies: 1 | 2
   /** Whether it reads a relay's configuration. */
   readonly isRelay: boolean
+  /** Whether it knows the keys that the Go relay does not: those of disks, and UDP to HTTP. */
+  readonly isOurs: boolean
   version(): Promise<string>
   start(backends: readonly [Backend, Backend], keys?: RelayKeys): Promise<Running>
 }
@@ -55,6 +57,7 @@ const direct: Subject = {
   name: 'direct',
   copies: 1,
   isRelay: false,
+  isOurs: false,
   version: async () => '',
   start: async ([{ url }]) => ({
     url,
@@ -76,6 +79,7 @@ function other(
     name,
     copies,
     isRelay: false,
+    isOurs: false,
     version: () => versionOf(program),
     async start(backends) {
       const { path, env } = await findProgram(program)
@@ -114,11 +118,13 @@ function relay(
   name: string,
   command: () => Promise<readonly string[]> | readonly string[],
   version: (program: string) => Promise<string>,
+  isOurs = true,
 ): Subject {
   return {
     name,
     copies: 2,
     isRelay: true,
+    isOurs,
     version: async () => version((await command())[0] ?? ''),
     async start(backends, keys = {}) {
       const program = await command()
@@ -184,6 +190,7 @@ export function allSubjects(peers: ReadonlyMap<string, string> = new Map()): Sub
       name,
       () => [path],
       async () => path,
+      false,
     ),
   )
   return [direct, haproxy, mirror, vmagent, ...relays, ...others]

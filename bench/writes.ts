@@ -57,7 +57,8 @@ export const variedWrites: Part = {
         load: { shape, connections: 64 },
       })),
     )
-    const subjects = lab.subjects.filter(({ name, isRelay }) => isRelay || name === 'direct')
+    const direct = lab.subjects.filter(({ name }) => name === 'direct')
+    const subjects = [...direct, ...lab.someRelays]
     for (const one of lab.options.quick ? cases.slice(0, 1) : cases) {
       await compare(lab, 'varied', one, subjects)
     }
@@ -75,11 +76,11 @@ export const batches: Part = {
   title: 'Batches',
   async run(lab) {
     const cases = batchCases()
-    for (const one of lab.options.quick ? cases.slice(0, 8).slice(-3) : cases) {
+    for (const one of lab.options.quick ? cases.slice(6, 8) : cases) {
       const { gzip } = one.load.shape
       // What others make of a compressed body is no different, as they do not look into it.
       const subjects = gzip
-        ? lab.subjects.filter(({ name, isRelay }) => isRelay || name === 'direct')
+        ? lab.subjects.filter((one) => lab.someRelays.includes(one) || one.name === 'direct')
         : lab.subjects
       await compare(lab, 'batches', one, subjects)
     }
@@ -102,7 +103,7 @@ function batchCases(): Case[] {
   return cases
 }
 
-/** Warms each subject up, then measures them in turns. */
+/** Warms each subject up to this size of writes, if nobody has, then measures them in turns. */
 async function compare(
   lab: Lab,
   part: string,
@@ -114,7 +115,9 @@ async function compare(
   for (const subject of subjects) {
     const running = await lab.running(subject, kind)
     arms.push({ subject, running })
-    if (!lab.options.quick) await measure(subject, running, backends, load, 1)
+    await lab.once(`warm up ${subject.name} ${kind} ${load.shape.points}`, async () => {
+      if (!lab.options.quick) await measure(subject, running, backends, load, 1)
+    })
   }
   await lab.rounds(arms, async ({ subject, running }, round) => {
     const figures = await measure(subject, running, backends, load, lab.options.seconds)
