@@ -12,6 +12,7 @@ const deno = join(root, 'node_modules', '.bin', 'deno')
 const unit = [vitest, 'run', '--project', 'unit']
 const simulate = join(root, 'scripts', 'simulate.ts')
 const torture = join(root, 'scripts', 'torture.ts')
+const bench = join(root, 'bench', 'main.ts')
 
 /** Seeds of the simulation, and kills on each way to run; more by `npm run simulate` and `torture`. */
 const SEEDS = '500'
@@ -31,6 +32,7 @@ const steps: [name: string, step: () => Promise<unknown>][] = [
   ['simulation', () => run(bun, ['run', simulate, '--seed', '1', '--runs', SEEDS])],
   ['contract tests', () => run('node', contract)],
   ['relays that are killed', () => run(bun, ['run', torture, '--cycles', CYCLES])],
+  ['bench, quickly', () => run(bun, ['run', bench, '--quick'])],
 ]
 
 async function run(file: string, args: string[]): Promise<void> {

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { cached, run } from './cache.ts'
 
-const version = '26.10.0'
+export const newestVersion = '26.10.0'
 
 /**
  * Returns the path of the newest Node that the relay is tested on, installed from npm into
@@ -10,7 +10,12 @@ const version = '26.10.0'
  * npm's package `node` fetches the binary by an install script; the package with the binary for
  * this platform, which that script would choose, needs no script.
  */
-export async function findNewestNode(): Promise<string> {
+export function findNewestNode(): Promise<string> {
+  return findNode(newestVersion)
+}
+
+/** The same for a version of one's choice. */
+export async function findNode(version: string): Promise<string> {
   const name = platformPackage()
   const program = join('node_modules', name, 'bin', 'node')
   const dir = await cached(`node-${version}`, [program], async (draft) => {

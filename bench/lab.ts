@@ -1,0 +1,75 @@
+/** What all parts of the bench share: subjects and backends that run, and the samples taken of them. */
+
+import { type Backend, type Kind, startBackends } from './backends.ts'
+import type { Options } from './options.ts'
+import type { Sample } from './samples.ts'
+import type { RelayKeys, Running, Subject } from './subjects.ts'
+
+/** A kind of work. */
+export interface Part {
+  readonly name: string
+  /** For people. */
+  readonly title: string
+  run(lab: Lab): Promise<void>
+}
+
+export class Lab {
+  readonly options: Options
+  readonly subjects: readonly Subject[]
+  readonly samples: Sample[] = []
+  readonly #backends = new Map<Kind, Promise<readonly [Backend, Backend]>>()
+  readonly #done = new Set<string>()
+  readonly #running = new Map<string, Promise<Running>>()
+
+  constructor(options: Options, subjects: readonly Subject[]) {
+    this.options = options
+    this.subjects = subjects
+  }
+
+  get relays(): readonly Subject[] {
+    return this.subjects.filter(({ isRelay }) => isRelay)
+  }
+
+  /** Relays for work that is done with each of them; in a quick run one is enough to see that it goes. */
+  get someRelays(): readonly Subject[] {
+    return this.options.quick ? this.relays.slice(0, 1) : this.relays
+  }
+
+  /** The same two servers of a kind for all that ask. */
+  backends(kind: Kind): Promise<readonly [Backend, Backend]> {
+    const backends = this.#backends.get(kind) ?? startBackends(kind)
+    this.#backends.set(kind, backends)
+    return backends
+  }
+
+  /** One process of a subject before these servers, for all that ask with the same keys. */
+  async running(subject: Subject, kind: Kind, keys: RelayKeys = {}): Promise<Running> {
+    const key = JSON.stringify([subject.name, kind, keys])
+    const started = this.#running.get(key) ?? subject.start(await this.backends(kind), keys)
+    this.#running.set(key, started)
+    return started
+  }
+
+  /** Runs each arm once a round, beginning with another one each time. */
+  async rounds<Arm>(
+    arms: readonly Arm[],
+    measure: (arm: Arm, round: number) => Promise<void>,
+  ): Promise<void> {
+    for (let round = 1; round <= this.options.rounds; round++) {
+      for (let i = 0; i < arms.length; i++) {
+        await measure(arms[(i + round - 1) % arms.length] as Arm, round)
+      }
+    }
+  }
+
+  /** Does what has not been done under this name before. */
+  async once(name: string, work: () => Promise<void>): Promise<void> {
+    if (this.#done.has(name)) return
+    this.#done.add(name)
+    await work()
+  }
+
+  record(sample: Sample): void {
+    this.samples.push(sample)
+  }
+}

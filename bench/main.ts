@@ -1,0 +1,118 @@
+/** `npm run bench`: see README.md. */
+
+import { readFile, writeFile } from 'node:fs/promises'
+import { disk } from './disk.ts'
+import { drain } from './drain.ts'
+import { faults } from './faults.ts'
+import { Lab, type Part } from './lab.ts'
+import { latency } from './latency.ts'
+import { describeMachine } from './machine.ts'
+import { micro } from './micro.ts'
+import { HELP, type Options, parseOptions } from './options.ts'
+import { record } from './record.ts'
+import { report } from './report.ts'
+import type { Result } from './result.ts'
+import { removeScratch } from './scratch.ts'
+import { stopServices } from './service.ts'
+import { soak } from './soak.ts'
+import { startUp } from './start.ts'
+import { allSubjects, type Subject } from './subjects.ts'
+import { udp } from './udp.ts'
+import { batches, onePointWrites, variedWrites } from './writes.ts'
+
+const PARTS: readonly Part[] = [
+  startUp,
+  onePointWrites,
+  variedWrites,
+  batches,
+  latency,
+  faults,
+  drain,
+  disk,
+  udp,
+  micro,
+]
+
+/** Subjects that others are compared with. */
+const REFERENCES = ['direct', 'haproxy', 'nginx-mirror']
+
+/** What is soaked if nothing else is said: each takes as long as all others. */
+const SOAKED = 'bun'
+
+const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const
+
+for (const [signal, code] of Object.entries(SIGNALS)) {
+  process.once(signal, () => cleanUp().finally(() => process.exit(code)))
+}
+try {
+  await main(parseOptions(process.argv.slice(2)))
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error)
+  process.exitCode = 1
+} finally {
+  await cleanUp()
+}
+process.exit()
+
+async function main(options: Options): Promise<void> {
+  const subjects = chosenSubjects(options)
+  if (options.help) return console.log(HELP)
+  if (options.list) return list(subjects)
+  const result = options.from ? await read(options.from) : await runParts(options, subjects)
+  console.log(`\n${report(result)}`)
+  if (options.json) await writeFile(options.json, `${JSON.stringify(result)}\n`)
+  if (options.record) await record(result, relayNames(subjects))
+}
+
+async function runParts(options: Options, subjects: readonly Subject[]): Promise<Result> {
+  const lab = new Lab(options, subjects)
+  const machine = await describeMachine(subjects)
+  const began = performance.now()
+  for (const part of chosenParts(options)) {
+    const seconds = Math.round((performance.now() - began) / 1000)
+    console.log(`${String(seconds).padStart(5)} s  ${part.title}`)
+    await part.run(lab)
+  }
+  const { rounds, seconds } = options
+  return { machine, rounds, seconds, samples: lab.samples }
+}
+
+const relayNames = (subjects: readonly Subject[]) =>
+  subjects.filter(({ isRelay }) => isRelay).map(({ name }) => name)
+
+function chosenParts({ only, soak: seconds, micro: alone }: Options): readonly Part[] {
+  if (seconds !== undefined) return [soak]
+  if (alone) return [micro]
+  const names = PARTS.map(({ name }) => name)
+  refuseUnknown('part', only, names)
+  return only.length === 0 ? PARTS : PARTS.filter(({ name }) => only.includes(name))
+}
+
+function chosenSubjects({ subjects: named, peers, soak }: Options): readonly Subject[] {
+  const wanted = soak !== undefined && named.length === 0 ? [SOAKED] : named
+  const all = allSubjects(peers)
+  const names = all.map(({ name }) => name)
+  refuseUnknown('subject', wanted, names)
+  if (wanted.length === 0) return all
+  return all.filter(({ name }) => wanted.includes(name) || REFERENCES.includes(name))
+}
+
+function refuseUnknown(what: string, wanted: readonly string[], known: readonly string[]): void {
+  const unknown = wanted.find((name) => !known.includes(name))
+  if (unknown === undefined) return
+  throw new Error(`There is no ${what} ${unknown}; there are ${known.join(', ')}.`)
+}
+
+function list(subjects: readonly Subject[]): void {
+  console.log(`parts: ${PARTS.map(({ name }) => name).join(', ')}`)
+  console.log(`subjects: ${subjects.map(({ name }) => name).join(', ')}`)
+}
+
+async function read(file: string): Promise<Result> {
+  return JSON.parse(await readFile(file, 'utf8')) as Result
+}
+
+async function cleanUp(): Promise<void> {
+  await stopServices()
+  await removeScratch()
+}

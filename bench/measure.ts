@@ -1,0 +1,47 @@
+/** One measurement of a subject that takes writes from wrk. */
+
+import type { Backend } from './backends.ts'
+import { type Load, send } from './load.ts'
+import type { Figures } from './samples.ts'
+import type { Running, Subject } from './subjects.ts'
+import { cpuSeconds, peakMb, resetPeak } from './usage.ts'
+
+/**
+ * Sends writes for some seconds and tells what they came to.
+ *
+ * @param backends those that the writes are to reach; what reaches them is counted
+ */
+export async function measure(
+  subject: Subject,
+  { url, pid }: Running,
+  backends: readonly Backend[],
+  load: Load,
+  seconds: number,
+): Promise<Figures> {
+  if (pid !== undefined) resetPeak(pid)
+  const cpuBefore = pid === undefined ? 0 : cpuSeconds(pid)
+  const before = await reached(backends)
+  const seen = await send(url, load, seconds)
+  const cpu = pid === undefined ? 0 : cpuSeconds(pid) - cpuBefore
+  const arrived = (await reached(backends)) - before
+  const points = seen.requests * load.shape.points
+  const copies = Math.min(subject.copies, backends.length)
+  return {
+    'requests/s': seen.requests / seen.seconds,
+    'points/s': points / seen.seconds,
+    'p50 ms': seen.p50,
+    'p99 ms': seen.p99,
+    'p99.9 ms': seen.p999,
+    'backend requests per 1,000': (arrived / copies / seen.requests) * 1000,
+    ...(pid !== undefined && {
+      'CPU us/request': (cpu * 1e6) / seen.requests,
+      'CPU us/point': (cpu * 1e6) / points,
+      'peak MB': peakMb(pid),
+    }),
+  }
+}
+
+async function reached(backends: readonly Backend[]): Promise<number> {
+  const counts = await Promise.all(backends.map((backend) => backend.requests()))
+  return counts.reduce((sum, count) => sum + count, 0)
+}

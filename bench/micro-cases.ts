@@ -1,0 +1,126 @@
+/**
+ * The hot paths of the relay without sockets, configuration or disk, in whichever runtime runs this.
+ * Prints bytes and nanoseconds of each as JSON.
+ */
+
+import { measure } from 'mitata'
+import type { Delivery } from '../src/entry.ts'
+import { gunzip, gzip } from '../src/gzip.ts'
+import { join, split, stamp } from '../src/line.ts'
+import { Queue } from '../src/queue.ts'
+import { draft, encode, HEADER_BYTES, readHeader, readRecord } from '../src/record.ts'
+import { timeRangeOf } from '../src/time-range.ts'
+import { v1DestinationOf, type Write } from '../src/write.ts'
+import { body } from './requests.ts'
+
+const LIMIT = 64 * 1024 * 1024
+const SMALL_WRITES = 400
+const MTU = 1024
+
+const bytesOf = (points: number, timestamps: boolean, variant = 0) =>
+  new TextEncoder().encode(body({ points, timestamps }, variant))
+
+const stamped = bytesOf(5000, true)
+const unstamped = bytesOf(5000, false)
+const point = bytesOf(1, true)
+const unstampedPoint = bytesOf(1, false)
+const compressed = await gzip(stamped)
+const smallBodies = Array.from({ length: SMALL_WRITES }, (_, i) => bytesOf(1, true, i))
+const smallBytes = smallBodies.reduce((sum, { length }) => sum + length, 0)
+const search = '?db=telegraf&rp=autogen&precision=ns'
+const now = () => '1700000000000000000'
+
+function parse(text: string) {
+  const destination = v1DestinationOf(text, undefined, '')
+  if (!destination) throw new Error(`no database in ${text}`)
+  return destination
+}
+
+const destination = parse(search)
+const records = smallBodies.map((body) => ({ acceptedAt: 0, query: destination.query, body }))
+const segment = encode(records.map(draft), 0)
+const writes: Write[] = smallBodies.map((body) => ({
+  destination,
+  points: stamp(body, now),
+  consistency: 'one',
+}))
+
+/** What it works on, in bytes, and the work. */
+type Case = readonly [bytes: number, work: () => unknown]
+
+const cases: Record<string, Case> = {
+  'stamp: 5,000 points with timestamps': [stamped.length, () => stamp(stamped, now)],
+  'stamp: 5,000 points without': [unstamped.length, () => stamp(unstamped, now)],
+  'stamp: one point with a timestamp': [point.length, () => stamp(point, now)],
+  'stamp: one point without': [unstampedPoint.length, () => stamp(unstampedPoint, now)],
+  'time range of 5,000 points': [stamped.length, () => timeRangeOf(stamped, 'ns')],
+  'split into datagrams': [stamped.length, () => split(stamped, MTU)],
+  'join 400 writes': [smallBytes, () => join(smallBodies)],
+  'queue 400 writes, sent at once': [smallBytes, deliver],
+  'encode 400 records': [smallBytes, () => encode(records.map(draft), 0)],
+  'decode 400 records': [smallBytes, () => decode(segment)],
+  'inflate 5,000 points': [stamped.length, () => gunzip(compressed, LIMIT)],
+  'destination of a write': [search.length, () => parse(search)],
+}
+
+/** A queue whose server takes everything in the next turn, from the first write until it is empty. */
+async function deliver(): Promise<void> {
+  const queue = new Queue(
+    {
+      clock: { now: () => 0, wallNanoseconds: () => 0n, after: () => () => {} },
+      buffer: undefined,
+      timeoutMs: 10_000,
+      maxDelayMs: 10_000,
+      maxInFlight: 1,
+      maxBatchBytes: 512 * 1024,
+      pendingBytes: LIMIT,
+    },
+    {
+      send: async () => ({ verdict: 'stored' }),
+      lost: async () => {},
+      refused: async () => {},
+      diskFailed: () => {},
+      lossesSettled: async () => {},
+    },
+    undefined,
+    [],
+  )
+  for (const write of writes) queue.append(delivery(write))
+  await queue.whenEmpty()
+}
+
+function delivery(write: Write): Delivery {
+  return {
+    write,
+    fate: 'undecided',
+    isOpen: true,
+    stored: nothing,
+    rejected: nothing,
+    delayed: nothing,
+    abandoned: nothing,
+    secured: nothing,
+    insecure: nothing,
+  }
+}
+
+function nothing(): void {}
+
+function decode(bytes: Uint8Array): number {
+  let at = 0
+  let points = 0
+  while (at + HEADER_BYTES <= bytes.length) {
+    const header = readHeader(bytes, at)
+    const record = header && readRecord(bytes, at, header)
+    if (!record) throw new Error('a record that was just written is damaged')
+    points += record.body.length
+    at += header.bytes
+  }
+  return points
+}
+
+const told: Record<string, { bytes: number; nanoseconds: number }> = {}
+for (const [name, [bytes, work]] of Object.entries(cases)) {
+  const { p50 } = await measure(work, { min_cpu_time: Number(process.env.MICRO_MS ?? 300) * 1e6 })
+  told[name] = { bytes, nanoseconds: p50 }
+}
+console.log(JSON.stringify(told))

@@ -1,0 +1,57 @@
+/** The hot paths of the relay alone, on each runtime. */
+
+import { join } from 'node:path'
+import { run } from '../test/real/cache.ts'
+import { findNode, newestVersion } from '../test/real/node.ts'
+import type { Part } from './lab.ts'
+import { bin, here, root } from './paths.ts'
+import { scratchFolder } from './scratch.ts'
+import { NODE_20 } from './subjects.ts'
+
+export const MICRO = 'micro'
+
+/** Each with the garbage collector in reach, so that mitata can tidy up between two measurements. */
+const RUNTIMES: Readonly<Record<string, () => Promise<string[]>>> = {
+  bun: async () => [bin('bun')],
+  deno: async () => [bin('deno'), 'run', '-A', '--v8-flags=--expose-gc'],
+  node20: async () => [await findNode(NODE_20), '--expose-gc'],
+  [`node${newestVersion.split('.')[0]}`]: async () => [
+    await findNode(newestVersion),
+    '--expose-gc',
+  ],
+}
+
+export const micro: Part = {
+  name: MICRO,
+  title: 'Hot paths alone, on each runtime',
+  async run(lab) {
+    const file = await bundle()
+    const env = { ...process.env, MICRO_MS: lab.options.quick ? '20' : '300' }
+    const names = lab.subjects.map(({ name }) => name)
+    const runtimes = Object.entries(RUNTIMES).filter(([name]) => names.includes(name))
+    await lab.rounds(runtimes, async ([subject, command], round) => {
+      const [program = '', ...args] = await command()
+      const told = JSON.parse(await run(program, [...args, file], { cwd: root, env })) as Told
+      for (const [setting, { bytes, nanoseconds }] of Object.entries(told)) {
+        const figures = { 'MB/s': (bytes / nanoseconds) * 1000, 'us each': nanoseconds / 1000 }
+        lab.record({ part: MICRO, setting, subject, round, figures })
+      }
+    })
+  },
+}
+
+type Told = Record<string, { bytes: number; nanoseconds: number }>
+
+/** One file that every runtime can read; the oldest Node knows no types. */
+async function bundle(): Promise<string> {
+  const outdir = await scratchFolder()
+  const built = await Bun.build({
+    entrypoints: [join(here, 'micro-cases.ts')],
+    outdir,
+    naming: 'micro-cases.mjs',
+    target: 'node',
+    format: 'esm',
+  })
+  if (!built.success) throw new AggregateError(built.logs, 'the micro-benchmarks cannot be built')
+  return join(outdir, 'micro-cases.mjs')
+}

@@ -1,0 +1,88 @@
+/** The bench's command line. */
+
+import { parseArgs } from 'node:util'
+
+export const HELP = `npm run bench -- [options]
+
+  --quick            every part once, for a second: about a minute, and no figures to rely on
+  --only A,B         these parts alone (--list names them)
+  --subjects A,B     these subjects alone, beside those that they are compared with
+  --rounds N         how often each measurement is repeated (3)
+  --seconds N        how long each one takes (1)
+  --peer NAME=PATH   another relay, which is started as "PATH -config FILE"; can be repeated
+  --json FILE        write what was measured to a file
+  --record           write it to bench/results.json, the chart, and bench/README.md
+  --from FILE        measure nothing: report what an earlier run wrote with --json
+  --soak 10m         load for this long, and a look at the memory; on Bun, or on --subjects
+  --micro            the micro-benchmarks, on each runtime; nothing else
+  --list             the names of parts and subjects`
+
+export interface Options {
+  readonly quick: boolean
+  readonly only: readonly string[]
+  readonly subjects: readonly string[]
+  readonly rounds: number
+  readonly seconds: number
+  readonly peers: ReadonlyMap<string, string>
+  readonly json: string | undefined
+  readonly record: boolean
+  readonly from: string | undefined
+  /** Seconds. */
+  readonly soak: number | undefined
+  readonly micro: boolean
+  readonly list: boolean
+  readonly help: boolean
+}
+
+export function parseOptions(args: readonly string[]): Options {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      quick: { type: 'boolean', default: false },
+      only: { type: 'string', default: '' },
+      subjects: { type: 'string', default: '' },
+      rounds: { type: 'string' },
+      seconds: { type: 'string' },
+      peer: { type: 'string', multiple: true, default: [] },
+      json: { type: 'string' },
+      record: { type: 'boolean', default: false },
+      from: { type: 'string' },
+      soak: { type: 'string' },
+      micro: { type: 'boolean', default: false },
+      list: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  const { quick, record, micro, list, help } = values
+  return {
+    ...{ quick, record, micro, list, help },
+    only: names(values.only),
+    subjects: names(values.subjects),
+    rounds: quick ? 1 : count('--rounds', values.rounds ?? '3'),
+    seconds: quick ? 1 : count('--seconds', values.seconds ?? '1'),
+    peers: new Map(values.peer.map(peer)),
+    json: values.json,
+    from: values.from,
+    soak: values.soak === undefined ? undefined : duration(values.soak),
+  }
+}
+
+const names = (text: string) => text.split(',').filter((name) => name !== '')
+
+/** wrk knows whole seconds alone. */
+function count(option: string, text: string): number {
+  if (!/^[1-9]\d*$/.test(text)) throw new Error(`${option} is ${text}; it must be 1 or more`)
+  return Number(text)
+}
+
+function peer(text: string): [string, string] {
+  const [, name, path] = /^([^=]+)=(.+)$/.exec(text) ?? []
+  if (!name || !path) throw new Error(`--peer is ${text}; it must be NAME=PATH`)
+  return [name, path]
+}
+
+function duration(text: string): number {
+  const [, value, unit] = /^(\d+)([sm])$/.exec(text) ?? []
+  if (!value) throw new Error(`--soak is ${text}; it must be like 90s or 10m`)
+  return Number(value) * (unit === 'm' ? 60 : 1)
+}

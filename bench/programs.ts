@@ -1,0 +1,71 @@
+/** Brings the programs that the bench needs: from PATH, else out of Debian's packages, without root. */
+
+import { access } from 'node:fs/promises'
+import { join } from 'node:path'
+import { cached, run } from '../test/real/cache.ts'
+import { unpackPackages } from '../test/real/debian.ts'
+import { onPath } from '../test/real/find-influxd.ts'
+
+/** A program, and what its environment needs beyond ours. */
+export interface Program {
+  readonly path: string
+  readonly env: Record<string, string>
+}
+
+/** By the name of the program: its package, its place there, and how it tells its version. */
+const debian = {
+  wrk: { package: 'wrk', path: 'usr/bin/wrk', version: '--version' },
+  nginx: { package: 'nginx', path: 'usr/sbin/nginx', version: '-v' },
+  haproxy: { package: 'haproxy', path: 'usr/sbin/haproxy', version: '-v' },
+  vmagent: { package: 'victoria-metrics', path: 'usr/bin/vmagent', version: '-version' },
+  strace: { package: 'strace', path: 'usr/bin/strace', version: '--version' },
+} as const
+
+export type ProgramName = keyof typeof debian
+
+/** Ordinary users do not always have these on their PATH. */
+const servers = ['/usr/sbin', '/usr/local/sbin']
+
+const found = new Map<ProgramName, Promise<Program>>()
+
+export function findProgram(name: ProgramName): Promise<Program> {
+  const program = found.get(name) ?? locate(name)
+  found.set(name, program)
+  return program
+}
+
+async function locate(name: ProgramName): Promise<Program> {
+  const installed = await onPath(name, servers)
+  if (installed !== undefined) return { path: installed, env: {} }
+  const { package: source, path } = debian[name]
+  const dir = await cached(`debian-${source}`, [path], (draft) =>
+    unpackPackages(draft, [source], { withMissing: true }),
+  ).catch((cause: Error) => {
+    throw new Error(
+      `There is no ${name} on PATH, and Debian's package ${source} could not be unpacked here ` +
+        `(${cause.message}). Install ${source}.`,
+      { cause },
+    )
+  })
+  return { path: join(dir, path), env: { LD_LIBRARY_PATH: (await libraries(dir)).join(':') } }
+}
+
+async function libraries(dir: string): Promise<string[]> {
+  const triplet = `${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu`
+  const places = ['usr/lib', 'lib'].map((place) => join(dir, place, triplet))
+  const present = await Promise.all(places.map((place) => access(place).then(Boolean, () => true)))
+  return places.filter((_, i) => present[i])
+}
+
+/** The first version number that the program tells, else that of its package. */
+export async function versionOf(name: ProgramName): Promise<string> {
+  const { path, env } = await findProgram(name)
+  const { package: source, version } = debian[name]
+  const changelog = join(path, '../../share/doc', source, 'changelog.Debian.gz')
+  // Most tell it on standard error; vmagent as Debian builds it knows none.
+  const script = '"$0" "$1" 2>&1 | head -n 3; zcat "$2" 2>/dev/null | head -n 1; true'
+  const text = await run('sh', ['-c', script, path, version, changelog], {
+    env: { ...process.env, ...env },
+  })
+  return /\d+\.\d+(\.\d+)?/.exec(text)?.[0] ?? 'unknown'
+}

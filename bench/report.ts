@@ -1,0 +1,111 @@
+/** A run's figures as text. */
+
+import { faultSetting, HEALTHY } from './faults.ts'
+import { tell } from './machine.ts'
+import { MICRO } from './micro.ts'
+import type { Result } from './result.ts'
+import { Samples, type Spread } from './samples.ts'
+import { short, table } from './table.ts'
+import { judge } from './targets.ts'
+
+/** The figure by which subjects are compared. */
+const RATE = 'requests/s'
+
+export interface Section {
+  readonly title: string
+  readonly rows: readonly (readonly string[])[]
+}
+
+/** Everything, for a terminal. */
+export function report(result: Result): string {
+  const sections = sectionsOf(result).map(({ title, rows }) => `${title}\n\n${table(rows)}`)
+  return [introduction(result), ...sections].join('\n\n')
+}
+
+export function introduction({ machine, rounds, seconds }: Result): string {
+  const how = `Medians of ${rounds} round${rounds === 1 ? '' : 's'} of ${seconds} s, in turns`
+  return `${tell(machine)}\n${how}; in parentheses the least and the most of any round.`
+}
+
+export function sectionsOf(result: Result): Section[] {
+  const samples = new Samples(result.samples)
+  const sections = samples
+    .parts()
+    .flatMap((part) =>
+      part === MICRO
+        ? [matrixOf(samples, part, 'MB/s')]
+        : samples.settings(part).map((setting) => settingOf(samples, part, setting)),
+    )
+  const verdicts = verdictsOf(samples)
+  return verdicts.rows.length > 1 ? [...sections, verdicts] : sections
+}
+
+/** A table with a row for each setting and a column for each subject. */
+function matrixOf(samples: Samples, part: string, figure: string): Section {
+  const subjects = samples.subjects(part)
+  const rows = samples.settings(part).map((setting) => {
+    const values = subjects.map((subject) => samples.figure(part, setting, subject, figure))
+    return [setting, ...values.map((value) => short(value?.median))]
+  })
+  return { title: `${part}: ${figure}`, rows: [['', ...subjects], ...rows] }
+}
+
+/** A table with a row for each subject, its rate also as a multiple of what it is compared with. */
+function settingOf(samples: Samples, part: string, setting: string): Section {
+  const subjects = samples.subjects(part, setting)
+  const figures = samples
+    .figures(part)
+    .filter((figure) =>
+      subjects.some((subject) => samples.figure(part, setting, subject, figure) !== undefined),
+    )
+  const reference = referenceOf(samples, part, setting)
+  const head = ['subject', ...(reference ? [`/ ${reference.name}`] : []), ...figures]
+  const rows = subjects.map((subject) => {
+    const cells = figures.map((figure) => {
+      const value = samples.figure(part, setting, subject, figure)
+      return figure === RATE ? withSpread(value) : short(value?.median)
+    })
+    return [subject, ...(reference ? [withSpread(reference.ratio(subject))] : []), ...cells]
+  })
+  return { title: `${part}: ${setting}`, rows: [head, ...rows] }
+}
+
+interface Reference {
+  readonly name: string
+  ratio(subject: string): Spread | undefined
+}
+
+/** Writes are compared with writes that go to the server directly, faults with days without any. */
+function referenceOf(samples: Samples, part: string, setting: string): Reference | undefined {
+  if (part === 'faults') {
+    const healthy = faultSetting(setting.startsWith('null') ? 'null' : 'influxd', HEALTHY)
+    return {
+      name: HEALTHY,
+      ratio: (subject) => samples.ratio(part, setting, [subject, subject], RATE, healthy),
+    }
+  }
+  if (!samples.subjects(part, setting).includes('direct')) return undefined
+  return {
+    name: 'direct',
+    ratio: (subject) => samples.ratio(part, setting, [subject, 'direct'], RATE),
+  }
+}
+
+export function verdictsOf(samples: Samples): Section {
+  const rows = judge(samples).map(({ target, subject, needed, stretch, measured, reached }) => [
+    target,
+    subject,
+    needed,
+    stretch,
+    withSpread(measured),
+    reached,
+  ])
+  const head = ['target', 'subject', 'needed', 'stretch', 'measured', 'reached']
+  return { title: 'Targets', rows: [head, ...rows] }
+}
+
+function withSpread(value: Spread | undefined): string {
+  if (value === undefined) return ''
+  const { median, least, most } = value
+  return least === most ? short(median) : `${short(median)} (${short(least)}–${short(most)})`
+}

@@ -1,0 +1,73 @@
+/** Load for many minutes, and a look at the memory: it has to stay flat. */
+
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Lab, Part } from './lab.ts'
+import { type Load, send } from './load.ts'
+import { spread } from './samples.ts'
+import type { Subject } from './subjects.ts'
+import { peakMb, resetPeak, residentMb } from './usage.ts'
+
+export const SOAK = 'soak'
+
+const SAMPLE_MS = 2000
+
+/** Small writes and large ones, at the same time. */
+const LOADS: readonly Load[] = [
+  { shape: { points: 1, timestamps: true }, connections: 64 },
+  { shape: { points: 5000, timestamps: false }, connections: 2 },
+]
+
+/** A run of wrk is no longer than this, so that one that fails is soon heard of. */
+const TURN_SECONDS = 30
+
+/** Not in a run of everything: by command alone. */
+export const soak: Part = {
+  name: SOAK,
+  title: 'Memory under a long load',
+  async run(lab) {
+    for (const relay of lab.relays) await soakOne(lab, relay, lab.options.soak ?? 0)
+  },
+}
+
+async function soakOne(lab: Lab, relay: Subject, seconds: number): Promise<void> {
+  const running = await relay.start(await lab.backends('null'))
+  const pid = running.pid as number
+  console.log(`         ${relay.name}: ${seconds} s of load`)
+  const work = load(running.url, seconds)
+  const megabytes: number[] = []
+  resetPeak(pid)
+  for (let watching = true; watching; ) {
+    watching = await Promise.race([work.then(() => false), delay(SAMPLE_MS, true)])
+    megabytes.push(residentMb(pid))
+  }
+  const third = Math.ceil(megabytes.length / 3)
+  const [first, last] = [megabytes.slice(0, third), megabytes.slice(-third)].map(
+    (those) => spread(those)?.median ?? Number.NaN,
+  ) as [number, number]
+  lab.record({
+    part: SOAK,
+    setting: 'null',
+    subject: relay.name,
+    round: 1,
+    figures: {
+      seconds,
+      'requests/s': (await work) / seconds,
+      'first third MB': first,
+      'last third MB': last,
+      'last third / first': last / first,
+      'peak MB': peakMb(pid),
+    },
+  })
+  await running.stop()
+}
+
+/** Returns how many writes there were. */
+async function load(url: string, seconds: number): Promise<number> {
+  let requests = 0
+  for (let left = seconds; left > 0; left -= TURN_SECONDS) {
+    const turn = Math.min(left, TURN_SECONDS)
+    const seen = await Promise.all(LOADS.map((one) => send(url, one, turn)))
+    requests += seen.reduce((sum, one) => sum + one.requests, 0)
+  }
+  return requests
+}

@@ -1,0 +1,197 @@
+/** What is measured: the relay in all its ways to run, and what else could be put before a server. */
+
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { stringify } from 'smol-toml'
+import { run } from '../test/real/cache.ts'
+import { findNode, newestVersion } from '../test/real/node.ts'
+import type { Backend } from './backends.ts'
+import { bin, root } from './paths.ts'
+import { findProgram, type ProgramName, versionOf } from './programs.ts'
+import { Service } from './service.ts'
+import { fill } from './template.ts'
+
+export const NODE_20 = '20.20.2'
+
+type Keys = Readonly<Record<string, unknown>>
+
+/** How a relay is to be configured beyond its outputs' addresses. */
+export interface RelayKeys {
+  /** Gives the relay a data directory. */
+  readonly onDisk?: boolean
+  /** Keys of each output. */
+  readonly output?: Keys
+  /** Outputs and keys of a UDP relay; without, it listens for HTTP. */
+  readonly udp?: Keys
+  /** A program that runs the relay, such as strace. */
+  readonly under?: { readonly command: readonly string[]; readonly env: Record<string, string> }
+}
+
+/** A thing that takes writes and passes them on, or the server itself. */
+export interface Subject {
+  readonly name: string
+  /** To how many of the two servers it passes a write on. */
+  readonly copies: 1 | 2
+  /** Whether it reads a relay's configuration. */
+  readonly isRelay: boolean
+  /** Whether it knows the keys that the Go relay does not: those of disks, and UDP to HTTP. */
+  readonly isOurs: boolean
+  version(): Promise<string>
+  start(backends: readonly [Backend, Backend], keys?: RelayKeys): Promise<Running>
+}
+
+/** A subject that takes writes. */
+export interface Running {
+  readonly url: string
+  readonly startMs: number
+  /** Undefined if it is the server itself. */
+  readonly pid: number | undefined
+  /** Asks it to end, waits until it has, and returns all that it has logged. */
+  finish(): Promise<string>
+  /** Ends it at once. */
+  stop(): Promise<void>
+}
+
+/** Writes go to the first server, with nothing between. */
+const direct: Subject = {
+  name: 'direct',
+  copies: 1,
+  isRelay: false,
+  isOurs: false,
+  version: async () => '',
+  start: async ([{ url }]) => ({
+    url,
+    startMs: 0,
+    pid: undefined,
+    finish: async () => '',
+    stop: async () => {},
+  }),
+}
+
+/** The server programs of others, each with how it is started. */
+function other(
+  name: string,
+  program: ProgramName,
+  copies: 1 | 2,
+  command: (port: number, dir: string, backends: readonly Backend[]) => Promise<string[]>,
+): Subject {
+  return {
+    name,
+    copies,
+    isRelay: false,
+    isOurs: false,
+    version: () => versionOf(program),
+    async start(backends) {
+      const { path, env } = await findProgram(program)
+      return Service.start({
+        name,
+        env,
+        readyPath: program === 'vmagent' ? '/health' : '/ping',
+        command: async (port, dir) => [path, ...(await command(port, dir, backends))],
+      })
+    },
+  }
+}
+
+const address = (backend: Backend | undefined) => `127.0.0.1:${backend?.port}`
+
+const mirror = other('nginx-mirror', 'nginx', 2, async (PORT, dir, [first, second]) => {
+  const values = { PORT, FIRST: address(first), SECOND: address(second) }
+  return ['-p', dir, '-e', 'stderr', '-c', await fill('mirror.conf', dir, values)]
+})
+
+const haproxy = other('haproxy', 'haproxy', 1, async (PORT, dir, [first]) => [
+  '-db',
+  '-f',
+  await fill('haproxy.cfg', dir, { PORT, FIRST: address(first) }),
+])
+
+/** It takes line protocol, and passes it on in Prometheus' form, a batch each second or so. */
+const vmagent = other('vmagent', 'vmagent', 2, async (port, dir, backends) => [
+  `-httpListenAddr=127.0.0.1:${port}`,
+  `-remoteWrite.tmpDataPath=${join(dir, 'queue')}`,
+  ...backends.map(({ remoteWriteUrl }) => `-remoteWrite.url=${remoteWriteUrl}`),
+])
+
+/** A relay that reads a Go relay's configuration and is started with -config. */
+function relay(
+  name: string,
+  command: () => Promise<readonly string[]> | readonly string[],
+  version: (program: string) => Promise<string>,
+  isOurs = true,
+): Subject {
+  return {
+    name,
+    copies: 2,
+    isRelay: true,
+    isOurs,
+    version: async () => version((await command())[0] ?? ''),
+    async start(backends, keys = {}) {
+      const program = await command()
+      return Service.start({
+        name,
+        ...(keys.under && { env: keys.under.env }),
+        command: async (port, dir) => {
+          const file = join(dir, 'relay.toml')
+          await writeFile(file, stringify(configuration(port, dir, backends, keys)))
+          return [...(keys.under?.command ?? []), ...program, '-config', file]
+        },
+      })
+    },
+  }
+}
+
+function configuration(
+  port: number,
+  dir: string,
+  backends: readonly Backend[],
+  { onDisk = false, output = {}, udp }: RelayKeys,
+) {
+  const bind = `127.0.0.1:${port}`
+  const outputs = backends.map(({ url }, i) => ({
+    name: `server${i}`,
+    location: `${url}/write`,
+    timeout: '10s',
+    ...output,
+  }))
+  return {
+    ...(onDisk && { 'data-dir': join(dir, 'data') }),
+    http: [{ name: 'bench', 'bind-addr': bind, output: outputs }],
+    ...(udp && { udp: [{ name: 'bench-udp', 'bind-addr': bind, ...udp }] }),
+  }
+}
+
+const told = (program: string) => run(program, ['--version'])
+const number = async (text: Promise<string>) => /\d+\.\d+\.\d+/.exec(await text)?.[0] ?? 'unknown'
+const runtime = (program: string) => number(told(program))
+
+const bundle = join(root, 'dist/node.js')
+
+const relays: readonly Subject[] = [
+  relay('bun', () => [bin('bun'), 'run', join(root, 'src/bun.ts')], runtime),
+  relay(
+    'executable',
+    () => [join(root, 'dist/influxdb-relay')],
+    () => runtime(bin('bun')),
+  ),
+  relay('deno', () => [bin('deno'), 'run', '-A', join(root, 'src/deno.ts')], runtime),
+  relay('node20', async () => [await findNode(NODE_20), bundle], runtime),
+  relay(
+    `node${newestVersion.split('.')[0]}`,
+    async () => [await findNode(newestVersion), bundle],
+    runtime,
+  ),
+]
+
+/** All that there are, with the relays of others that are given by name and path. */
+export function allSubjects(peers: ReadonlyMap<string, string> = new Map()): Subject[] {
+  const others = [...peers].map(([name, path]) =>
+    relay(
+      name,
+      () => [path],
+      async () => path,
+      false,
+    ),
+  )
+  return [direct, haproxy, mirror, vmagent, ...relays, ...others]
+}

@@ -1,0 +1,141 @@
+/** Datagrams at rising rates: how many a relay receives, and how many it passes on. */
+
+import { setTimeout as delay } from 'node:timers/promises'
+import { run } from '../test/real/cache.ts'
+import { DATABASES, NullBackend } from './backends.ts'
+import type { Lab, Part } from './lab.ts'
+import { here } from './paths.ts'
+import type { Running, Subject } from './subjects.ts'
+import { droppedAt, UdpSink } from './udp-sockets.ts'
+
+const RATES = [25_000, 50_000, 100_000, 150_000]
+const DATAGRAM_BYTES = 100
+
+/** What a relay may ask the system for; it gets as much as net.core.rmem_max. */
+const READ_BUFFER = 4 * 1024 * 1024
+
+/** What is sent has been relayed after this time, or never will be. */
+const SETTLE_MS = 500
+
+export const udpSetting = (rate: number, output: string) => `${output}, ${rate / 1000}k a second`
+
+export const lossSetting = (output: string) => `${output}, what was not relayed`
+
+/** Something that datagrams are relayed to, and that counts them. */
+interface Sink {
+  readonly name: string
+  /** The relay's keys for it. */
+  readonly keys: Readonly<Record<string, unknown>>
+  /** Datagrams that have come to each of two outputs, from any number on. */
+  counts(): Promise<readonly number[]>
+  stop(): Promise<void>
+}
+
+export const udp: Part = {
+  name: 'udp',
+  title: 'Datagrams',
+  async run(lab) {
+    const relays = lab.someRelays
+    const ours = relays.filter(({ isOurs }) => isOurs)
+    await measureSink(lab, relays, await datagramSink())
+    if (!lab.options.quick) await measureSink(lab, ours, await httpSink())
+  },
+}
+
+async function measureSink(lab: Lab, relays: readonly Subject[], sink: Sink): Promise<void> {
+  await lab.rounds(relays, (relay, round) => measureRelay(lab, relay, sink, round))
+  await sink.stop()
+}
+
+async function measureRelay(lab: Lab, relay: Subject, sink: Sink, round: number): Promise<void> {
+  const backends = await lab.backends('null')
+  const running = await relay.start(backends, {
+    udp: { 'read-buffer': READ_BUFFER, ...sink.keys },
+  })
+  if (!lab.options.quick) await sendAt(running, 50_000, 1)
+  const before = await sink.counts()
+  let received = 0
+  for (const rate of lab.options.quick ? [50_000] : RATES) {
+    const figures = await measureRate(running, sink, rate, lab.options.seconds)
+    received += figures.received
+    const setting = udpSetting(rate, sink.name)
+    lab.record({ part: 'udp', setting, subject: relay.name, round, figures: figures.shares })
+  }
+  const after = await sink.counts()
+  const log = await running.finish()
+  await running.stop()
+  const missing = after.map((count, i) => received - (count - (before[i] ?? 0)))
+  lab.record({
+    part: 'udp',
+    setting: lossSetting(sink.name),
+    subject: relay.name,
+    round,
+    figures: {
+      'datagrams received': received,
+      'not relayed': missing.reduce((sum, count) => sum + count, 0),
+      'of them in the log': countLost(log),
+    },
+  })
+}
+
+/** What the log says was not relayed: a warning tells points, or else how often it stands for. */
+function countLost(log: string): number {
+  const warnings = log.split('\n').filter((line) => /level=warn .*backend=sink/.test(line))
+  const counts = warnings.map((line) => / (?:points|times)=(\d+)/.exec(line)?.[1] ?? 1)
+  return counts.reduce<number>((sum, count) => sum + Number(count), 0)
+}
+
+async function measureRate(running: Running, sink: Sink, rate: number, seconds: number) {
+  const port = Number(new URL(running.url).port)
+  const droppedBefore = droppedAt(port)
+  const before = await sink.counts()
+  const { sent, seconds: took } = await sendAt(running, rate, seconds)
+  const dropped = droppedAt(port) - droppedBefore
+  const relayed = (await sink.counts()).map((count, i) => count - (before[i] ?? 0))
+  const share = (count: number) => (count / sent) * 100
+  return {
+    received: sent - dropped,
+    shares: {
+      'sent/s': sent / took,
+      'received %': share(sent - dropped),
+      'relayed %': share(Math.min(...relayed)),
+    },
+  }
+}
+
+async function sendAt({ url }: Running, rate: number, seconds: number) {
+  const numbers = [new URL(url).port, rate, seconds, DATAGRAM_BYTES].map(String)
+  const told = await run(process.execPath, [`${here}/udp-sender.ts`, ...numbers])
+  await delay(SETTLE_MS)
+  return JSON.parse(told) as { sent: number; seconds: number }
+}
+
+async function datagramSink(): Promise<Sink> {
+  const sink = await UdpSink.start()
+  const output = sink.ports.map((port, i) => ({ name: `sink${i}`, location: `127.0.0.1:${port}` }))
+  return {
+    name: 'to datagrams',
+    keys: { output },
+    counts: async () => sink.counts(),
+    stop: () => sink.stop(),
+  }
+}
+
+async function httpSink(): Promise<Sink> {
+  const servers = [await NullBackend.start({ countsBytes: true })]
+  servers.push(await NullBackend.start({ countsBytes: true }))
+  const output = servers.map(({ url }, i) => ({ name: `sink${i}`, location: `${url}/write` }))
+  return {
+    name: 'to HTTP',
+    keys: { output, database: DATABASES[0] },
+    counts: () => Promise.all(servers.map(countDatagrams)),
+    stop: async () => void (await Promise.all(servers.map((server) => server.stop()))),
+  }
+}
+
+/** All are of one size, and each has an end of line when it is sent with others. */
+async function countDatagrams(server: NullBackend): Promise<number> {
+  const bodies = await server.bodies()
+  const lines = bodies.map(({ bytes }) => Math.round(bytes / (DATAGRAM_BYTES + 1)))
+  return lines.reduce((sum, count) => sum + count, 0)
+}

@@ -1,0 +1,50 @@
+/** What a process and its children take of the machine, as Linux tells it in /proc. */
+
+import { execFileSync } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
+
+const ticksPerSecond = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }))
+
+/** Seconds of processor time so far, in user and in system mode. */
+export function cpuSeconds(pid: number): number {
+  let ticks = 0
+  for (const member of family(pid)) {
+    // The name, in parentheses, may hold spaces; the fields behind it are numbers.
+    const stat = readFileSync(`/proc/${member}/stat`, 'latin1')
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    const [user, system, childrenUser, childrenSystem] = fields.slice(11, 15).map(Number)
+    ticks += (user ?? 0) + (system ?? 0) + (childrenUser ?? 0) + (childrenSystem ?? 0)
+  }
+  return ticks / ticksPerSecond
+}
+
+/** Megabytes (of 1024² bytes) in memory now. */
+export const residentMb = (pid: number) => memory(pid, 'VmRSS')
+
+/** The most megabytes in memory since resetPeak(). */
+export const peakMb = (pid: number) => memory(pid, 'VmHWM')
+
+/** Lets peakMb() begin anew. */
+export function resetPeak(pid: number): void {
+  for (const member of family(pid)) writeFileSync(`/proc/${member}/clear_refs`, '5')
+}
+
+/** Bytes that the process has caused to be written to disks. */
+export function writtenBytes(pid: number): number {
+  const io = readFileSync(`/proc/${pid}/io`, 'latin1')
+  return Number(/^write_bytes: (\d+)/m.exec(io)?.[1] ?? Number.NaN)
+}
+
+function memory(pid: number, key: string): number {
+  let kilobytes = 0
+  for (const member of family(pid)) {
+    const status = readFileSync(`/proc/${member}/status`, 'latin1')
+    kilobytes += Number(new RegExp(`^${key}:\\s+(\\d+) kB`, 'm').exec(status)?.[1])
+  }
+  return kilobytes / 1024
+}
+
+function family(pid: number): number[] {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim()
+  return [pid, ...(children === '' ? [] : children.split(' ').map(Number).flatMap(family))]
+}

@@ -1,0 +1,126 @@
+/** Writes of all kinds, to subjects that take turns. */
+
+import type { Kind } from './backends.ts'
+import type { Lab, Part } from './lab.ts'
+import type { Load } from './load.ts'
+import { measure } from './measure.ts'
+import type { Shape } from './requests.ts'
+import type { Running, Subject } from './subjects.ts'
+
+/** One line of load that all subjects get. */
+interface Case {
+  readonly kind: Kind
+  readonly setting: string
+  readonly load: Load
+}
+
+const KINDS: readonly Kind[] = ['null', 'influxd']
+
+const onePoint: Shape = { points: 1, timestamps: true }
+
+/** How a setting is called. */
+const named = (kind: Kind, connections: number, more = '') =>
+  `${kind}, ${connections} connection${connections === 1 ? '' : 's'}${more}`
+
+export const onePointSetting = (kind: Kind, connections: number) => named(kind, connections)
+
+/** One-point writes, from one connection to many. */
+export const onePointWrites: Part = {
+  name: 'one-point',
+  title: 'One-point writes',
+  async run(lab) {
+    const counts = lab.options.quick ? [64] : [1, 16, 64, 256, 1000]
+    const cases = KINDS.flatMap((kind) =>
+      counts.map((connections) => ({
+        kind,
+        setting: named(kind, connections),
+        load: { shape: onePoint, connections },
+      })),
+    )
+    for (const one of cases) await compare(lab, 'one-point', one, lab.subjects)
+  },
+}
+
+/** One-point writes that the relay has to look into, or apart. */
+export const variedWrites: Part = {
+  name: 'varied',
+  title: 'One-point writes of other kinds',
+  async run(lab) {
+    const shapes: [string, Shape][] = [
+      ['no timestamps', { points: 1, timestamps: false }],
+      ['8 databases', { points: 1, timestamps: true, mixed: true }],
+    ]
+    const cases = KINDS.flatMap((kind) =>
+      shapes.map(([more, shape]) => ({
+        kind,
+        setting: named(kind, 64, `, ${more}`),
+        load: { shape, connections: 64 },
+      })),
+    )
+    const direct = lab.subjects.filter(({ name }) => name === 'direct')
+    const subjects = [...direct, ...lab.someRelays]
+    for (const one of lab.options.quick ? cases.slice(0, 1) : cases) {
+      await compare(lab, 'varied', one, subjects)
+    }
+  },
+}
+
+const BATCH_CONNECTIONS = { 100: 16, 5000: 8 } as const
+
+export const batchSetting = (kind: Kind, points: number, timestamps: boolean, gzip: boolean) =>
+  `${kind}, ${points} points, ${timestamps ? 'timestamps' : 'no timestamps'}${gzip ? ', gzip' : ''}`
+
+/** Batches as agents send them, small and large. */
+export const batches: Part = {
+  name: 'batches',
+  title: 'Batches',
+  async run(lab) {
+    const cases = batchCases()
+    for (const one of lab.options.quick ? cases.slice(6, 8) : cases) {
+      const { gzip } = one.load.shape
+      // What others make of a compressed body is no different, as they do not look into it.
+      const subjects = gzip
+        ? lab.subjects.filter((one) => lab.someRelays.includes(one) || one.name === 'direct')
+        : lab.subjects
+      await compare(lab, 'batches', one, subjects)
+    }
+  },
+}
+
+function batchCases(): Case[] {
+  const cases: Case[] = []
+  for (const kind of KINDS) {
+    for (const points of [100, 5000] as const) {
+      for (const timestamps of [true, false]) {
+        for (const gzip of [false, true]) {
+          const setting = batchSetting(kind, points, timestamps, gzip)
+          const shape = { points, timestamps, gzip }
+          cases.push({ kind, setting, load: { shape, connections: BATCH_CONNECTIONS[points] } })
+        }
+      }
+    }
+  }
+  return cases
+}
+
+/** Warms each subject up to this size of writes, if nobody has, then measures them in turns. */
+async function compare(
+  lab: Lab,
+  part: string,
+  { kind, setting, load }: Case,
+  subjects: readonly Subject[],
+): Promise<void> {
+  const backends = await lab.backends(kind)
+  const arms: { subject: Subject; running: Running }[] = []
+  for (const subject of subjects) {
+    const running = await lab.running(subject, kind)
+    arms.push({ subject, running })
+    await lab.once(`warm up ${subject.name} ${kind} ${load.shape.points}`, async () => {
+      if (!lab.options.quick) await measure(subject, running, backends, load, 1)
+    })
+  }
+  await lab.rounds(arms, async ({ subject, running }, round) => {
+    const figures = await measure(subject, running, backends, load, lab.options.seconds)
+    lab.record({ part, setting, subject: subject.name, round, figures })
+  })
+}
