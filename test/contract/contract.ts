@@ -8,6 +8,7 @@ import { clients } from './clients.ts'
 import { concurrency } from './concurrency.ts'
 import { connections } from './connections.ts'
 import { credentials } from './credentials.ts'
+import { diskFaults } from './disk-faults.ts'
 import { durability } from './durability.ts'
 import { endpoints } from './endpoints.ts'
 import { faults } from './faults.ts'
@@ -34,6 +35,7 @@ const themes = {
   faults,
   buffers,
   durability,
+  diskFaults,
   logging,
   stopping,
 }

@@ -1,6 +1,6 @@
-import { mkdir, readdir, rm } from 'node:fs/promises'
-import { delimiter, dirname, join, resolve } from 'node:path'
-import { cached, isProgram, run } from './cache.ts'
+import { dirname, join, resolve } from 'node:path'
+import { cached, isProgram, onPath, run } from './cache.ts'
+import { unpackPackages } from './debian.ts'
 
 /** Where the daemon and its command line client are. */
 export type InfluxdPaths = { influxd: string; influx: string }
@@ -57,14 +57,6 @@ async function clientOf(influxd: string): Promise<string | undefined> {
   return (await isProgram(beside)) ? beside : onPath('influx')
 }
 
-async function onPath(name: string): Promise<string | undefined> {
-  for (const dir of (process.env.PATH ?? '').split(delimiter)) {
-    const path = resolve(dir, name)
-    if (dir && (await isProgram(path))) return path
-  }
-  return undefined
-}
-
 /** InfluxDB 2 has an `influxd` too, which neither reads the same configuration nor has UDP. */
 async function isVersion1(influxd: string): Promise<boolean> {
   const answer = await run(influxd, ['version']).catch(() => '')
@@ -72,51 +64,15 @@ async function isVersion1(influxd: string): Promise<boolean> {
 }
 
 async function fromDebian(): Promise<InfluxdPaths> {
-  const dir = await cached('influxdb', ['usr/bin/influxd', 'usr/bin/influx'], unpack).catch(
-    (cause: Error) => {
-      throw new Error(
-        'There is no influxd to test against: INFLUXD is not set, PATH has no influxd 1.x with ' +
-          `its influx, and Debian's packages could not be unpacked here (${cause.message}). ${advice}`,
-        { cause },
-      )
-    },
-  )
+  const programs = ['usr/bin/influxd', 'usr/bin/influx']
+  const unpack = (draft: string) => unpackPackages(draft, packages)
+  const dir = await cached('influxdb', programs, unpack).catch((cause: Error) => {
+    throw new Error(
+      'There is no influxd to test against: INFLUXD is not set, PATH has no influxd 1.x with ' +
+        `its influx, and Debian's packages could not be unpacked here (${cause.message}). ${advice}`,
+      { cause },
+    )
+  })
   const bin = join(dir, 'usr', 'bin')
   return { influxd: join(bin, 'influxd'), influx: process.env.INFLUX ?? join(bin, 'influx') }
-}
-
-async function unpack(draft: string): Promise<void> {
-  const apt = join(draft, 'apt')
-  await mkdir(join(apt, 'cache', 'archives', 'partial'), { recursive: true })
-  await download(apt)
-  for (const name of await readdir(apt)) {
-    if (name.endsWith('.deb')) await run('dpkg-deb', ['-x', join(apt, name), draft])
-  }
-  await rm(apt, { recursive: true })
-}
-
-/**
- * The machine's package lists usually do, and reading them needs no root. Where they are missing,
- * as in a fresh container, or older than the archive, lists of our own are fetched.
- */
-async function download(apt: string): Promise<void> {
-  const failures: string[] = []
-  const tries = (args: string[], options: string[]) =>
-    aptGet(apt, args, options).then(
-      () => true,
-      (error: Error) => !failures.push(error.message),
-    )
-  const options = ['APT::Sandbox::User=root', 'Acquire::Retries=3', `Dir::Cache=${apt}/cache`]
-  if (await tries(['download', ...packages], options)) return
-  const lists = join(apt, 'state', 'lists')
-  await mkdir(join(lists, 'partial'), { recursive: true })
-  options.push(`Dir::State=${apt}/state`, `Dir::State::Lists=${lists}`)
-  await tries(['update'], [...options, 'APT::Update::Error-Mode=any']) // the next step decides
-  if (await tries(['download', ...packages], options)) return
-  throw new Error([...new Set(failures)].join('; '))
-}
-
-function aptGet(cwd: string, args: string[], options: string[]): Promise<string> {
-  const settings = options.flatMap((option) => ['-o', option])
-  return run('apt-get', [...args, '-q', ...settings], { cwd, env: { ...process.env, LC_ALL: 'C' } })
 }
