@@ -4,12 +4,17 @@
  *
  *     npm run backlog                              2 GB on each way to run
  *     npm run backlog -- --gb 0.5 --runtime deno
+ *     npm run backlog -- --untimed                 does not mind how long the start takes
+ *
+ * A relay that has just started takes little memory. One at work, with bodies of 500 KB from four clients,
+ * takes more, which has nothing to do with a backlog; so it is measured first with both servers up, and
+ * what a backlog adds while clients write, and when they have stopped, is told over that. A restarted
+ * relay serves no client, so what it takes to start and to drain is told over an idle one.
  */
 
 import { statfs } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { parseArgs } from 'node:util'
-import { BATCH_BYTES } from './backlog/batches.ts'
 import { type Figures, measure } from './backlog/run.ts'
 import { WAYS } from './ways.ts'
 
@@ -17,7 +22,11 @@ const MAX_GROWTH_MB = 64
 const MAX_START_SECONDS = 2
 
 const { values } = parseArgs({
-  options: { gb: { type: 'string', default: '2' }, runtime: { type: 'string' } },
+  options: {
+    gb: { type: 'string', default: '2' },
+    runtime: { type: 'string' },
+    untimed: { type: 'boolean', default: false },
+  },
 })
 
 const megabytes = (bytes: number) => bytes / 2 ** 20
@@ -25,8 +34,9 @@ const megabytes = (bytes: number) => bytes / 2 ** 20
 /** What the table shows of a run. */
 const COLUMNS: [title: string, figure: (figures: Figures) => string][] = [
   ['idle MB', ({ idle }) => megabytes(idle).toFixed(0)],
-  ['writing', ({ writing, idle }) => growth(writing, idle)],
-  ['at rest', ({ resting, idle }) => growth(resting, idle)],
+  ['at work', ({ working, idle }) => growth(working, idle)],
+  ['writing', ({ writing, working }) => growth(writing, working)],
+  ['at rest', ({ resting, working }) => growth(resting, working)],
   ['restart', ({ starting, idle }) => growth(starting, idle)],
   ['draining', ({ draining, idle }) => growth(draining, idle)],
   ['start s', ({ startSeconds }) => startSeconds.toFixed(2)],
@@ -36,20 +46,28 @@ const COLUMNS: [title: string, figure: (figures: Figures) => string][] = [
   ['faults', ({ faults }) => String(faults.length)],
 ]
 
-function growth(bytes: number, idle: number): string {
-  return `+${megabytes(bytes - idle).toFixed(0)}`
+function growth(bytes: number, before: number): string {
+  const grown = megabytes(bytes - before)
+  return `${grown < 0 ? '' : '+'}${grown.toFixed(0)}`
 }
 
 /** Where a run misses what the relay promises. */
 function failures(figures: Figures): string[] {
-  const { idle, startSeconds, faults } = figures
-  const failed = faults.slice(0, 5)
-  for (const phase of ['writing', 'resting', 'starting', 'draining'] as const) {
-    const grown = megabytes(figures[phase] - idle)
-    if (grown >= MAX_GROWTH_MB) failed.push(`${grown.toFixed(0)} MB more memory when ${phase}`)
+  const { idle, working, writing, resting, starting, draining, startSeconds } = figures
+  const grown = {
+    'while clients write': writing - working,
+    'when they have stopped': resting - working,
+    'at start': starting - idle,
+    'while it drains': draining - idle,
   }
-  if (startSeconds >= MAX_START_SECONDS)
+  const failed = figures.faults.slice(0, 5)
+  for (const [when, bytes] of Object.entries(grown)) {
+    if (megabytes(bytes) < MAX_GROWTH_MB) continue
+    failed.push(`${megabytes(bytes).toFixed(0)} MB more memory ${when}`)
+  }
+  if (!values.untimed && startSeconds >= MAX_START_SECONDS) {
     failed.push(`served only after ${startSeconds.toFixed(1)} s`)
+  }
   return failed
 }
 
@@ -61,14 +79,14 @@ async function needRoom(bytes: number): Promise<void> {
 
 const ways = Object.entries(WAYS).filter(([way]) => way === (values.runtime ?? way))
 if (ways.length === 0) throw new Error(`--runtime is one of ${Object.keys(WAYS).join(', ')}`)
-const writes = Math.ceil((Number(values.gb) * 2 ** 30) / BATCH_BYTES)
-await needRoom(writes * BATCH_BYTES)
+const size = Number(values.gb) * 2 ** 30
+await needRoom(size)
 
-console.log(`a backlog of ${writes} writes, ${megabytes(writes * BATCH_BYTES).toFixed(0)} MB`)
+console.log(`a backlog of ${megabytes(size).toFixed(0)} MB`)
 console.log(['way'.padEnd(12), ...COLUMNS.map(([title]) => title.padStart(10))].join(' '))
 let failed = false
 for (const [way, command] of ways) {
-  const figures = await measure(command, writes)
+  const figures = await measure(command, size)
   const row = COLUMNS.map(([, figure]) => figure(figures).padStart(10))
   console.log([way.padEnd(12), ...row].join(' '))
   for (const failure of failures(figures)) {

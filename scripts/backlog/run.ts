@@ -13,17 +13,24 @@ import { forgetPeak, memoryOf } from './memory.ts'
 import { Receiver } from './receiver.ts'
 
 const CLIENTS = 4
+/** Writes while both servers are up. */
+const WORK = 200
 /** A relay that rests gives memory back only after a while. */
 const REST_MS = 3_000
 /** Ends a run in which nothing arrives any more. */
 const STALL_MS = 30_000
 
-/** Bytes of resident memory, and seconds. */
+/** Bytes of resident memory, the most of each phase unless it says otherwise, and seconds. */
 export interface Figures {
+  /** Of the backlog. */
   bytes: number
+  /** Just started. */
   idle: number
+  /** While both servers take everything: what the bodies of the same writes cost without a backlog. */
+  working: number
   writing: number
   writingSeconds: number
+  /** A while after the last write. */
   resting: number
   starting: number
   startSeconds: number
@@ -39,8 +46,9 @@ interface Bench {
   readonly down: Receiver
 }
 
-/** @param writes how many make up the backlog */
-export async function measure(command: string[], writes: number): Promise<Figures> {
+/** @param size about how many bytes the backlog is to have */
+export async function measure(command: string[], size: number): Promise<Figures> {
+  const writes = Math.ceil(size / BATCH_BYTES / CLIENTS) * CLIENTS
   const dir = await mkdtemp(join(tmpdir(), 'backlog-'))
   const guard = new Guard(dir)
   const bench = await setUp(command, dir, guard, writes)
@@ -57,7 +65,7 @@ export async function measure(command: string[], writes: number): Promise<Figure
 
 async function setUp(command: string[], dir: string, guard: Guard, writes: number): Promise<Bench> {
   const [own, healthy, down] = await Promise.all([choosePorts(), choosePorts(), choosePorts()])
-  const room = Math.ceil((writes * BATCH_BYTES) / 2 ** 20) + 64
+  const room = Math.ceil(((WORK + writes) * BATCH_BYTES) / 2 ** 20) + 64
   const config = join(dir, 'relay.toml')
   await writeFile(
     config,
@@ -84,9 +92,17 @@ max-delay-interval = "500ms"
 }
 
 async function run({ relay, url, healthy, down }: Bench, writes: number): Promise<Figures> {
+  const total = WORK + writes
   await relay.start()
   const { now: idle } = await memoryOf(relay.pid)
-  const writingSeconds = await timed(() => writeAll(url, writes))
+  await down.start()
+  await writeAll(url, 0, WORK)
+  await arrival(down, WORK)
+  const { peak: working } = await memoryOf(relay.pid)
+
+  await down.stop()
+  await forgetPeak(relay.pid)
+  const writingSeconds = await timed(() => writeAll(url, WORK, total))
   const { peak: writing } = await memoryOf(relay.pid)
   await delay(REST_MS)
   const { now: resting } = await memoryOf(relay.pid)
@@ -98,21 +114,13 @@ async function run({ relay, url, healthy, down }: Bench, writes: number): Promis
 
   await forgetPeak(relay.pid)
   await down.start()
-  const drainSeconds = await timed(() => arrival(down, writes))
+  const drainSeconds = await timed(() => arrival(down, total))
   const { peak: draining } = await memoryOf(relay.pid)
 
-  const faults = [...faultsOf('healthy', healthy, writes), ...faultsOf('down', down, writes)]
-  const seconds = { writingSeconds, startSeconds, drainSeconds }
-  return {
-    bytes: writes * BATCH_BYTES,
-    idle,
-    writing,
-    resting,
-    starting,
-    draining,
-    ...seconds,
-    faults,
-  }
+  const faults = [...faultsOf('healthy', healthy, total), ...faultsOf('down', down, total)]
+  const bytes = writes * BATCH_BYTES
+  const memory = { idle, working, writing, resting, starting, draining }
+  return { bytes, ...memory, writingSeconds, startSeconds, drainSeconds, faults }
 }
 
 async function timed(work: () => Promise<unknown>): Promise<number> {
@@ -121,10 +129,10 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
   return (performance.now() - began) / 1000
 }
 
-async function writeAll(url: string, writes: number): Promise<void> {
+async function writeAll(url: string, from: number, to: number): Promise<void> {
   const agent = new Agent({ keepAlive: true })
   const clients = Array.from({ length: CLIENTS }, async (_, client) => {
-    for (let number = client; number < writes; number += CLIENTS) {
+    for (let number = from + client; number < to; number += CLIENTS) {
       const status = await post(url, Buffer.from(batch(number)), agent)
       if (status !== 204) throw new Error(`write ${number} was answered ${status}`)
     }

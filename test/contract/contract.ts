@@ -12,6 +12,7 @@ import { diskFaults } from './disk-faults.ts'
 import { durability } from './durability.ts'
 import { endpoints } from './endpoints.ts'
 import { faults } from './faults.ts'
+import { fullDisk } from './full-disk.ts'
 import { layouts } from './layouts.ts'
 import { logging } from './logging.ts'
 import { stopping } from './stopping.ts'
@@ -36,6 +37,7 @@ const themes = {
   buffers,
   durability,
   diskFaults,
+  fullDisk,
   logging,
   stopping,
 }

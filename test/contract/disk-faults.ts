@@ -33,8 +33,7 @@ async function lasting(bench: Bench, injection: Injection, status: number): Prom
   const relay = await relayWithout(bench)
   for (const i of numbers(5)) await store(relay.url(), `db=${db}`, point(i))
 
-  const fault = await Fault.begin(relay.pid, injection)
-  onTestFinished(() => void fault.end())
+  const fault = await inject(relay, injection)
   for (const i of numbers(5)) {
     await expectStatus(relay, db, 5 + i, status)
     await expectStatus(relay, late, i, 503)
@@ -58,8 +57,7 @@ async function returning(bench: Bench): Promise<void> {
   const db = await bench.database()
   const relay = await relayWithout(bench)
   for (const i of numbers(20)) await store(relay.url(), `db=${db}`, point(i))
-  const fault = await Fault.begin(relay.pid, { calls: everyCall, error: 'EIO' })
-  onTestFinished(() => void fault.end())
+  const fault = await inject(relay, { calls: everyCall, error: 'EIO' })
   await bench.b.start()
   await relay.waitForLine('disk failed', { backend: 'b' })
   await fault.end()
@@ -71,12 +69,8 @@ async function flickering(bench: Bench): Promise<void> {
   const db = await bench.database()
   const configuration = await onDisk(bench)
   const relay = await relayWithout(bench, configuration)
-  const fault = await Fault.begin(relay.pid, {
-    calls: ['pwrite64', 'fdatasync', 'fsync'],
-    error: 'EIO',
-    when: '2+3',
-  })
-  onTestFinished(() => void fault.end())
+  const calls = ['pwrite64', 'fdatasync', 'fsync']
+  await inject(relay, { calls, error: 'EIO', when: '2+3' })
   const acknowledged: number[] = []
   const statuses = new Set<number>()
   const client = async (first: number) => {
@@ -102,6 +96,15 @@ async function relayWithout(bench: Bench, configuration?: Configuration): Promis
   await bench.b.kill()
   onTestFinished(() => bench.b.start())
   return relay
+}
+
+/** Makes calls of the relay fail, at most until the end of the test. */
+async function inject(relay: RelayProcess, injection: Injection): Promise<Fault> {
+  const fault = await Fault.begin(relay.pid, injection)
+  onTestFinished(async () => {
+    await fault.end()
+  })
+  return fault
 }
 
 async function expectStatus(
