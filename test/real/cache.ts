@@ -1,6 +1,6 @@
 import { type ExecFileOptions, execFile } from 'node:child_process'
 import { access, chmod, constants, mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
-import { delimiter, join, resolve } from 'node:path'
+import { join } from 'node:path'
 
 const cache = join(import.meta.dirname, '..', '..', '.cache')
 
@@ -53,15 +53,6 @@ export async function isProgram(path: string): Promise<boolean> {
     () => true,
     () => false,
   )
-}
-
-/** The program of this name that a shell would run. */
-export async function onPath(name: string): Promise<string | undefined> {
-  for (const dir of (process.env.PATH ?? '').split(delimiter)) {
-    const path = resolve(dir, name)
-    if (dir && (await isProgram(path))) return path
-  }
-  return undefined
 }
 
 /** Runs a program to its end and returns what it printed; a failure carries its complaint. */

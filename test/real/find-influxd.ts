@@ -1,5 +1,5 @@
-import { dirname, join, resolve } from 'node:path'
-import { cached, isProgram, onPath, run } from './cache.ts'
+import { delimiter, dirname, join, resolve } from 'node:path'
+import { cached, isProgram, run } from './cache.ts'
 import { unpackPackages } from './debian.ts'
 
 /** Where the daemon and its command line client are. */
@@ -57,6 +57,18 @@ async function clientOf(influxd: string): Promise<string | undefined> {
   return (await isProgram(beside)) ? beside : onPath('influx')
 }
 
+/** The program of this name in the directories of PATH, and in others if they are given. */
+export async function onPath(
+  name: string,
+  others: readonly string[] = [],
+): Promise<string | undefined> {
+  for (const dir of [...(process.env.PATH ?? '').split(delimiter), ...others]) {
+    const path = resolve(dir, name)
+    if (dir && (await isProgram(path))) return path
+  }
+  return undefined
+}
+
 /** InfluxDB 2 has an `influxd` too, which neither reads the same configuration nor has UDP. */
 async function isVersion1(influxd: string): Promise<boolean> {
   const answer = await run(influxd, ['version']).catch(() => '')
@@ -64,9 +76,9 @@ async function isVersion1(influxd: string): Promise<boolean> {
 }
 
 async function fromDebian(): Promise<InfluxdPaths> {
-  const programs = ['usr/bin/influxd', 'usr/bin/influx']
-  const unpack = (draft: string) => unpackPackages(draft, packages)
-  const dir = await cached('influxdb', programs, unpack).catch((cause: Error) => {
+  const dir = await cached('influxdb', ['usr/bin/influxd', 'usr/bin/influx'], (draft) =>
+    unpackPackages(draft, packages),
+  ).catch((cause: Error) => {
     throw new Error(
       'There is no influxd to test against: INFLUXD is not set, PATH has no influxd 1.x with ' +
         `its influx, and Debian's packages could not be unpacked here (${cause.message}). ${advice}`,

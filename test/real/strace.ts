@@ -6,8 +6,9 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { cached, onPath } from './cache.ts'
+import { cached } from './cache.ts'
 import { unpackPackages } from './debian.ts'
+import { onPath } from './find-influxd.ts'
 
 export interface Injection {
   /** The calls' names, and the name of the error that they end with. */
