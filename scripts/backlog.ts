@@ -82,7 +82,7 @@ if (ways.length === 0) throw new Error(`--runtime is one of ${Object.keys(WAYS).
 const size = Number(values.gb) * 2 ** 30
 await needRoom(size)
 
-console.log(`a backlog of ${megabytes(size).toFixed(0)} MB`)
+console.log(`a backlog of ${megabytes(size).toFixed(0)} MB; memory in MB`)
 console.log(['way'.padEnd(12), ...COLUMNS.map(([title]) => title.padStart(10))].join(' '))
 let failed = false
 for (const [way, command] of ways) {

@@ -66,7 +66,12 @@ export class Fault {
     const args = ['-f', '-p', String(pid), ...output, '-e', inject]
     const strace = spawn(program, args, { env: environment, stdio: ['ignore', 'ignore', 'pipe'] })
     const fault = new Fault(strace, dir)
-    await fault.#attached(pid)
+    try {
+      await fault.#attached(pid)
+    } catch (error) {
+      await rm(dir, { recursive: true })
+      throw error
+    }
     return fault
   }
 
