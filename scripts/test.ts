@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { findInfluxd } from '../test/real/influxd.ts'
 import { findNewestNode } from '../test/real/node.ts'
+import { findStrace } from '../test/real/strace.ts'
 
 const root = join(import.meta.dirname, '..')
 const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs')
@@ -12,11 +13,15 @@ const deno = join(root, 'node_modules', '.bin', 'deno')
 const unit = [vitest, 'run', '--project', 'unit']
 const simulate = join(root, 'scripts', 'simulate.ts')
 const torture = join(root, 'scripts', 'torture.ts')
+const backlog = join(root, 'scripts', 'backlog.ts')
 const bench = join(root, 'bench', 'main.ts')
 
 /** Seeds of the simulation, and kills on each way to run; more by `npm run simulate` and `torture`. */
 const SEEDS = '500'
 const CYCLES = '25'
+
+/** Of what `npm run backlog` does at large on each way to run. */
+const BACKLOG = ['--gb', '0.125', '--runtime', 'node', '--untimed']
 
 const contract = [vitest, 'run', '--project', 'contract']
 
@@ -24,6 +29,7 @@ const contract = [vitest, 'run', '--project', 'contract']
 const steps: [name: string, step: () => Promise<unknown>][] = [
   ['bring influxd', async () => console.log(await findInfluxd())],
   ['bring the newest Node', async () => console.log(await findNewestNode())],
+  ['bring strace', async () => console.log((await findStrace()).program)],
   ['build', () => run('npm', ['run', 'build'])],
   ['check', () => run('npm', ['run', 'check'])],
   ['unit tests on Node', () => run('node', unit)],
@@ -32,6 +38,7 @@ const steps: [name: string, step: () => Promise<unknown>][] = [
   ['simulation', () => run(bun, ['run', simulate, '--seed', '1', '--runs', SEEDS])],
   ['contract tests', () => run('node', contract)],
   ['relays that are killed', () => run(bun, ['run', torture, '--cycles', CYCLES])],
+  ['a backlog', () => run(bun, ['run', backlog, ...BACKLOG])],
   ['bench, quickly', () => run(bun, ['run', bench, '--quick'])],
 ]
 

@@ -6,8 +6,6 @@
  *     npm run torture -- --cycles 1000 --seed 7
  */
 
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -16,17 +14,8 @@ import { parseArgs } from 'node:util'
 import { Guard } from '../test/real/guard.ts'
 import { type Influxd, startInfluxd } from '../test/real/influxd.ts'
 import { choosePorts } from '../test/real/ports.ts'
-
-const root = join(import.meta.dir, '..')
-const bin = (name: string) => join(root, 'node_modules', '.bin', name)
-
-/** The ways to run the relay. */
-const WAYS: Record<string, string[]> = {
-  bun: [bin('bun'), 'run', join(root, 'src/bun.ts')],
-  deno: [bin('deno'), 'run', '-A', join(root, 'src/deno.ts')],
-  node: ['node', join(root, 'dist/node.js')],
-  executable: [join(root, 'dist/influxdb-relay')],
-}
+import { RelayProcess } from './relay-process.ts'
+import { WAYS } from './ways.ts'
 
 const CLIENTS = 4
 const DRAIN_LIMIT_MS = 60_000
@@ -44,43 +33,6 @@ function randomFrom(seed: number): () => number {
     let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
     mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
-
-/** The relay's process, which is started and killed. */
-class Relay {
-  readonly #command: string[]
-  readonly #guard: Guard
-  #child: ReturnType<typeof spawn> | undefined
-  log = ''
-
-  constructor(command: string[], guard: Guard) {
-    this.#command = command
-    this.#guard = guard
-  }
-
-  async start(): Promise<void> {
-    const [file = '', ...args] = this.#command
-    const child = spawn(file, args, { stdio: ['ignore', 'ignore', 'pipe'] })
-    this.#child = child
-    this.#guard.watch(child.pid)
-    await new Promise<void>((resolve, reject) => {
-      child.stderr.on('data', (text) => {
-        this.log = (this.log + text).slice(-20_000)
-        if (this.log.includes('msg=ready')) resolve()
-      })
-      child.once('exit', () => reject(new Error(`the relay has ended:\n${this.log}`)))
-    })
-    this.log = ''
-  }
-
-  async kill(signal: NodeJS.Signals): Promise<void> {
-    const child = this.#child
-    if (!child || child.exitCode !== null) return
-    const exited = once(child, 'exit')
-    if (child.pid) process.kill(child.pid, signal)
-    await exited
-    this.#guard.watch(undefined)
   }
 }
 
@@ -119,7 +71,7 @@ class Clients {
 }
 
 /** One round of trouble. */
-async function cycle(relay: Relay, server: Influxd): Promise<void> {
+async function cycle(relay: RelayProcess, server: Influxd): Promise<void> {
   await delay(20 + random() * 100)
   await server.kill()
   await delay(random() * 200)
@@ -159,7 +111,7 @@ async function torture(way: string, command: string[], cycles: number): Promise<
     join(dir, 'relay.toml'),
     `data-dir = "${dir}/data"\n[[http]]\nname = "r"\nbind-addr = "127.0.0.1:${http}"\noutput = [${outputs.join(', ')}]\n`,
   )
-  const relay = new Relay([...command, '-config', join(dir, 'relay.toml')], new Guard(dir))
+  const relay = new RelayProcess([...command, '-config', join(dir, 'relay.toml')], new Guard(dir))
   const clients = new Clients(`http://127.0.0.1:${http}/write?db=d`)
   await relay.start()
   clients.start()

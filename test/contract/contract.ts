@@ -8,9 +8,11 @@ import { clients } from './clients.ts'
 import { concurrency } from './concurrency.ts'
 import { connections } from './connections.ts'
 import { credentials } from './credentials.ts'
+import { diskFaults } from './disk-faults.ts'
 import { durability } from './durability.ts'
 import { endpoints } from './endpoints.ts'
 import { faults } from './faults.ts'
+import { fullDisk } from './full-disk.ts'
 import { layouts } from './layouts.ts'
 import { logging } from './logging.ts'
 import { stopping } from './stopping.ts'
@@ -34,6 +36,8 @@ const themes = {
   faults,
   buffers,
   durability,
+  diskFaults,
+  fullDisk,
   logging,
   stopping,
 }

@@ -95,7 +95,7 @@ export function durability(bench: Bench): void {
 }
 
 /** A relay before both servers, with buffers in a directory that goes after the test. */
-async function onDisk(bench: Bench, keys: Record<string, unknown> = {}) {
+export async function onDisk(bench: Bench, keys: Record<string, unknown> = {}) {
   const dir = await mkdtemp(join(tmpdir(), 'relay-data-'))
   onTestFinished(() => rm(dir, { recursive: true, force: true }))
   const buffered = { 'buffer-size-mb': 64, 'max-delay-interval': '500ms', timeout: '2s', ...keys }
