@@ -387,6 +387,18 @@ describe('a disk that fails', () => {
     expect(again.damage).toMatchObject([{ reason: 'sequence', records: 0 }])
   })
 
+  test('to create the head file: it is there for good once it counts', async () => {
+    for (const seed of range(1, 20)) {
+      const disk = new FakeDisk()
+      disk.fail({ code: 'ENOSPC', kinds: ['create'], path: 'head' })
+      const { log } = await open(disk)
+      await log.append(records(1, 2))
+      await log.dropOldest(async () => {})
+      const again = await open(disk.crash(seededRandom(seed)))
+      expect(await contentsOf(again.log), `seed ${seed}`).toEqual([])
+    }
+  })
+
   test('full: takes nothing that does not fit, and drains', async () => {
     const disk = new FakeDisk()
     const { log } = await open(disk, { segmentBytes: 3 * RECORD_BYTES })
