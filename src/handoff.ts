@@ -59,14 +59,13 @@ export class Handoff {
    */
   async append(entries: readonly Entry[], acceptedAt: number): Promise<number> {
     this.log ??= await this.open(this.destination)
-    await this.log.append(
+    const last = await this.log.append(
       entries.map(({ write }) => ({
         acceptedAt,
         query: write.destination.query,
         body: write.points.bytes,
       })),
     )
-    const last = this.log.nextSequence - 1
     for (const [i, entry] of entries.entries()) {
       this.entries.set(last - entries.length + 1 + i, entry)
     }

@@ -84,11 +84,6 @@ export class SegmentLog {
     return this.backlog.isEmpty
   }
 
-  /** The number that the next record to be appended will have, while no append is on its way. */
-  get nextSequence(): number {
-    return this.backlog.next
-  }
-
   /**
    * When the record at the head was accepted. Undefined if the log is empty; also if the head is damaged
    * and was not yet met by `peek`.
@@ -107,15 +102,16 @@ export class SegmentLog {
   }
 
   /**
-   * Resolves once all the records are safe from a power cut. Calls that come during a sync share the next
-   * one; the order of records is that of calls.
+   * Resolves, once all the records are safe from a power cut, with the number of the last. Those of one
+   * call are numbered in a row. Calls that come during a sync share the next one; the order of records is
+   * that of calls.
    *
    * When it rejects, none of the records will be given out, but some may be after a restart, unless
    * `sync` made sure that they are not.
    */
-  append(records: readonly LogRecord[]): Promise<void> {
+  append(records: readonly LogRecord[]): Promise<number> {
     if (this.closed) return Promise.reject(closedError(this.folder))
-    if (records.length === 0) return Promise.resolve()
+    if (records.length === 0) return Promise.resolve(this.backlog.next - 1)
     this.settled = false
     return this.writer.append(records)
   }
