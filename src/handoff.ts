@@ -3,6 +3,7 @@
 import type { Entry } from './entry.ts'
 import { stamp } from './line.ts'
 import { HEADER_BYTES } from './record.ts'
+import type { StoredRecord } from './segment-reader.ts'
 import type { SegmentLog } from './segments.ts'
 import { type Destination, recordedDestination, type Write } from './write.ts'
 
@@ -22,6 +23,8 @@ export class Handoff {
   private readonly destination: Destination
   private readonly entries = new Map<number, Entry>()
   private log: SegmentLog | undefined
+  /** Where the last portion ends. */
+  private peeked: Pick<StoredRecord, 'sequence' | 'next'> | undefined
 
   /** @param open opens the lane's log; not called before something has to be written */
   constructor(
@@ -83,8 +86,10 @@ export class Handoff {
       writes.push({ destination, points: stamp(body, () => '0'), consistency: 'one' })
     }
     const taken = records.slice(0, writes.length)
-    const last = taken.at(-1)?.sequence
-    if (last === undefined) return undefined
+    const end = taken.at(-1)
+    if (!end) return undefined
+    const last = end.sequence
+    this.peeked = { sequence: last, next: end.next }
     return {
       writes,
       entries: taken.map(({ sequence }) => this.entries.get(sequence)),
@@ -99,6 +104,7 @@ export class Handoff {
       if (sequence > last) break
       this.entries.delete(sequence)
     }
+    if (this.peeked?.sequence === last) return this.log?.advance(this.peeked)
     for (;;) {
       const records = (await this.log?.peek(1024 * 1024)) ?? []
       const done = records.filter(({ sequence }) => sequence <= last).at(-1)
@@ -124,6 +130,22 @@ export class Handoff {
       }
     })
     return dropped
+  }
+
+  /** Gives up what the disk fails to read at the head, if it still does. */
+  async giveUpUnreadable(): Promise<void> {
+    await this.log?.giveUpUnreadable()
+  }
+
+  /** Deliveries of writes that were on disk and are lost to damage. */
+  takeLost(): Entry[] {
+    const lost: Entry[] = []
+    for (const [sequence, entry] of this.entries) {
+      if (sequence >= (this.log?.oldest ?? 0)) break
+      lost.push(entry)
+      this.entries.delete(sequence)
+    }
+    return lost
   }
 
   /** Forgets deliveries that nobody waits for any more: their writes are on disk. */

@@ -17,6 +17,8 @@ export interface StoreOptions {
   /** Older writes are given up; undefined to keep them for as long as there is room. */
   readonly maxAgeMs: number | undefined
   onDamage(damage: Damage): void
+  /** Takes note, durably, of writes of a lane that damage has cost; undefined if nobody can tell how many. */
+  onLoss(destination: Destination, writes: number | undefined): Promise<void>
 }
 
 /** What the file beside a lane's folder says, readable by its owner only: whose writes it holds. */
@@ -94,7 +96,7 @@ export class Store {
     const file: LaneFile = { database, retentionPolicy, authorization }
     await createWhole(this.disk, fileOf(path), encode(file))
     await this.disk.syncFolder(this.options.folder)
-    return this.openLog(path)
+    return this.openLog(path, destination)
   }
 
   async close(): Promise<void> {
@@ -113,7 +115,7 @@ export class Store {
     await this.sync(fileOf(path))
     const { database, retentionPolicy, authorization } = file
     const destination = laneDestination(database, retentionPolicy, authorization ?? undefined)
-    return { destination, log: await this.openLog(path) }
+    return { destination, log: await this.openLog(path, destination) }
   }
 
   /** A process that was killed may have written the file and not lived to sync it. */
@@ -122,9 +124,11 @@ export class Store {
     await file.sync().finally(() => file.close())
   }
 
-  private async openLog(path: string): Promise<SegmentLog> {
-    const { onDamage } = this.options
-    const log = await SegmentLog.open(this.disk, path, { onDamage })
+  private async openLog(path: string, destination: Destination): Promise<SegmentLog> {
+    const log = await SegmentLog.open(this.disk, path, {
+      onDamage: (damage) => this.options.onDamage(damage),
+      onLoss: (records) => this.options.onLoss(destination, records),
+    })
     this.logs.push(log)
     return log
   }

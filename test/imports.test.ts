@@ -28,6 +28,7 @@ const LAYERS = [
     'log-folder.ts',
     'segment-reader.ts',
   ],
+  ['spooler.ts'],
   [
     'app.ts',
     'config-output.ts',
@@ -56,6 +57,7 @@ const LAYERS = [
     'ledger-file.ts',
     'record.ts',
     'relay.ts',
+    'replay.ts',
     'time-range.ts',
     'udp.ts',
     'whole-file.ts',
@@ -86,6 +88,7 @@ const LAYERS = [
     'repeated-warning.ts',
     'rfc3339.ts',
     'runtime.ts',
+    'slots.ts',
     'toml-line.ts',
     'udp-socket.ts',
     'write.ts',
