@@ -1,9 +1,10 @@
 /** What one backend has on disk: a folder, and in it a folder with a log for each lane. */
 
+import { firstOf } from './backlog.ts'
 import type { Damage } from './damage.ts'
 import type { Disk, DiskLock } from './disk.ts'
 import { SegmentLog } from './segments.ts'
-import { createWhole, readWhole } from './whole-file.ts'
+import { createWhole, readWhole, removeIfThere } from './whole-file.ts'
 import { type Destination, laneDestination } from './write.ts'
 
 /** What is done with an acknowledged write when the buffer is full. */
@@ -39,6 +40,8 @@ export class Store {
   private readonly lock: DiskLock
   private readonly logs: SegmentLog[] = []
   private nextLane = 1
+  /** Folders that were made for a lane and hold none. */
+  private readonly spare: string[] = []
   /** Bytes that are on their way to the disk. */
   private reserved = 0
 
@@ -74,7 +77,7 @@ export class Store {
     this.reserved -= bytes
   }
 
-  /** The lanes that a process before this one has left. */
+  /** The lanes that a process before this one has left. To be called before any is created. */
   async lanes(): Promise<StoredLane[]> {
     const found: StoredLane[] = []
     for (const { name, isFolder } of await this.disk.list(this.options.folder)) {
@@ -90,8 +93,18 @@ export class Store {
 
   /** A new log for a lane that has none. */
   async createLane(destination: Destination): Promise<SegmentLog> {
-    const path = `${this.options.folder}/lane-${this.nextLane++}`
+    const path = this.spare.pop() ?? `${this.options.folder}/lane-${this.nextLane++}`
+    try {
+      return await this.createLog(path, destination)
+    } catch (error) {
+      this.spare.push(path)
+      throw error
+    }
+  }
+
+  private async createLog(path: string, destination: Destination): Promise<SegmentLog> {
     await this.disk.makeFolder(path)
+    await removeIfThere(this.disk, fileOf(path))
     const { database, retentionPolicy, authorization = null } = destination
     const file: LaneFile = { database, retentionPolicy, authorization }
     await createWhole(this.disk, fileOf(path), encode(file))
@@ -108,14 +121,20 @@ export class Store {
     const bytes = await readWhole(this.disk, fileOf(path))
     const file = bytes && decode(bytes)
     if (!file) {
-      // Without it nothing can have been acknowledged: it is there before the first record.
-      this.report(fileOf(path), bytes?.length ?? 0)
+      // It is synced before the first record: without any, a crash has come between, and nothing is lost.
+      if (await this.hasSegments(path)) this.report(fileOf(path), bytes?.length ?? 0)
+      else this.spare.push(path)
       return undefined
     }
     await this.sync(fileOf(path))
     const { database, retentionPolicy, authorization } = file
     const destination = laneDestination(database, retentionPolicy, authorization ?? undefined)
     return { destination, log: await this.openLog(path, destination) }
+  }
+
+  private async hasSegments(path: string): Promise<boolean> {
+    const entries = await this.disk.list(path)
+    return entries.some(({ name }) => firstOf(name) !== undefined)
   }
 
   /** A process that was killed may have written the file and not lived to sync it. */

@@ -21,6 +21,7 @@ import {
   stored,
 } from './fake-runtime.ts'
 import { DEFAULTS, type Sent } from './relay-fixture.ts'
+import { seededRandom } from './seeded-random.ts'
 
 type Options = Partial<
   Pick<BackendOptions, 'whenFull' | 'maxAgeMs' | 'bufferBytes' | 'timeoutMs' | 'maxBatchBytes'>
@@ -171,6 +172,75 @@ describe('a backend with a buffer on disk', () => {
     ])
     const letters = [...disk.files()].filter(([path]) => path.includes('dead-letters'))
     expect(new TextDecoder().decode(letters[0]?.[1])).toContain('m poison=1 2\n')
+  })
+})
+
+describe("a lane's file", () => {
+  const LANE = 'data/a/lane-1.json'
+
+  test('and its name are synced before a write is acknowledged', async () => {
+    for (let seed = 1; seed <= 40; seed++) {
+      const first = await createFixture({ a: refused, b: stored })
+      expect(await first.send('m v=1 1')).toMatchObject({ status: 204 })
+      const disk = first.disk.crash(seededRandom(seed))
+      const second = await createFixture({ a: stored, b: stored }, disk)
+      await settle()
+      expect(second.bodies('a'), `seed ${seed}`).toEqual(['m v=1 1'])
+      expect(second.logged('damage')).toEqual([])
+    }
+  })
+
+  test('that a killed process has left unsynced is synced by the next', async () => {
+    for (let seed = 1; seed <= 40; seed++) {
+      const first = await createFixture({ a: refused, b: stored })
+      first.disk.before = ({ kind, path }) =>
+        kind === 'sync' && path === LANE ? new Promise(() => {}) : undefined
+      expect(await first.send('m v=1 1')).toMatchObject({ status: undefined })
+      const second = await createFixture({ a: refused, b: stored }, first.disk.kill())
+      expect(await second.send('m v=2 2')).toMatchObject({ status: 204 })
+      const disk = second.disk.crash(seededRandom(seed))
+      const third = await createFixture({ a: stored, b: stored }, disk)
+      await settle()
+      expect(third.bodies('a'), `seed ${seed}`).toEqual(['m v=2 2'])
+    }
+  })
+
+  test('that a crash has torn before anything was acknowledged is no damage', async () => {
+    for (const torn of ['', '{"data', undefined]) {
+      const disk = new FakeDisk()
+      await disk.makeFolder('data/a/lane-1')
+      if (torn !== undefined) disk.put(LANE, new TextEncoder().encode(torn))
+      const { send, logged } = await createFixture({ a: refused, b: stored }, disk)
+      expect(await send('m v=1 1')).toMatchObject({ status: 204 })
+      expect(logged('damage')).toEqual([])
+      const second = await createFixture(
+        { a: stored, b: stored },
+        disk.crash(() => 0),
+      )
+      await settle()
+      expect(second.bodies('a')).toEqual(['m v=1 1'])
+      expect(second.logged('damage')).toEqual([])
+    }
+  })
+
+  test('that is damaged is reported, and the writes beside it stay', async () => {
+    const first = await createFixture({ a: refused, b: stored })
+    await first.send('m v=1 1')
+    const disk = first.disk.kill()
+    disk.put(LANE, new Uint8Array([1, 2, 3]))
+    const { send, logged } = await createFixture({ a: refused, b: stored }, disk)
+    await send('m v=2 2')
+    expect(logged('damage')).toHaveLength(1)
+    expect(disk.files().has('data/a/lane-1/0000000000000001.segment')).toBe(true)
+  })
+
+  test('that the disk refuses leaves its folder to the next attempt', async () => {
+    const { send, disk } = await createFixture({ a: refused, b: stored })
+    disk.fail({ code: 'ENOSPC', kinds: ['write', 'remove'], path: LANE, times: 2 })
+    expect(await send('m v=1 1')).toMatchObject({ status: 503 })
+    disk.heal()
+    expect(await send('m v=2 2')).toMatchObject({ status: 204 })
+    expect([...disk.files().keys()].filter((path) => path.endsWith('.json'))).toEqual([LANE])
   })
 })
 
