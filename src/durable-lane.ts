@@ -183,7 +183,7 @@ export class DurableLane implements QueueLane {
   private async fly(flight: Flight): Promise<void> {
     const [first] = flight.writes as [Write]
     const body = join(flight.writes.map(({ points }) => points.bytes))
-    if (flight.last !== undefined) this.host.replay.spend(body.length)
+    if (flight.last !== undefined) await this.host.replay.pace(body.length)
     const outcome = await this.host.send(first.destination, body)
     // The disk may just be getting these very writes. It gets none of them once they are answered.
     await this.spooling

@@ -16,7 +16,7 @@ export class Slots {
   /** Whether there is a place to take now. If not, the waiter's `pump` is called when there may be. */
   hasRoomFor(waiter: Waiter): boolean {
     if (this.free > 0) return true
-    this.enqueue(waiter)
+    this.waiting.add(waiter)
     return false
   }
 
@@ -24,26 +24,18 @@ export class Slots {
     this.free--
   }
 
+  /** First come, first served; who has no use for the place leaves it to the next. */
   give(): void {
     this.free++
-    this.wake()
-  }
-
-  /** Nobody need call it any more. */
-  forget(waiter: Waiter): void {
-    this.waiting.delete(waiter)
-  }
-
-  protected enqueue(waiter: Waiter): void {
-    this.waiting.add(waiter)
-  }
-
-  /** First come, first served; who has no use for a place leaves it to the next. */
-  protected wake(): void {
     for (const waiter of [...this.waiting]) {
       if (this.free === 0) return
       this.waiting.delete(waiter)
       waiter.pump()
     }
+  }
+
+  /** Nobody need call it any more. */
+  forget(waiter: Waiter): void {
+    this.waiting.delete(waiter)
   }
 }
