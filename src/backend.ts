@@ -83,9 +83,13 @@ export class Backend {
     )
   }
 
-  /** Logs what is held back or left, and closes files. What is on disk is sent after the next start. */
+  /**
+   * Logs what is held back or left, has the records of losses on disk, and closes files. What is on disk is
+   * sent after the next start.
+   */
   async close(): Promise<void> {
-    for (const warning of [this.health, this.losses, this.diskFaults]) warning.flush()
+    await this.losses.close()
+    for (const warning of [this.health, this.diskFaults]) warning.flush()
     if (!this.queue.isEmpty) {
       const bytes = this.queue.bytes
       if (this.store) this.log.info('undelivered points are kept on disk', { bytes })

@@ -34,6 +34,8 @@ export class Losses {
   private readonly faults: RepeatedWarning
   /** Whether the ledger may hold entries that are not on disk. */
   private isBehind = false
+  /** Those that are on their way to the disk. */
+  private readonly notes = new Set<Promise<void>>()
 
   /** @param books undefined where there is no disk: then the log is all that tells */
   constructor(backend: string, clock: Clock, log: Log, books: Books | undefined) {
@@ -96,7 +98,10 @@ export class Losses {
     if (this.isBehind) await this.noted(this.books?.ledger.flush())
   }
 
-  flush(): void {
+  /** Has all notes on disk, if it can be done, and the log tell what it has held back. */
+  async close(): Promise<void> {
+    await Promise.allSettled(this.notes)
+    await this.noted(this.books?.ledger.flush()).catch(() => {})
     for (const warning of [this.lacks, this.refusals, this.faults]) warning.flush()
   }
 
@@ -121,12 +126,15 @@ export class Losses {
     })
   }
 
-  private async noted(note: Promise<void> | undefined): Promise<void> {
+  private async noted(note = Promise.resolve()): Promise<void> {
+    this.notes.add(note)
     try {
       await note
     } catch (error) {
       this.faults.report({ reason: (error as Error).message })
       throw error
+    } finally {
+      this.notes.delete(note)
     }
   }
 

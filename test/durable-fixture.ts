@@ -21,7 +21,7 @@ type Options = Partial<
   >
 >
 
-/** A relay whose backends all have a buffer on `disk`. */
+/** A relay whose backends all have a buffer on `disk`, unless its size is 0. */
 export async function createDurableFixture(
   handlers: Record<string, Handler>,
   disk = new FakeDisk(),
@@ -46,12 +46,15 @@ export async function createDurableFixture(
     const { whenFull, maxAgeMs } = own
     const losses = new Losses(name, runtime.clock, log, books)
     const damage = (report: object) => runtime.log.push(`damage ${JSON.stringify(report)}`)
-    const store = await Store.open(disk, {
-      ...{ folder: `data/${name}`, maxBytes: own.bufferBytes, whenFull, maxAgeMs },
-      onDamage: damage,
-      onLoss: (destination, writes) => losses.damaged(destination, writes),
-    })
-    backends.push(new Backend(own, runtime, log, { store, lanes: await store.lanes(), losses }))
+    const openStore = () =>
+      Store.open(disk, {
+        ...{ folder: `data/${name}`, maxBytes: own.bufferBytes, whenFull, maxAgeMs },
+        onDamage: damage,
+        onLoss: (destination, writes) => losses.damaged(destination, writes),
+      })
+    const store = own.bufferBytes > 0 ? await openStore() : undefined
+    const lanes = (await store?.lanes()) ?? []
+    backends.push(new Backend(own, runtime, log, { store, lanes, losses }))
   }
   const relay = new Relay(backends)
   relay.start()

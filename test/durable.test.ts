@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { ConsistencyLevel } from '../src/consistency.ts'
+import { parseLedger } from '../src/ledger-file.ts'
 import { createDurableFixture as createFixture } from './durable-fixture.ts'
 import { FakeDisk } from './fake-disk.ts'
 import { answer, type Handler, later, refused, settle, silence, stored } from './fake-runtime.ts'
@@ -132,6 +133,70 @@ describe('a full buffer on disk', () => {
     await runtime.clock.advance(90_000)
     expect(books.ledger.entries()).toMatchObject([{ points: 1, reason: 'too old' }])
     expect(relay.undeliveredBytes).toBe(0)
+  })
+})
+
+describe('a stop', () => {
+  const ledgerOn = (disk: FakeDisk) => {
+    const file = disk
+      .crash(() => 0)
+      .files()
+      .get('data/gaps.jsonl')
+    return parseLedger(new TextDecoder().decode(file)).entries
+  }
+
+  test.each([
+    ['with buffers on disk', { bufferBytes: 1, whenFull: 'drop-newest' }],
+    ['without buffers', { bufferBytes: 0 }],
+  ] as const)('puts in the ledger what the disk has refused before, %s', async (_, options) => {
+    const { send, disk, relay } = await createFixture(
+      { a: refused, b: stored },
+      new FakeDisk(),
+      options,
+    )
+    disk.fail({ code: 'ENOSPC', kinds: ['write'], path: 'gaps', times: 1 })
+    await send('m v=1 1')
+    disk.heal()
+    await relay.close()
+    expect(ledgerOn(disk)).toMatchObject([{ backend: 'a', points: 1 }])
+  })
+
+  test.each(['gaps', 'dead-letters'])('waits for notes on their way to disk: %s', async (part) => {
+    const a = later()
+    const { send, disk, relay } = await createFixture({ a: a.handler, b: stored }, new FakeDisk(), {
+      bufferBytes: 0,
+    })
+    let release = () => {}
+    disk.before = ({ kind, path }) => {
+      if (kind !== 'sync' || !path.includes(part)) return
+      return new Promise((resolve) => {
+        release = resolve
+      })
+    }
+    await send('m v=1 1')
+    await a.respond(answer(400, 'field type conflict'))
+    let closed = false
+    const closing = relay.close().then(() => {
+      closed = true
+    })
+    await settle()
+    expect(closed).toBe(false)
+    release()
+    await closing
+    expect(ledgerOn(disk)).toMatchObject([{ backend: 'a', points: 1 }])
+  })
+
+  test('does not wait for a disk that refuses for good, and says so', async () => {
+    const { send, disk, relay, logged } = await createFixture(
+      { a: refused, b: stored },
+      new FakeDisk(),
+      { bufferBytes: 0 },
+    )
+    disk.fail({ code: 'ENOSPC', kinds: ['write'], path: 'gaps', times: 1000 })
+    await send('m v=1 1')
+    await relay.close()
+    expect(logged('records of losses could not be written')).not.toEqual([])
+    expect(logged('backend lacks acknowledged points')).toHaveLength(1)
   })
 })
 
