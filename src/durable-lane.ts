@@ -11,7 +11,6 @@
 import type { Answer } from './answer.ts'
 import { Backoff } from './backoff.ts'
 import { takeBatch } from './batch.ts'
-import { isUnreadable } from './damage.ts'
 import { type Entry, EntryList } from './entry.ts'
 import type { Handoff, Portion } from './handoff.ts'
 import type { DurableHost, QueueLane } from './lane-host.ts'
@@ -22,12 +21,6 @@ import type { Write } from './write.ts'
 
 /** How long a backend may take over a write that another has stored before the disk gets it. */
 const GRACE_MS = 10
-
-/** The most bytes of line protocol that one trip to the disk takes along. */
-const MAX_SPOOL_BYTES = 8 * 1024 * 1024
-
-/** How long the disk may fail to read what is to be delivered before it is set aside. */
-const MAX_UNREADABLE_MS = 60_000
 
 /** Reasons for which writes are given up, as the ledger has them. */
 const TOO_OLD = 'too old'
@@ -61,8 +54,6 @@ export class DurableLane implements QueueLane {
   private cancelGrace: (() => void) | undefined
   /** How many writes on disk, from the first on, travel alone: a batch of them was rejected. */
   private alone = 0
-  /** Since when the disk fails to read what is to be delivered, by the clock's `now`. */
-  private unreadableSince: number | undefined
 
   constructor(key: string, host: DurableHost, handoff: Handoff) {
     this.key = key
@@ -125,7 +116,8 @@ export class DurableLane implements QueueLane {
       const flight = await this.nextFlight()
       if (flight) await this.fly(flight)
     } catch (error) {
-      await this.overcome(error as Error)
+      this.host.diskFailed(error as Error)
+      this.rest(0)
     }
     this.flight = undefined
     this.tellLost()
@@ -139,8 +131,8 @@ export class DurableLane implements QueueLane {
   private async nextFlight(): Promise<Flight | undefined> {
     if (!this.handoff.isEmpty) {
       const count = this.alone > 0 ? 1 : Number.POSITIVE_INFINITY
-      const portion = await this.handoff.peek(this.host.maxBatchBytes, count)
-      this.unreadableSince = undefined
+      const now = this.host.options.clock.now()
+      const portion = await this.handoff.peek(this.host.maxBatchBytes, count, now)
       this.tellLost()
       if (portion && !(await this.expire(portion))) return { ...portion, givenUp: false }
       if (portion) return undefined
@@ -154,18 +146,6 @@ export class DurableLane implements QueueLane {
     // At once, lest `spool` overlook them.
     this.flight = { writes, entries, last: undefined, givenUp: false }
     return this.flight
-  }
-
-  /** What the disk has failed to read for long must not hold up for ever what it can read. */
-  private async overcome(error: Error): Promise<void> {
-    this.host.diskFailed(error)
-    this.rest(0)
-    if (!isUnreadable(error)) return
-    const now = this.host.options.clock.now()
-    this.unreadableSince ??= now
-    if (now - this.unreadableSince < MAX_UNREADABLE_MS) return
-    this.unreadableSince = undefined
-    await this.handoff.giveUpUnreadable().catch((refusal) => this.host.diskFailed(refusal))
   }
 
   /** Gives a portion up if it is too old. */
@@ -302,20 +282,6 @@ export class DurableLane implements QueueLane {
       flight.last = await this.spooler.put(entries)
       flight.givenUp = flight.last === undefined
     }
-    for (let entries = this.takeWaiting(); entries.length > 0; entries = this.takeWaiting()) {
-      await this.spooler.put(entries)
-    }
-  }
-
-  private takeWaiting(): Entry[] {
-    const entries: Entry[] = []
-    let bytes = 0
-    for (const entry of this.waiting) {
-      if (bytes > MAX_SPOOL_BYTES) break
-      bytes += entry.bytes
-      entries.push(entry)
-    }
-    for (const entry of entries) this.waiting.remove(entry)
-    return entries
+    await this.spooler.empty(this.waiting)
   }
 }

@@ -1,5 +1,6 @@
 /** A lane's share of the disk: writes that its backend has yet to take, and their deliveries. */
 
+import { isUnreadable } from './damage.ts'
 import type { Entry } from './entry.ts'
 import { stamp } from './line.ts'
 import { HEADER_BYTES } from './record.ts'
@@ -18,11 +19,16 @@ export interface Portion {
   readonly last: number
 }
 
+/** How long the disk may fail to read what is next before that is set aside. */
+const MAX_UNREADABLE_MS = 60_000
+
 export class Handoff {
   private readonly open: (destination: Destination) => Promise<SegmentLog>
   private readonly destination: Destination
   private readonly entries = new Map<number, Entry>()
   private log: SegmentLog | undefined
+  /** Since when the disk fails to read what is next, by the clock. */
+  private unreadableSince: number | undefined
   /** Where the last portion ends. */
   private peeked: Pick<StoredRecord, 'sequence' | 'next'> | undefined
 
@@ -75,9 +81,16 @@ export class Handoff {
     return last
   }
 
-  /** The next writes that can be sent as one, at most `count`. They stay on disk. */
-  async peek(maxBytes: number, count: number): Promise<Portion | undefined> {
-    const records = (await this.log?.peek(maxBytes)) ?? []
+  /**
+   * The next writes that can be sent as one, at most `count`. They stay on disk.
+   *
+   * What the disk fails to read for long is given up: it must not hold up for ever what can be read.
+   *
+   * @param now by the clock
+   * @throws an error of the disk
+   */
+  async peek(maxBytes: number, count: number, now: number): Promise<Portion | undefined> {
+    const records = await this.read(maxBytes, now)
     const writes: Write[] = []
     for (const { query, body } of records.slice(0, count)) {
       const previous = writes.at(-1)
@@ -95,6 +108,21 @@ export class Handoff {
       entries: taken.map(({ sequence }) => this.entries.get(sequence)),
       newestAt: Math.max(...taken.map(({ acceptedAt }) => acceptedAt)),
       last,
+    }
+  }
+
+  private async read(maxBytes: number, now: number): Promise<readonly StoredRecord[]> {
+    try {
+      const records = (await this.log?.peek(maxBytes)) ?? []
+      this.unreadableSince = undefined
+      return records
+    } catch (error) {
+      if (!isUnreadable(error)) throw error
+      this.unreadableSince ??= now
+      if (now - this.unreadableSince < MAX_UNREADABLE_MS) throw error
+      this.unreadableSince = undefined
+      await this.log?.giveUpUnreadable()
+      throw error
     }
   }
 
@@ -130,11 +158,6 @@ export class Handoff {
       }
     })
     return dropped
-  }
-
-  /** Gives up what the disk fails to read at the head, if it still does. */
-  async giveUpUnreadable(): Promise<void> {
-    await this.log?.giveUpUnreadable()
   }
 
   /** Deliveries of writes that were on disk and are lost to damage. */

@@ -185,7 +185,11 @@ export class SegmentReader {
 
   private async noteLoss(from: Position, to: Position): Promise<void> {
     const records = to.sequence - from.sequence
-    if (records > 0) await this.listener.onLoss?.(records)
+    if (records === 0) return
+    await this.listener.onLoss?.(records).catch((error: Error) => {
+      // Without its code: an EIO of another file must not be taken for one of this segment.
+      throw new Error(`a loss cannot be noted: ${error.message}`, { cause: error })
+    })
   }
 
   private report(

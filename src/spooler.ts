@@ -1,6 +1,6 @@
 /** Puts a lane's writes on disk, or gives up what the configuration says if there is no room for them. */
 
-import type { Entry } from './entry.ts'
+import type { Entry, EntryList } from './entry.ts'
 import { bytesOnDisk, type Handoff } from './handoff.ts'
 import type { DurableHost } from './lane-host.ts'
 import { failure } from './outcome.ts'
@@ -8,6 +8,9 @@ import type { Write } from './write.ts'
 
 /** The reason for which writes are given up, as the ledger has it. */
 const BUFFER_FULL = 'buffer full'
+
+/** The most bytes of line protocol that one trip to the disk takes along. */
+const MAX_TRIP_BYTES = 8 * 1024 * 1024
 
 export class Spooler {
   private readonly host: DurableHost
@@ -45,6 +48,11 @@ export class Spooler {
     }
   }
 
+  /** Puts on disk what is in a list, and what comes into it meanwhile. Never rejects. */
+  async empty(list: EntryList): Promise<void> {
+    while (list.head) await this.put(takeUpTo(list, MAX_TRIP_BYTES))
+  }
+
   private write(entries: readonly Entry[]): Promise<number> {
     const { clock } = this.host.options
     return this.handoff.append(entries, Number(clock.wallNanoseconds() / 1_000_000n))
@@ -72,6 +80,19 @@ export class Spooler {
     abandon(entries, BUFFER_FULL)
     return false
   }
+}
+
+/** Takes entries from the front of a list until they are larger than that together, or all there are. */
+function takeUpTo(list: EntryList, maxBytes: number): Entry[] {
+  const entries: Entry[] = []
+  let bytes = 0
+  for (const entry of list) {
+    if (bytes > maxBytes) break
+    bytes += entry.bytes
+    list.remove(entry)
+    entries.push(entry)
+  }
+  return entries
 }
 
 /** Tells deliveries that the ledger has their writes, and the backend never will. */

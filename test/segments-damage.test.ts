@@ -103,13 +103,13 @@ describe('records that are lost', () => {
     const lost: (number | undefined)[] = []
     let refused = 0
     const onLoss = async (records: number | undefined) => {
-      if (refused++ < refusals) throw new Error('the note cannot be made')
+      if (refused++ < refusals) throw Object.assign(new Error('full'), { code: 'EIO' })
       lost.push(records)
     }
     const { log } = await open(disk, { onLoss })
     for (let tries = 0; tries < refusals; tries++) {
-      const found = await drain(log).catch((error: Error) => error.message)
-      expect(found).toBe('the note cannot be made')
+      const { message, code } = await drain(log).catch((error) => error)
+      expect([message, code]).toEqual(['a loss cannot be noted: full', undefined])
     }
     await drain(log)
     expect(log.isEmpty).toBe(true)
