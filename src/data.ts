@@ -9,7 +9,7 @@ import { formatGaps } from './gaps-command.ts'
 import { Ledger } from './ledger.ts'
 import { parseLedger } from './ledger-file.ts'
 import type { Log } from './log.ts'
-import { type Books, Losses } from './losses.ts'
+import { type Books, DAMAGED, Losses } from './losses.ts'
 import { Relay } from './relay.ts'
 import type { Host, Runtime } from './runtime.ts'
 import { Store } from './store.ts'
@@ -83,6 +83,7 @@ async function openBackend(
           ...{ backend, file, offset, bytes, records, reason, copy },
         }),
       onLoss: (destination, writes) => losses.damaged(destination, writes),
+      onLost: (write) => losses.lost(write, DAMAGED),
     })
     const lanes = await store.lanes()
     if (store.bytes > 0) {

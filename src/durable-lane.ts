@@ -15,6 +15,7 @@ import { type Entry, EntryList } from './entry.ts'
 import type { Handoff, Portion } from './handoff.ts'
 import type { DurableHost, QueueLane } from './lane-host.ts'
 import { join } from './line.ts'
+import { DAMAGED } from './losses.ts'
 import { type Failure, isFailure, type Outcome } from './outcome.ts'
 import { abandon, Spooler } from './spooler.ts'
 import type { Write } from './write.ts'
@@ -22,9 +23,8 @@ import type { Write } from './write.ts'
 /** How long a backend may take over a write that another has stored before the disk gets it. */
 const GRACE_MS = 10
 
-/** Reasons for which writes are given up, as the ledger has them. */
+/** The reason for which writes are given up, as the ledger has it. */
 const TOO_OLD = 'too old'
-const DAMAGED = 'damaged'
 
 /** What is on its way to the backend. */
 interface Flight {

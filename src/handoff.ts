@@ -3,7 +3,7 @@
 import { isUnreadable } from './damage.ts'
 import type { Entry } from './entry.ts'
 import { stamp } from './line.ts'
-import { HEADER_BYTES } from './record.ts'
+import { HEADER_BYTES, type LogRecord } from './record.ts'
 import type { StoredRecord } from './segment-reader.ts'
 import type { SegmentLog } from './segments.ts'
 import { type Destination, recordedDestination, type Write } from './write.ts'
@@ -95,8 +95,7 @@ export class Handoff {
     for (const { query, body } of records.slice(0, count)) {
       const previous = writes.at(-1)
       if (previous && (previous.destination.query !== query || !previous.points.closed)) break
-      const destination = recordedDestination(query, this.destination)
-      writes.push({ destination, points: stamp(body, () => '0'), consistency: 'one' })
+      writes.push(recordedWrite({ query, body }, this.destination))
     }
     const taken = records.slice(0, writes.length)
     const end = taken.at(-1)
@@ -149,12 +148,11 @@ export class Handoff {
   async dropOldest(enter: (write: Write) => Promise<void>): Promise<Entry[]> {
     const dropped: Entry[] = []
     await this.log?.dropOldest(async (records) => {
-      for (const { sequence, query, body } of records) {
-        const destination = recordedDestination(query, this.destination)
-        await enter({ destination, points: stamp(body, () => '0'), consistency: 'one' })
-        const entry = this.entries.get(sequence)
+      for (const record of records) {
+        await enter(recordedWrite(record, this.destination))
+        const entry = this.entries.get(record.sequence)
         if (entry) dropped.push(entry)
-        this.entries.delete(sequence)
+        this.entries.delete(record.sequence)
       }
     })
     return dropped
@@ -182,6 +180,12 @@ export class Handoff {
   async settle(): Promise<void> {
     if (this.log && !this.log.isSettled) await this.log.sync()
   }
+}
+
+/** The write that a record of a lane holds. */
+export function recordedWrite(record: Pick<LogRecord, 'query' | 'body'>, lane: Destination): Write {
+  const destination = recordedDestination(record.query, lane)
+  return { destination, points: stamp(record.body, () => '0'), consistency: 'one' }
 }
 
 /** What writes take on disk. */

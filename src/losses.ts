@@ -17,7 +17,7 @@ export interface Books {
 }
 
 /** The reason in the ledger of what the relay's own disk has lost. */
-const DAMAGED = 'damaged'
+export const DAMAGED = 'damaged'
 
 /** What is entered, but for where and when. */
 type Loss = Pick<Gap, 'first' | 'last' | 'points' | 'writes' | 'reason'>

@@ -168,11 +168,17 @@ export class SegmentLog {
    * Gives up the oldest segment: hands over its undelivered records, in order and in portions, and when
    * `enter` has resolved for all of them, takes them out for good. Records that were peeked and not
    * taken out are among them. What the disk fails to read of the segment is reported, and kept.
+   *
+   * @param keep whether the file is to be moved to `damaged/` in any case
    */
-  dropOldest(enter: (records: readonly StoredRecord[]) => Promise<void>): Promise<void> {
+  dropOldest(
+    enter: (records: readonly StoredRecord[]) => Promise<void>,
+    keep = false,
+  ): Promise<void> {
     return this.inTurn(async () => {
       const [oldest] = this.backlog.segments
       if (!oldest) return
+      oldest.spoilt ||= keep
       await this.writer.finish(oldest)
       await this.handOver(oldest, enter)
       await this.takeOut(oldest)

@@ -3,9 +3,11 @@
 import { firstOf } from './backlog.ts'
 import type { Damage } from './damage.ts'
 import type { Disk, DiskLock } from './disk.ts'
+import { recordedWrite } from './handoff.ts'
+import type { StoredRecord } from './segment-reader.ts'
 import { SegmentLog } from './segments.ts'
 import { createWhole, readWhole, removeIfThere } from './whole-file.ts'
-import { type Destination, laneDestination } from './write.ts'
+import { type Destination, laneDestination, type Write } from './write.ts'
 
 /** What is done with an acknowledged write when the buffer is full. */
 export type WhenFull = 'reject' | 'drop-oldest' | 'drop-newest'
@@ -20,6 +22,8 @@ export interface StoreOptions {
   onDamage(damage: Damage): void
   /** Takes note, durably, of writes of a lane that damage has cost; undefined if nobody can tell how many. */
   onLoss(destination: Destination, writes: number | undefined): Promise<void>
+  /** Takes note, durably, of a write that can be read and, because of damage, not be delivered. */
+  onLost(write: Write): Promise<void>
 }
 
 /** What the file beside a lane's folder says, readable by its owner only: whose writes it holds. */
@@ -122,7 +126,7 @@ export class Store {
     const file = bytes && decode(bytes)
     if (!file) {
       // It is synced before the first record: without any, a crash has come between, and nothing is lost.
-      if (await this.hasSegments(path)) this.report(fileOf(path), bytes?.length ?? 0)
+      if (await this.hasSegments(path)) await this.giveUp(path, bytes?.length ?? 0)
       else this.spare.push(path)
       return undefined
     }
@@ -130,6 +134,22 @@ export class Store {
     const { database, retentionPolicy, authorization } = file
     const destination = laneDestination(database, retentionPolicy, authorization ?? undefined)
     return { destination, log: await this.openLog(path, destination) }
+  }
+
+  /** Nobody knows any more on whose behalf the writes of a lane are to be sent. They stay in `damaged/`. */
+  private async giveUp(path: string, bytes: number): Promise<void> {
+    this.report(fileOf(path), bytes)
+    const nobody = laneDestination('', '', undefined)
+    const log = await this.openLog(path, nobody)
+    const enter = async (records: readonly StoredRecord[]) => {
+      for (const record of records) await this.options.onLost(recordedWrite(record, nobody))
+    }
+    try {
+      while (!log.isEmpty) await log.dropOldest(enter, true)
+      await log.sync()
+    } catch {
+      // The rest is still there, and is met again at the next start.
+    }
   }
 
   private async hasSegments(path: string): Promise<boolean> {

@@ -54,14 +54,32 @@ describe("a lane's file", () => {
     }
   })
 
-  test('that is damaged is reported, and the writes beside it stay', async () => {
+  test('that is damaged is reported, and its writes are entered and set aside, once', async () => {
+    const first = await createFixture({ a: refused, b: stored })
+    for (const body of ['m v=1 1', 'm v=2 2']) await first.send(body)
+    const disk = first.disk.kill()
+    disk.put(LANE, new Uint8Array([1, 2, 3]))
+    const second = await createFixture({ a: refused, b: stored }, disk)
+    expect(second.logged('damage {')).toHaveLength(1)
+    const entries = [{ database: 'd', first: 1n, last: 2n, points: 2, reason: 'damaged' }]
+    expect(second.books.ledger.entries()).toMatchObject(entries)
+    expect(disk.files().has('data/a/lane-1/damaged/0000000000000001.segment')).toBe(true)
+    const third = await createFixture({ a: refused, b: stored }, disk.crash(seededRandom(1)))
+    expect(third.logged('damage {')).toEqual([])
+    expect(third.books.ledger.entries()).toMatchObject(entries)
+    expect(await third.send('m v=3 3')).toMatchObject({ status: 204 })
+    const fourth = await createFixture({ a: stored, b: stored }, third.disk.kill())
+    await settle()
+    expect(fourth.bodies('a')).toEqual(['m v=3 3'])
+  })
+
+  test('that is damaged does not keep the relay from starting if the ledger is stuck', async () => {
     const first = await createFixture({ a: refused, b: stored })
     await first.send('m v=1 1')
     const disk = first.disk.kill()
     disk.put(LANE, new Uint8Array([1, 2, 3]))
-    const { send, logged } = await createFixture({ a: refused, b: stored }, disk)
-    await send('m v=2 2')
-    expect(logged('damage')).toHaveLength(1)
+    disk.fail({ code: 'ENOSPC', kinds: ['create'], path: 'gaps' })
+    await createFixture({ a: refused, b: stored }, disk)
     expect(disk.files().has('data/a/lane-1/0000000000000001.segment')).toBe(true)
   })
 

@@ -6,7 +6,7 @@ import { DeadLetters } from '../src/dead-letters.ts'
 import { Ledger } from '../src/ledger.ts'
 import { stamp } from '../src/line.ts'
 import { createLog } from '../src/log.ts'
-import { Losses } from '../src/losses.ts'
+import { DAMAGED, Losses } from '../src/losses.ts'
 import { Relay } from '../src/relay.ts'
 import { Store } from '../src/store.ts'
 import { v1DestinationOf } from '../src/write.ts'
@@ -51,6 +51,7 @@ export async function createDurableFixture(
         ...{ folder: `data/${name}`, maxBytes: own.bufferBytes, whenFull, maxAgeMs },
         onDamage: damage,
         onLoss: (destination, writes) => losses.damaged(destination, writes),
+        onLost: (write) => losses.lost(write, DAMAGED),
       })
     const store = own.bufferBytes > 0 ? await openStore() : undefined
     const lanes = (await store?.lanes()) ?? []
