@@ -5,7 +5,7 @@ import { Budget } from './budget.ts'
 import { ENTRY_OVERHEAD_BYTES } from './entry.ts'
 import { Health } from './health.ts'
 import type { Log } from './log.ts'
-import { type Books, Losses } from './losses.ts'
+import { Losses } from './losses.ts'
 import { type Failure, failure, isFailure, type Outcome } from './outcome.ts'
 import { Queue } from './queue.ts'
 import { RepeatedWarning } from './repeated-warning.ts'
@@ -25,6 +25,8 @@ export interface BackendOptions {
   readonly maxBatchBytes: number
   readonly maxDelayMs: number
   readonly maxInFlight: number
+  /** Bytes a second from its buffer on disk, 0 for no limit. */
+  readonly replayRate: number
   /** Room for writes that the backend has not answered yet. */
   readonly pendingBytes: number
   /** Where its buffer is on disk; undefined for memory. */
@@ -40,7 +42,7 @@ export interface BackendOptions {
 export interface BackendDisk {
   readonly store: Store | undefined
   readonly lanes: readonly StoredLane[]
-  readonly books: Books
+  readonly losses: Losses
 }
 
 export class Backend {
@@ -64,7 +66,7 @@ export class Backend {
     this.fetch = runtime.createFetch(options)
     this.log = log.with({ backend: options.name })
     this.health = new Health(clock, this.log)
-    this.losses = new Losses(options.name, clock, this.log, disk?.books)
+    this.losses = disk?.losses ?? new Losses(options.name, clock, this.log, undefined)
     this.diskFaults = new RepeatedWarning(clock, this.log, 'disk failed')
     this.store = disk?.store
     this.queue = new Queue(
@@ -86,9 +88,13 @@ export class Backend {
     )
   }
 
-  /** Logs what is held back or left, and closes files. What is on disk is sent after the next start. */
+  /**
+   * Logs what is held back or left, has the records of losses on disk, and closes files. What is on disk is
+   * sent after the next start.
+   */
   async close(): Promise<void> {
-    for (const warning of [this.health, this.losses, this.diskFaults]) warning.flush()
+    await this.losses.close()
+    for (const warning of [this.health, this.diskFaults]) warning.flush()
     if (!this.queue.isEmpty) {
       const bytes = this.queue.bytes
       if (this.store) this.log.info('undelivered points are kept on disk', { bytes })

@@ -108,16 +108,16 @@ export class Backlog {
   moveTo(position: Position): void {
     this.position = position
     for (let first = this.segments[0]; first && this.isDone(first); first = this.segments[0]) {
-      const passed = first.passed.get(first.end)
-      if (passed && first.first === position.segment) this.position = passed
       this.segments.shift()
       this.drained.push(first)
       this.total -= first.end
     }
   }
 
-  private isDone({ first, closed, end }: Segment): boolean {
-    const { segment, offset } = this.position
-    return first < segment || (closed && first === segment && offset >= end)
+  /** Records that are missing at the end of a segment are still to be met there. */
+  private isDone(one: Segment): boolean {
+    const { segment, offset, sequence } = this.position
+    if (one.first !== segment) return one.first < segment
+    return one.closed && offset >= one.end && sequence >= this.limitOf(one)
   }
 }

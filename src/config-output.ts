@@ -53,6 +53,7 @@ const httpOutputKeys = (readFile: ReadFile) =>
       v.picklist(WHEN_FULL, expected(`one of ${WHEN_FULL.join(', ')}`)),
       'reject',
     ),
+    'replay-rate-limit': v.optional(whole(0, 10 ** 12), 0),
     'max-batch-kb': wholeOr(512),
     'max-delay-interval': v.optional(duration, '10s'),
     'max-in-flight': v.optional(whole(1, 64), 1),
@@ -70,6 +71,10 @@ export const httpOutput = (readFile: ReadFile) =>
       (output) => (output.username ?? output['http-user'] ?? '') !== '' || !passwordOf(output),
       'a password needs a username beside it',
     ),
+    v.check(
+      (output) => output['replay-rate-limit'] === 0 || output['buffer-size-mb'] > 0,
+      'a replay-rate-limit needs a buffer on disk: set buffer-size-mb, and the top-level data-dir',
+    ),
     v.transform(toBackend),
   )
 
@@ -84,6 +89,7 @@ function toBackend(output: HttpOutputKeys): BackendOptions {
     maxBatchBytes: output['max-batch-kb'] * 1024,
     maxDelayMs: output['max-delay-interval'],
     maxInFlight: output['max-in-flight'],
+    replayRate: output['replay-rate-limit'],
     pendingBytes: MAX_PENDING_MB * MIB,
     folder: output['buffer-path'],
     whenFull: output['buffer-full'],

@@ -194,10 +194,12 @@ export const configSchema = (readFile: ReadFile) =>
       }),
     ),
     v.check(
-      ({ http, udp, dataDir }) =>
-        dataDir !== undefined ||
-        [...http, ...udp].every(({ backends }) => backends.every(({ folder }) => !folder)),
+      (config) => hasDisk(config) || backendsOf(config).every(({ folder }) => !folder),
       'expected the key "data-dir": an output has a buffer-path',
+    ),
+    v.check(
+      (config) => hasDisk(config) || backendsOf(config).every(({ replayRate }) => replayRate === 0),
+      'expected the key "data-dir": an output has a replay-rate-limit, which is for buffers on disk',
     ),
     v.check(
       ({ http, udp }) => http.length + udp.length > 0,
@@ -219,6 +221,14 @@ export const configSchema = (readFile: ReadFile) =>
       }
     }),
   )
+
+function hasDisk({ dataDir }: Config): boolean {
+  return dataDir !== undefined
+}
+
+function backendsOf({ http, udp }: Config): BackendOptions[] {
+  return [...http, ...udp].flatMap(({ backends }) => backends)
+}
 
 /** A relay whose buffers are in the data directory, a folder each, unless they have a place of their own. */
 function onDisk<Relay extends { name: string; backends: readonly BackendOptions[] }>(

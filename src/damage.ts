@@ -1,6 +1,6 @@
 /** What a log tells of bytes on disk that it cannot use. */
 
-import { createAnew, type Disk, type DiskFile } from './disk.ts'
+import { codeOf, createAnew, type Disk, type DiskFile } from './disk.ts'
 
 export interface Damage {
   /** The path of the file. */
@@ -9,7 +9,7 @@ export interface Damage {
   readonly bytes: number
   /**
    * Records that the log was given and will not give back, by their numbers. Some of them may never have
-   * been acknowledged. Undefined if nobody can tell.
+   * been acknowledged; of a write that a crash has interrupted, none was. Undefined if nobody can tell.
    */
   readonly records: number | undefined
   readonly reason: DamageReason
@@ -20,8 +20,8 @@ export interface Damage {
 /**
  * - `header`: there is no record where one should begin;
  * - `checksum`: a record's bytes have changed;
- * - `torn`: a record, or the end of a segment, was cut short: a write that a crash interrupted, unless
- *   somebody cut the file;
+ * - `torn`: a record, or the end of a segment, was cut short, or has never reached the disk: a write that
+ *   a crash interrupted, unless somebody cut the file;
  * - `sequence`: a record with a number that does not belong here, such as that of a write that failed;
  * - `missing`: records that should be here are not, or their whole file is gone;
  * - `unreadable`: the disk has failed to read this, and the log was told to give it up;
@@ -38,10 +38,27 @@ export type DamageReason =
   | 'head'
   | 'foreign'
 
-export type OnDamage = (damage: Damage) => void
+/** Those whom a log tells of damage. */
+export interface DamageListener {
+  /** Called for each stretch of bytes that is not what the log has written. Must not throw. */
+  onDamage(damage: Damage): void
+  /**
+   * Called before records that were lost to damage are taken out, if they may have been acknowledged: so
+   * many of them, undefined if nobody can tell. They are taken out once it has resolved; if it rejects,
+   * it is called again later.
+   */
+  onLoss?(records: number | undefined): Promise<void>
+}
 
 /** The folder inside a log's own that takes copies of damaged bytes. */
 export const DAMAGED = 'damaged'
+
+/** Errors of a disk, or of its file system, that cannot read what it once wrote. */
+const UNREADABLE = ['EIO', 'EBADMSG', 'EUCLEAN']
+
+export function isUnreadable(error: unknown): boolean {
+  return UNREADABLE.includes(codeOf(error) ?? '')
+}
 
 const CHUNK_BYTES = 256 * 1024
 

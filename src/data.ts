@@ -9,7 +9,7 @@ import { formatGaps } from './gaps-command.ts'
 import { Ledger } from './ledger.ts'
 import { parseLedger } from './ledger-file.ts'
 import type { Log } from './log.ts'
-import type { Books } from './losses.ts'
+import { type Books, DAMAGED, Losses } from './losses.ts'
 import { Relay } from './relay.ts'
 import type { Host, Runtime } from './runtime.ts'
 import { Store } from './store.ts'
@@ -56,16 +56,22 @@ export async function openRelay(
 ): Promise<Relay> {
   const opened: Backend[] = []
   for (const options of backends) {
-    opened.push(new Backend(options, runtime, log, data && (await openBackend(options, log, data))))
+    opened.push(new Backend(options, runtime, log, await openBackend(options, runtime, log, data)))
   }
   const relay = new Relay(opened)
   relay.start()
   return relay
 }
 
-async function openBackend(options: BackendOptions, log: Log, data: Data): Promise<BackendDisk> {
-  const { folder } = options
-  if (folder === undefined) return { store: undefined, lanes: [], books: data.books }
+async function openBackend(
+  options: BackendOptions,
+  { clock }: Runtime,
+  log: Log,
+  data: Data | undefined,
+): Promise<BackendDisk> {
+  const { folder, name: backend } = options
+  const losses = new Losses(backend, clock, log.with({ backend }), data?.books)
+  if (!data || folder === undefined) return { store: undefined, lanes: [], losses }
   return usable(folder, async () => {
     const store = await Store.open(data.disk, {
       folder,
@@ -74,14 +80,16 @@ async function openBackend(options: BackendOptions, log: Log, data: Data): Promi
       maxAgeMs: options.maxAgeMs,
       onDamage: ({ file, offset, bytes, records, reason, copy }) =>
         log.error('buffer is damaged', {
-          ...{ backend: options.name, file, offset, bytes, records, reason, copy },
+          ...{ backend, file, offset, bytes, records, reason, copy },
         }),
+      onLoss: (destination, writes) => losses.damaged(destination, writes),
+      onLost: (write) => losses.lost(write, DAMAGED),
     })
     const lanes = await store.lanes()
     if (store.bytes > 0) {
-      log.info('found undelivered points on disk', { backend: options.name, bytes: store.bytes })
+      log.info('found undelivered points on disk', { backend, bytes: store.bytes })
     }
-    return { store, lanes, books: data.books }
+    return { store, lanes, losses }
   })
 }
 

@@ -12,20 +12,18 @@ import type { Answer } from './answer.ts'
 import { Backoff } from './backoff.ts'
 import { takeBatch } from './batch.ts'
 import { type Entry, EntryList } from './entry.ts'
-import { bytesOnDisk, type Handoff, type Portion } from './handoff.ts'
+import type { Handoff, Portion } from './handoff.ts'
 import type { DurableHost, QueueLane } from './lane-host.ts'
 import { join } from './line.ts'
-import { type Failure, failure, isFailure, type Outcome } from './outcome.ts'
+import { DAMAGED } from './losses.ts'
+import { type Failure, isFailure, type Outcome } from './outcome.ts'
+import { abandon, Spooler } from './spooler.ts'
 import type { Write } from './write.ts'
 
 /** How long a backend may take over a write that another has stored before the disk gets it. */
 const GRACE_MS = 10
 
-/** The most bytes of line protocol that one trip to the disk takes along. */
-const MAX_SPOOL_BYTES = 8 * 1024 * 1024
-
-/** Reasons for which writes are given up, as the ledger has them. */
-const BUFFER_FULL = 'buffer full'
+/** The reason for which writes are given up, as the ledger has it. */
 const TOO_OLD = 'too old'
 
 /** What is on its way to the backend. */
@@ -36,13 +34,14 @@ interface Flight {
   /** The number of the last one's record, if they are the first on disk. */
   last: number | undefined
   /** Whether the disk had no place for them: later ones may be on it, behind which they must not go. */
-  givenUp?: boolean
+  givenUp: boolean
 }
 
 export class DurableLane implements QueueLane {
   readonly key: string
   private readonly host: DurableHost
   private readonly handoff: Handoff
+  private readonly spooler: Spooler
   private readonly backoff: Backoff
   /** Accepted after all that is on disk. */
   private readonly waiting = new EntryList()
@@ -60,6 +59,7 @@ export class DurableLane implements QueueLane {
     this.key = key
     this.host = host
     this.handoff = handoff
+    this.spooler = new Spooler(host, handoff)
     this.backoff = new Backoff(host.options.maxDelayMs)
   }
 
@@ -94,31 +94,47 @@ export class DurableLane implements QueueLane {
   pump(): void {
     if (this.busy || this.spooling || this.cancelRest) return
     if (this.isIdle) this.becomeIdle()
-    else if (this.host.takeSlot(this)) {
-      this.busy = true
-      void this.deliver()
-    }
+    else this.begin(!this.handoff.isEmpty)
+  }
+
+  /** @param replays whether what comes first is on disk */
+  private begin(replays: boolean): void {
+    const { replay } = this.host
+    if ((replays && !replay.hasRoomFor(this)) || !this.host.takeSlot(this)) return
+    this.busy = true
+    if (replays) replay.take()
+    void this.deliver().then(() => {
+      this.busy = false
+      if (replays) replay.give()
+      this.host.freeSlot()
+      this.pump()
+    })
   }
 
   private async deliver(): Promise<void> {
     try {
-      this.flight = await this.nextFlight()
-      if (this.flight) await this.fly(this.flight)
+      const flight = await this.nextFlight()
+      if (flight) await this.fly(flight)
     } catch (error) {
       this.host.diskFailed(error as Error)
       this.rest(0)
     }
     this.flight = undefined
-    this.busy = false
-    this.host.freeSlot()
-    this.pump()
+    this.tellLost()
+  }
+
+  /** Whoever waits for a write that damage has cost need wait no more: the ledger has it. */
+  private tellLost(): void {
+    abandon(this.handoff.takeLost(), DAMAGED)
   }
 
   private async nextFlight(): Promise<Flight | undefined> {
     if (!this.handoff.isEmpty) {
       const count = this.alone > 0 ? 1 : Number.POSITIVE_INFINITY
-      const portion = await this.handoff.peek(this.host.maxBatchBytes, count)
-      if (portion && !(await this.expire(portion))) return { ...portion }
+      const now = this.host.options.clock.now()
+      const portion = await this.handoff.peek(this.host.maxBatchBytes, count, now)
+      this.tellLost()
+      if (portion && !(await this.expire(portion))) return { ...portion, givenUp: false }
       if (portion) return undefined
     }
     await this.handoff.settle()
@@ -126,7 +142,10 @@ export class DurableLane implements QueueLane {
     if (!this.handoff.isEmpty || this.spooling) return undefined
     const entries = takeBatch(this.waiting, this.host.maxBatchBytes)
     if (entries.length === 0) return undefined
-    return { writes: entries.map(({ write }) => write), entries, last: undefined }
+    const writes = entries.map(({ write }) => write)
+    // At once, lest `spool` overlook them.
+    this.flight = { writes, entries, last: undefined, givenUp: false }
+    return this.flight
   }
 
   /** Gives a portion up if it is too old. */
@@ -136,8 +155,8 @@ export class DurableLane implements QueueLane {
     if (maxAgeMs === undefined || now - portion.newestAt <= maxAgeMs) return false
     await this.host.lossesSettled()
     for (const write of portion.writes) await this.host.lost(write, TOO_OLD)
-    this.giveUp(portion.entries, TOO_OLD)
-    await this.finish({ ...portion })
+    abandon(portion.entries, TOO_OLD)
+    await this.finish(portion)
     return true
   }
 
@@ -146,10 +165,12 @@ export class DurableLane implements QueueLane {
     const { buffers } = this.host.options
     const bodies = flight.writes.map(({ points }) => points.bytes)
     const body = join(bodies, (length) => buffers.take(length))
+    if (flight.last !== undefined) await this.host.replay.pace(body.length)
     const outcome = await this.host.send(first.destination, body)
     if (outcome.verdict === 'stored' && body !== bodies[0]) buffers.give(body)
-    // The disk may just be getting these very writes.
+    // The disk may just be getting these very writes. It gets none of them once they are answered.
     await this.spooling
+    this.flight = undefined
     await this.settle(flight, body.length, outcome)
   }
 
@@ -177,7 +198,7 @@ export class DurableLane implements QueueLane {
   }
 
   /** The writes are done with, here. */
-  private async finish(flight: Flight): Promise<void> {
+  private async finish(flight: Portion | Flight): Promise<void> {
     for (const entry of flight.entries) entry?.release()
     this.alone = Math.max(0, this.alone - flight.writes.length)
     if (flight.last !== undefined) await this.handoff.advance(flight.last)
@@ -187,7 +208,7 @@ export class DurableLane implements QueueLane {
     const [write] = flight.writes as [Write]
     const [entry] = flight.entries
     if (entry?.delivery.isOpen) return entry.delivery.rejected(entry, answer)
-    // For what is not on disk nobody was told anything. What is stays there until the note is, too.
+    // What is on disk stays there until the note is, too. Of what is not, nobody was told that it is safe.
     if (flight.last === undefined) return this.host.refused(write, answer).catch(() => {})
     await this.host.lossesSettled()
     await this.host.refused(write, answer)
@@ -210,7 +231,6 @@ export class DurableLane implements QueueLane {
       if (entry?.isVoid || flight.givenUp) entry?.release()
       else if (entry) this.waiting.prepend(entry)
     }
-    this.flight = undefined
   }
 
   private rest(atLeastMs: number): void {
@@ -233,10 +253,15 @@ export class DurableLane implements QueueLane {
     if (this.hasKept()) this.spool()
   }
 
+  /** What is on its way, if the disk neither has it nor has refused it. */
+  private get flightInMemory(): Flight | undefined {
+    const { flight } = this
+    return flight && flight.last === undefined && !flight.givenUp ? flight : undefined
+  }
+
   /** Whether something that is only in memory must not be lost. */
   private hasKept(): boolean {
-    const flying = this.flight?.last === undefined ? this.flight?.entries : undefined
-    if (flying?.some((entry) => entry?.isKept)) return true
+    if (this.flightInMemory?.entries.some((entry) => entry?.isKept)) return true
     for (const entry of this.waiting) if (entry.isKept) return true
     return false
   }
@@ -247,93 +272,19 @@ export class DurableLane implements QueueLane {
     this.cancelGrace = undefined
     this.spooling ??= this.spoolAll().then(() => {
       this.spooling = undefined
+      // What came at the last moment was told that this would see to it.
+      if (this.hasKept()) this.keep()
       this.pump()
     })
   }
 
   private async spoolAll(): Promise<void> {
-    const { flight } = this
-    if (flight && flight.last === undefined && !flight.givenUp) {
+    const flight = this.flightInMemory
+    if (flight) {
       const entries = flight.entries.filter((entry) => entry !== undefined)
-      flight.last = await this.spoolSome(entries)
+      flight.last = await this.spooler.put(entries)
       flight.givenUp = flight.last === undefined
     }
-    for (let entries = this.takeWaiting(); entries.length > 0; entries = this.takeWaiting()) {
-      await this.spoolSome(entries)
-    }
-  }
-
-  private takeWaiting(): Entry[] {
-    const entries: Entry[] = []
-    let bytes = 0
-    for (const entry of this.waiting) {
-      if (bytes > MAX_SPOOL_BYTES) break
-      bytes += entry.bytes
-      entries.push(entry)
-    }
-    for (const entry of entries) this.waiting.remove(entry)
-    return entries
-  }
-
-  /** The number of the last one's record, or undefined if they are not on disk. */
-  private async spoolSome(entries: readonly Entry[]): Promise<number | undefined> {
-    const { store } = this.host
-    const bytes = bytesOnDisk(entries)
-    try {
-      if (!(await this.makeRoom(entries, bytes))) return undefined
-      const last = await this.write(entries).finally(() => store.unreserve(bytes))
-      for (const entry of entries) {
-        entry.release()
-        entry.delivery.secured(entry)
-      }
-      this.handoff.forget((entry) => !entry.delivery.isOpen)
-      return last
-    } catch (error) {
-      if (!(error instanceof BufferFullError)) this.host.diskFailed(error as Error)
-      for (const entry of entries) {
-        entry.release()
-        entry.delivery.insecure(entry, (error as Error).message)
-      }
-      return undefined
-    }
-  }
-
-  private write(entries: readonly Entry[]): Promise<number> {
-    const { clock } = this.host.options
-    return this.handoff.append(entries, Number(clock.wallNanoseconds() / 1_000_000n))
-  }
-
-  /**
-   * Reserves room for entries as the configuration says. False if they were given up themselves.
-   *
-   * @throws BufferFullError if nothing may be given up
-   */
-  private async makeRoom(entries: readonly Entry[], bytes: number): Promise<boolean> {
-    const { store } = this.host
-    const lose = (write: Write) => this.host.lost(write, BUFFER_FULL)
-    if (store.reserve(bytes)) return true
-    if (store.options.whenFull === 'reject') throw new BufferFullError(BUFFER_FULL)
-    await this.host.lossesSettled()
-    while (store.options.whenFull === 'drop-oldest' && !this.handoff.isEmpty) {
-      this.giveUp(await this.handoff.dropOldest(lose), BUFFER_FULL)
-      if (store.reserve(bytes)) return true
-    }
-    for (const entry of entries) {
-      await lose(entry.write)
-      entry.release()
-    }
-    this.giveUp(entries, BUFFER_FULL)
-    return false
-  }
-
-  /** Tells deliveries that the ledger has their writes, and the backend never will. */
-  private giveUp(entries: Iterable<Entry | undefined>, reason: string): void {
-    for (const entry of entries) {
-      if (!entry) continue
-      entry.secured = true
-      entry.delivery.abandoned(entry, failure(reason))
-    }
+    await this.spooler.empty(this.waiting)
   }
 }
-
-class BufferFullError extends Error {}

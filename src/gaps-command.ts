@@ -55,11 +55,18 @@ function cellsOf(gap: GapEntry): Cells {
     policy: several ? '(several)' : printable(gap.retentionPolicy) || '-',
     from: gap.first === undefined ? 'unknown' : formatSecondBefore(gap.first),
     to: gap.last === undefined ? 'unknown' : formatSecondAfter(gap.last),
-    points: String(gap.points),
+    points: lossOf(gap),
     reason: printable(gap.reason),
     since: formatSecondBefore(BigInt(Math.floor(gap.since)) * 1_000_000n),
     times: String(gap.times),
   }
+}
+
+/** Points, and writes whose points nobody can count. */
+function lossOf({ points, writes }: GapEntry): string {
+  if (writes === 0) return String(points)
+  const uncounted = `${writes} ${writes === 1 ? 'write' : 'writes'}`
+  return points === 0 ? uncounted : `${points} + ${uncounted}`
 }
 
 /** Names come from clients: none may move the cursor, or begin a line. */
@@ -90,7 +97,7 @@ function formatEntry(gap: GapEntry): string[] {
   const span = gap.first === undefined ? 'of unknown time' : `from ${from} to ${to}`
   return [
     `${backend}: database ${where}: ${reason}`,
-    `  ${points} points ${span}`,
+    `  ${points}${gap.writes === 0 ? ' points' : ''} ${span}`,
     gap.times === 1 ? `  once, at ${since}` : `  ${times} times since ${since}`,
   ]
 }

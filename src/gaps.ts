@@ -12,7 +12,10 @@ export interface Gap {
   /** The first and the last timestamp of the points, ns since the Unix epoch; undefined if unknown. */
   readonly first: bigint | undefined
   readonly last: bigint | undefined
+  /** As far as they could be counted. */
   readonly points: number
+  /** Writes that are lost besides, at least: damage to their records leaves nobody to count their points. */
+  readonly writes: number
   /** One of a few fixed texts: each has its own entries. */
   readonly reason: string
   /** When it happened, ms since the Unix epoch. */
@@ -43,7 +46,7 @@ export const LEDGER_FULL = 'ledger full'
 
 /**
  * The entries of a ledger. They may widen and merge, but what is in one of them stays in: time ranges
- * remain covered, points remain counted.
+ * remain covered, points and writes remain counted.
  *
  * Past `maxRanges` the two ranges of a destination that are nearest to each other merge. Once there are
  * `maxEntries`, a destination that has entries gets no more: its nearest ranges merge instead. One
@@ -151,6 +154,7 @@ function merge(a: GapEntry, b: GapEntry): GapEntry {
     first: isUnknown ? undefined : start(a) < start(b) ? start(a) : start(b),
     last: isUnknown ? undefined : end(a) > end(b) ? end(a) : end(b),
     points: a.points + b.points,
+    writes: a.writes + b.writes,
     since: Math.min(a.since, b.since),
     until: Math.max(a.until, b.until),
     times: a.times + b.times,

@@ -1,8 +1,10 @@
 /** A lane's share of the disk: writes that its backend has yet to take, and their deliveries. */
 
+import { isUnreadable } from './damage.ts'
 import type { Entry } from './entry.ts'
 import { stamp } from './line.ts'
-import { HEADER_BYTES } from './record.ts'
+import { HEADER_BYTES, type LogRecord } from './record.ts'
+import type { StoredRecord } from './segment-reader.ts'
 import type { SegmentLog } from './segments.ts'
 import { type Destination, recordedDestination, type Write } from './write.ts'
 
@@ -17,11 +19,18 @@ export interface Portion {
   readonly last: number
 }
 
+/** How long the disk may fail to read what is next before that is set aside. */
+const MAX_UNREADABLE_MS = 60_000
+
 export class Handoff {
   private readonly open: (destination: Destination) => Promise<SegmentLog>
   private readonly destination: Destination
   private readonly entries = new Map<number, Entry>()
   private log: SegmentLog | undefined
+  /** Since when the disk fails to read what is next, by the clock. */
+  private unreadableSince: number | undefined
+  /** Where the last portion ends. */
+  private peeked: Pick<StoredRecord, 'sequence' | 'next'> | undefined
 
   /** @param open opens the lane's log; not called before something has to be written */
   constructor(
@@ -59,38 +68,60 @@ export class Handoff {
    */
   async append(entries: readonly Entry[], acceptedAt: number): Promise<number> {
     this.log ??= await this.open(this.destination)
-    await this.log.append(
+    const last = await this.log.append(
       entries.map(({ write }) => ({
         acceptedAt,
         query: write.destination.query,
         body: write.points.bytes,
       })),
     )
-    const last = this.log.nextSequence - 1
     for (const [i, entry] of entries.entries()) {
       this.entries.set(last - entries.length + 1 + i, entry)
     }
     return last
   }
 
-  /** The next writes that can be sent as one, at most `count`. They stay on disk. */
-  async peek(maxBytes: number, count: number): Promise<Portion | undefined> {
-    const records = (await this.log?.peek(maxBytes)) ?? []
+  /**
+   * The next writes that can be sent as one, at most `count`. They stay on disk.
+   *
+   * What the disk fails to read for long is given up: it must not hold up for ever what can be read.
+   *
+   * @param now by the clock
+   * @throws an error of the disk
+   */
+  async peek(maxBytes: number, count: number, now: number): Promise<Portion | undefined> {
+    const records = await this.read(maxBytes, now)
     const writes: Write[] = []
     for (const { query, body } of records.slice(0, count)) {
       const previous = writes.at(-1)
       if (previous && (previous.destination.query !== query || !previous.points.closed)) break
-      const destination = recordedDestination(query, this.destination)
-      writes.push({ destination, points: stamp(body, () => '0'), consistency: 'one' })
+      writes.push(recordedWrite({ query, body }, this.destination))
     }
     const taken = records.slice(0, writes.length)
-    const last = taken.at(-1)?.sequence
-    if (last === undefined) return undefined
+    const end = taken.at(-1)
+    if (!end) return undefined
+    const last = end.sequence
+    this.peeked = { sequence: last, next: end.next }
     return {
       writes,
       entries: taken.map(({ sequence }) => this.entries.get(sequence)),
       newestAt: Math.max(...taken.map(({ acceptedAt }) => acceptedAt)),
       last,
+    }
+  }
+
+  private async read(maxBytes: number, now: number): Promise<readonly StoredRecord[]> {
+    try {
+      const records = (await this.log?.peek(maxBytes)) ?? []
+      this.unreadableSince = undefined
+      return records
+    } catch (error) {
+      if (!isUnreadable(error)) throw error
+      this.unreadableSince ??= now
+      if (now - this.unreadableSince < MAX_UNREADABLE_MS) throw error
+      this.unreadableSince = undefined
+      await this.log?.giveUpUnreadable()
+      throw error
     }
   }
 
@@ -100,6 +131,7 @@ export class Handoff {
       if (sequence > last) break
       this.entries.delete(sequence)
     }
+    if (this.peeked?.sequence === last) return this.log?.advance(this.peeked)
     for (;;) {
       const records = (await this.log?.peek(1024 * 1024)) ?? []
       const done = records.filter(({ sequence }) => sequence <= last).at(-1)
@@ -116,15 +148,25 @@ export class Handoff {
   async dropOldest(enter: (write: Write) => Promise<void>): Promise<Entry[]> {
     const dropped: Entry[] = []
     await this.log?.dropOldest(async (records) => {
-      for (const { sequence, query, body } of records) {
-        const destination = recordedDestination(query, this.destination)
-        await enter({ destination, points: stamp(body, () => '0'), consistency: 'one' })
-        const entry = this.entries.get(sequence)
+      for (const record of records) {
+        await enter(recordedWrite(record, this.destination))
+        const entry = this.entries.get(record.sequence)
         if (entry) dropped.push(entry)
-        this.entries.delete(sequence)
+        this.entries.delete(record.sequence)
       }
     })
     return dropped
+  }
+
+  /** Deliveries of writes that were on disk and are lost to damage. */
+  takeLost(): Entry[] {
+    const lost: Entry[] = []
+    for (const [sequence, entry] of this.entries) {
+      if (sequence >= (this.log?.oldest ?? 0)) break
+      lost.push(entry)
+      this.entries.delete(sequence)
+    }
+    return lost
   }
 
   /** Forgets deliveries that nobody waits for any more: their writes are on disk. */
@@ -138,6 +180,12 @@ export class Handoff {
   async settle(): Promise<void> {
     if (this.log && !this.log.isSettled) await this.log.sync()
   }
+}
+
+/** The write that a record of a lane holds. */
+export function recordedWrite(record: Pick<LogRecord, 'query' | 'body'>, lane: Destination): Write {
+  const destination = recordedDestination(record.query, lane)
+  return { destination, points: stamp(record.body, () => '0'), consistency: 'one' }
 }
 
 /** What writes take on disk. */

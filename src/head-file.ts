@@ -30,6 +30,8 @@ export class HeadFile {
   private readonly disk: Disk
   private readonly folder: string
   private file: DiskFile | undefined
+  /** Whether the folder has been synced since the file was made here. */
+  private isNamed = true
   private generation = 0
   /** The generations at each place, 0 for none; and the last of them that was synced. */
   private readonly places: number[] = PLACES.map(() => 0)
@@ -78,6 +80,9 @@ export class HeadFile {
     this.generation = generation
     if (!durable) return
     await this.file.sync()
+    // A file whose name is lost takes its positions with it.
+    if (!this.isNamed) await this.disk.syncFolder(this.folder)
+    this.isNamed = true
     this.durable = generation
   }
 
@@ -94,6 +99,7 @@ export class HeadFile {
     } catch (error) {
       if (codeOf(error) !== 'ENOENT') throw error
     }
+    this.isNamed = false
     const file = await this.disk.create(this.path)
     // All the space it will ever take: a backlog must drain even when the disk is full.
     await file.write(0, new Uint8Array(PLACES.length * PLACE_BYTES)).catch(() => {})

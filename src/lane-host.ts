@@ -4,6 +4,7 @@ import type { Budget } from './budget.ts'
 import type { BufferPool } from './buffer-pool.ts'
 import type { Entry, Holder } from './entry.ts'
 import type { Outcome } from './outcome.ts'
+import type { Replay } from './replay.ts'
 import type { Clock } from './runtime.ts'
 import type { Store } from './store.ts'
 import type { Destination } from './write.ts'
@@ -18,6 +19,8 @@ export interface LaneOptions {
   readonly maxDelayMs: number
   /** Batches of one lane on their way at one time. With 1, order is kept. */
   readonly maxInFlight: number
+  /** Bytes of line protocol that may be delivered from disk in a second, 0 for no limit. */
+  readonly replayRate: number
 }
 
 /** Sends one body to the backend. Never rejects. */
@@ -39,6 +42,7 @@ export interface LaneHost extends Pick<Holder, 'lost' | 'refused'> {
 /** What a lane with a log needs besides. */
 export interface DurableHost extends LaneHost {
   readonly store: Store
+  readonly replay: Replay
   diskFailed(error: Error): void
   /**
    * Resolves if every note of a loss is on disk.

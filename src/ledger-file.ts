@@ -28,7 +28,10 @@ export interface GapFields {
   /** Nanoseconds since the Unix epoch, as digits: JSON's numbers are too coarse for them. */
   readonly from_ns: string | null
   readonly to_ns: string | null
+  /** As far as they could be counted. */
   readonly points: number
+  /** Writes that are lost besides, at least, whose points nobody can count: their records are damaged. */
+  readonly writes: number
   readonly reason: string
   /** When the first and the latest of the gaps happened, to the millisecond. */
   readonly since: string
@@ -48,6 +51,7 @@ export function gapFields(entry: GapEntry): GapFields {
     from_ns: first === undefined ? null : first.toString(),
     to_ns: last === undefined ? null : last.toString(),
     points: entry.points,
+    writes: entry.writes,
     reason: entry.reason,
     since: formatMilliseconds(entry.since),
     until: formatMilliseconds(entry.until),
@@ -86,16 +90,17 @@ export function parseLedger(text: string): ParsedLedger {
 function parseEntry(line: string): GapEntry | undefined {
   const fields = parseObject(line)
   const { backend, database, retention_policy: retentionPolicy, reason } = fields
-  const { from_ns, to_ns, points, times } = fields
+  const { from_ns, to_ns, points, writes = 0, times } = fields
   if (typeof backend !== 'string' || typeof database !== 'string') return undefined
   if (typeof retentionPolicy !== 'string' || typeof reason !== 'string') return undefined
-  if (!isCount(points) || !isCount(times)) return undefined
+  if (!isCount(points) || !isCount(writes) || !isCount(times)) return undefined
   const since = parseMilliseconds(fields.since)
   const until = parseMilliseconds(fields.until)
   if (since === undefined || until === undefined) return undefined
   const range = parseRange(from_ns, to_ns)
   if (!range) return undefined
-  return { backend, database, retentionPolicy, ...range, points, reason, since, until, times }
+  const counts = { points, writes, times }
+  return { backend, database, retentionPolicy, ...range, ...counts, reason, since, until }
 }
 
 function parseObject(line: string): Record<string, unknown> {

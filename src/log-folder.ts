@@ -1,7 +1,15 @@
 /** Finds out, at start, what is in a log's folder, without reading all of it. */
 
 import { Backlog, createSegment, firstOf, nameOf, type Position, type Segment } from './backlog.ts'
-import { DAMAGED, type Damage, type DamageReason, type OnDamage, setAside } from './damage.ts'
+import {
+  DAMAGED,
+  type Damage,
+  type DamageListener,
+  type DamageReason,
+  isUnreadable,
+  type Stretch,
+  setAside,
+} from './damage.ts'
 import { codeOf, type Disk, type DiskEntry, type DiskFile, LOCK_FILE } from './disk.ts'
 import { HEAD, HeadFile } from './head-file.ts'
 import { RecordFinder } from './record-finder.ts'
@@ -17,17 +25,17 @@ export interface LogFolder {
  * Opens a log's folder, makes it if there is none, and syncs what a process that was killed may have
  * left unsynced: from here on, what was found is there to stay.
  *
- * @throws an error of the disk
+ * @throws an error of the disk, or of the listener
  */
 export async function openLogFolder(
   disk: Disk,
   path: string,
-  onDamage: OnDamage,
+  listener: DamageListener,
 ): Promise<LogFolder> {
   await disk.makeFolder(path)
   const head = new HeadFile(disk, path)
   try {
-    return await new FolderReader(disk, path, onDamage, head).read()
+    return await new FolderReader(disk, path, listener, head).read()
   } catch (error) {
     await head.close().catch(() => {})
     throw error
@@ -37,13 +45,13 @@ export async function openLogFolder(
 class FolderReader {
   private readonly disk: Disk
   private readonly path: string
-  private readonly onDamage: OnDamage
+  private readonly listener: DamageListener
   private readonly head: HeadFile
 
-  constructor(disk: Disk, path: string, onDamage: OnDamage, head: HeadFile) {
+  constructor(disk: Disk, path: string, listener: DamageListener, head: HeadFile) {
     this.disk = disk
     this.path = path
-    this.onDamage = onDamage
+    this.listener = listener
     this.head = head
   }
 
@@ -101,32 +109,71 @@ class FolderReader {
    */
   private async addLast(backlog: Backlog, last: Segment): Promise<boolean> {
     const start = backlog.head.segment === last.first ? backlog.head : startOf(last)
-    const file = await this.disk.open(`${this.path}/${nameOf(last.first)}`)
+    const end = await this.repair(last, start)
+    if (!end) {
+      await this.giveUp(backlog, last, start)
+      return true
+    }
+    const lost = last.first - backlog.next
+    backlog.next = Math.max(last.first, end.sequence)
+    if (last.first !== backlog.next) {
+      backlog.add(last)
+      return true
+    }
+    if (lost > 0 && backlog.isEmpty) {
+      await this.listener.onLoss?.(lost)
+      this.report(nameOf(last.first), 'missing', { records: lost })
+      backlog.moveTo(startOf(last))
+    }
+    return false
+  }
+
+  /** Cuts off what is behind the last intact record. Undefined if the segment cannot be read. */
+  private async repair(segment: Segment, start: Position): Promise<Position | undefined> {
+    const path = `${this.path}/${nameOf(segment.first)}`
+    const file = await this.disk.open(path)
     try {
-      const end = await endOf(file, start, last.end)
-      if (end.offset < last.end) await this.cutTail(last, end.offset, file)
+      const measure = () => endOf(file, start, segment.end)
+      const found = await measure()
+        .catch(measure)
+        .catch((error) => {
+          if (!isUnreadable(error)) throw error
+        })
+      if (!found) return undefined
+      const { end, reason } = found
+      if (reason) await this.cutTail(segment, end.offset, file, reason)
       // Records that a killed process did not sync have numbers too, which the next segment relies on.
       await file.sync()
-      last.end = end.offset
-      const lost = last.first - backlog.next
-      backlog.next = Math.max(last.first, end.sequence)
-      if (last.first !== backlog.next) {
-        backlog.add(last)
-        return true
-      }
-      if (lost > 0 && backlog.isEmpty) {
-        this.report(nameOf(last.first), 'missing', { records: lost })
-        backlog.moveTo(startOf(last))
-      }
-      return false
+      segment.end = end.offset
+      return end
     } finally {
       await file.close()
     }
   }
 
-  private async cutTail(segment: Segment, from: number, file: DiskFile): Promise<void> {
+  /** Gets past a last segment that cannot be read: it must not keep the relay from starting. */
+  private async giveUp(backlog: Backlog, last: Segment, start: Position): Promise<void> {
+    await this.listener.onLoss?.(undefined)
+    backlog.next = Math.max(backlog.next, last.first)
+    if (backlog.isEmpty) {
+      backlog.moveTo(startOf({ first: backlog.next }))
+      await this.head.write(backlog.head, true)
+    }
+    await removeSegment(this.disk, this.path, { ...last, spoilt: true })
+    const details = { offset: start.offset, bytes: last.end - start.offset, records: undefined }
+    this.report(nameOf(last.first), 'unreadable', details)
+  }
+
+  private async cutTail(
+    segment: Segment,
+    from: number,
+    file: DiskFile,
+    fault: DamageReason,
+  ): Promise<void> {
     const stretch = { from, to: segment.end }
     const name = nameOf(segment.first)
+    const isTorn = fault === 'torn' || (await hasHoles(file, stretch))
+    if (!isTorn) await this.listener.onLoss?.(undefined)
     let copy: string | undefined
     try {
       copy = await setAside(this.disk, this.path, name, file, stretch)
@@ -135,13 +182,14 @@ class FolderReader {
       segment.spoilt = copy === undefined
     }
     const bytes = stretch.to - from
-    this.report(name, 'torn', { offset: from, bytes, records: undefined, copy })
+    const [reason, records] = isTorn ? (['torn', 0] as const) : [fault, undefined]
+    this.report(name, reason, { offset: from, bytes, records, copy })
   }
 
   private report(name: string, reason: DamageReason, details: Partial<Damage>): void {
     const file = `${this.path}/${name}`
     const nothing = { offset: 0, bytes: 0, records: 0, copy: undefined }
-    this.onDamage({ ...nothing, ...details, file, reason })
+    this.listener.onDamage({ ...nothing, ...details, file, reason })
   }
 }
 
@@ -165,19 +213,33 @@ function startAt(first: Segment | undefined, position: Position): Position {
   return { ...startOf(first), sequence: Math.min(position.sequence, first.first) }
 }
 
-function startOf({ first }: Segment): Position {
+function startOf({ first }: Pick<Segment, 'first'>): Position {
   return { segment: first, offset: 0, sequence: first }
 }
 
-/** Where the last intact record of a segment ends, at `from` or behind it. */
-async function endOf(file: DiskFile, from: Position, size: number): Promise<Position> {
+/** Where the last intact record of a segment ends, at `from` or behind it, and what is wrong behind it. */
+async function endOf(
+  file: DiskFile,
+  from: Position,
+  size: number,
+): Promise<{ end: Position; reason: DamageReason | undefined }> {
   const finder = new RecordFinder(file)
   let { offset, sequence } = from
   for (;;) {
     const extent = { end: size, sequence, limit: Number.POSITIVE_INFINITY }
-    const { start, header } = await finder.find(offset, extent)
-    if (!header) return { ...from, offset, sequence }
+    const { start, header, reason } = await finder.find(offset, extent)
+    if (!header) return { end: { ...from, offset, sequence }, reason }
     offset = start + header.bytes
     sequence = header.sequence + 1
   }
+}
+
+/**
+ * Whether bytes at the end of a segment were never all written: a power cut leaves zeros where they
+ * should be. No record begins with one, and none, being text, ends with several.
+ */
+async function hasHoles(file: DiskFile, { from, to }: Stretch): Promise<boolean> {
+  const [first] = await file.read(from, 1)
+  const end = await file.read(Math.max(from, to - 4), 4)
+  return first === 0 || end.every((byte) => byte === 0)
 }

@@ -2,18 +2,25 @@
 
 import { type Answer, messageOf } from './answer.ts'
 import type { DeadLetters } from './dead-letters.ts'
+import type { Gap } from './gaps.ts'
 import type { Ledger } from './ledger.ts'
 import type { Log } from './log.ts'
 import { RepeatedWarning } from './repeated-warning.ts'
 import type { Clock } from './runtime.ts'
 import { timeRangeOf } from './time-range.ts'
-import type { Write } from './write.ts'
+import type { Destination, Write } from './write.ts'
 
 /** The relay's records on disk; all backends share them. */
 export interface Books {
   readonly ledger: Ledger
   readonly deadLetters: DeadLetters
 }
+
+/** The reason in the ledger of what the relay's own disk has lost. */
+export const DAMAGED = 'damaged'
+
+/** What is entered, but for where and when. */
+type Loss = Pick<Gap, 'first' | 'last' | 'points' | 'writes' | 'reason'>
 
 /** The wait before entries that could not be written are tried again. */
 const RETRY_MS = 1000
@@ -27,6 +34,8 @@ export class Losses {
   private readonly faults: RepeatedWarning
   /** Whether the ledger may hold entries that are not on disk. */
   private isBehind = false
+  /** Those that are on their way to the disk. */
+  private readonly notes = new Set<Promise<void>>()
 
   /** @param books undefined where there is no disk: then the log is all that tells */
   constructor(backend: string, clock: Clock, log: Log, books: Books | undefined) {
@@ -45,7 +54,7 @@ export class Losses {
    */
   async lost(write: Write, reason: string): Promise<void> {
     this.lacks.report(describe(write, reason), figures(write))
-    await this.noted(this.enter(write, reason))
+    await this.noted(this.enter(write.destination, lossOf(write, reason)))
   }
 
   /**
@@ -61,8 +70,22 @@ export class Losses {
       ...{ backend: this.backend, database, retentionPolicy, precision },
       ...{ status: answer.status, message, points: write.points, at: this.now() },
     }
-    const notes = [this.enter(write, 'rejected'), this.books?.deadLetters.add(letter)]
+    const entered = this.enter(write.destination, lossOf(write, 'rejected'))
+    const notes = [entered, this.books?.deadLetters.add(letter)]
     await Promise.all(notes.map((note) => this.noted(note)))
+  }
+
+  /**
+   * The buffer has lost writes, at least one, and nobody knows what was in them. Resolves once that is on
+   * record. Whoever asks again after a failure does not have it entered again and again.
+   *
+   * @throws as `lost` does
+   */
+  async damaged(destination: Destination, writes = 1): Promise<void> {
+    await this.settled()
+    this.lacks.report(describe({ destination }, DAMAGED), { writes })
+    const nothing = { first: undefined, last: undefined, points: 0 }
+    await this.noted(this.enter(destination, { ...nothing, writes, reason: DAMAGED }))
   }
 
   /**
@@ -75,19 +98,18 @@ export class Losses {
     if (this.isBehind) await this.noted(this.books?.ledger.flush())
   }
 
-  flush(): void {
+  /** Has all notes on disk, if it can be done, and the log tell what it has held back. */
+  async close(): Promise<void> {
+    await Promise.allSettled(this.notes)
+    await this.noted(this.books?.ledger.flush()).catch(() => {})
     for (const warning of [this.lacks, this.refusals, this.faults]) warning.flush()
   }
 
-  private async enter({ destination, points }: Write, reason: string): Promise<void> {
+  private async enter(destination: Destination, loss: Loss): Promise<void> {
     if (!this.books) return
     const { ledger } = this.books
-    const { database, retentionPolicy, precision } = destination
-    const { first, last } = timeRangeOf(points.bytes, precision) ?? {}
-    const gap = {
-      ...{ backend: this.backend, database, retentionPolicy, first, last },
-      ...{ points: points.count, reason, at: this.now() },
-    }
+    const { database, retentionPolicy } = destination
+    const gap = { backend: this.backend, database, retentionPolicy, ...loss, at: this.now() }
     await ledger.add(gap).catch((error) => {
       this.retryLater(ledger)
       throw error
@@ -104,12 +126,15 @@ export class Losses {
     })
   }
 
-  private async noted(note: Promise<void> | undefined): Promise<void> {
+  private async noted(note = Promise.resolve()): Promise<void> {
+    this.notes.add(note)
     try {
       await note
     } catch (error) {
       this.faults.report({ reason: (error as Error).message })
       throw error
+    } finally {
+      this.notes.delete(note)
     }
   }
 
@@ -118,7 +143,15 @@ export class Losses {
   }
 }
 
-function describe({ destination: { database, retentionPolicy } }: Write, reason: string) {
+function lossOf({ destination, points }: Write, reason: string): Loss {
+  const { first, last } = timeRangeOf(points.bytes, destination.precision) ?? {}
+  return { first, last, points: points.count, writes: 0, reason }
+}
+
+function describe(
+  { destination: { database, retentionPolicy } }: Pick<Write, 'destination'>,
+  reason: string,
+) {
   return { db: database, rp: retentionPolicy === '' ? undefined : retentionPolicy, reason }
 }
 

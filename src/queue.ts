@@ -7,7 +7,9 @@ import { Handoff } from './handoff.ts'
 import { Lane } from './lane.ts'
 import type { DurableHost, LaneOptions, QueueLane, Send } from './lane-host.ts'
 import { failure } from './outcome.ts'
+import { Replay } from './replay.ts'
 import type { SegmentLog } from './segments.ts'
+import { Slots } from './slots.ts'
 import type { Store, StoredLane } from './store.ts'
 import type { Destination } from './write.ts'
 
@@ -35,13 +37,12 @@ export class Queue implements Holder, DurableHost {
   readonly refused: Holder['refused']
   readonly diskFailed: DurableHost['diskFailed']
   readonly lossesSettled: DurableHost['lossesSettled']
+  readonly replay: Replay
   maxBatchBytes: number
   private readonly disk: Store | undefined
   private readonly pending: Budget
   private readonly lanes = new Map<string, QueueLane>()
-  /** Lanes that wait for a slot, first come, first served. */
-  private readonly ready = new Set<QueueLane>()
-  private slots = MAX_LANES_IN_FLIGHT
+  private readonly slots = new Slots(MAX_LANES_IN_FLIGHT)
   private onEmpty: (() => void)[] = []
 
   /**
@@ -60,6 +61,7 @@ export class Queue implements Holder, DurableHost {
     this.refused = host.refused
     this.diskFailed = host.diskFailed
     this.lossesSettled = host.lossesSettled
+    this.replay = new Replay(options.clock, options.replayRate)
     this.maxBatchBytes = options.maxBatchBytes
     this.pending = new Budget(options.pendingBytes, ENTRY_OVERHEAD_BYTES)
     this.disk = store
@@ -113,24 +115,17 @@ export class Queue implements Holder, DurableHost {
   }
 
   takeSlot(lane: QueueLane): boolean {
-    if (this.slots === 0) {
-      this.ready.add(lane)
-      return false
-    }
-    this.slots--
+    if (!this.slots.hasRoomFor(lane)) return false
+    this.slots.take()
     return true
   }
 
   freeSlot(): void {
-    this.slots++
-    const [next] = this.ready
-    if (!next) return
-    this.ready.delete(next)
-    next.pump()
+    this.slots.give()
   }
 
   laneIsIdle(lane: QueueLane): void {
-    this.ready.delete(lane)
+    this.slots.forget(lane)
     if (lane.isDisposable && this.lanes.get(lane.key) === lane) this.lanes.delete(lane.key)
     if (this.onEmpty.length === 0 || !this.isEmpty) return
     for (const resolve of this.onEmpty.splice(0)) resolve()

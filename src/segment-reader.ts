@@ -1,7 +1,7 @@
 /** Reads the records of a log in order, over the ends of segments and past damage. */
 
 import { type Backlog, nameOf, type Position, type Segment } from './backlog.ts'
-import { type DamageReason, type OnDamage, setAside } from './damage.ts'
+import { type DamageListener, type DamageReason, setAside } from './damage.ts'
 import { codeOf, type Disk, type DiskFile } from './disk.ts'
 import { HEADER_BYTES, type LogRecord, readHeader } from './record.ts'
 import { type Extent, type Found, RecordFinder } from './record-finder.ts'
@@ -23,6 +23,8 @@ export class Run {
   /** Where the first record starts; without any, where reading ended. */
   start: Position
   end: Position
+  /** Whether records that are lost were passed over on the way to the first. */
+  hasLoss = false
   private bodyRoom: number
   private overheadRoom = MAX_OVERHEAD_BYTES
 
@@ -61,23 +63,25 @@ export class SegmentReader {
   private readonly disk: Disk
   private readonly folder: string
   private readonly backlog: Backlog
-  private readonly onDamage: OnDamage
+  private readonly listener: DamageListener
   /** The segment that was read last. */
   private current: OpenSegment | undefined
 
-  constructor(disk: Disk, folder: string, backlog: Backlog, onDamage: OnDamage) {
+  constructor(disk: Disk, folder: string, backlog: Backlog, listener: DamageListener) {
     this.disk = disk
     this.folder = folder
     this.backlog = backlog
-    this.onDamage = onDamage
+    this.listener = listener
   }
 
   /**
    * Records from `from` on: at least one if there is any, and together at most `maxBytes` of body unless
-   * the first alone is larger. Damage in the way is set aside and reported.
+   * the first alone is larger. Damage in the way is set aside and reported. If it has cost records, it ends
+   * the run, and is passed over only when nothing is left before it: so it can be taken out at once, and is
+   * not met again after a restart.
    *
    * @param last the last segment to read; by default the last there is
-   * @throws an error of the disk, if not a single record could be read
+   * @throws an error of the disk, or of the listener, if not a single record could be read
    */
   async read(from: Position, maxBytes: number, last?: Segment): Promise<Run> {
     const run = new Run(from, maxBytes)
@@ -108,9 +112,10 @@ export class SegmentReader {
   }
 
   /** Gives up what is left of a segment, behind `from`, that the disk fails to read. */
-  giveUp(segment: Segment, from: Position): void {
-    segment.spoilt = true
+  async giveUp(segment: Segment, from: Position): Promise<void> {
     const end = { ...from, offset: segment.end, sequence: this.backlog.limitOf(segment) }
+    await this.noteLoss(from, end)
+    segment.spoilt = true
     this.report(segment, from, end, 'unreadable', undefined)
   }
 
@@ -133,7 +138,10 @@ export class SegmentReader {
       const sequence = found.header?.sequence ?? extent.limit
       const start = { segment: segment.first, offset: found.start, sequence }
       if (start.offset > from.offset || sequence > from.sequence) {
+        const isLoss = sequence > from.sequence
+        if (isLoss && run.records.length > 0) return false
         await this.passOver(segment, from, start, found.reason ?? 'missing')
+        run.hasLoss ||= isLoss
       }
       run.skipTo(start)
       const record = storedAt(start, found)
@@ -159,7 +167,6 @@ export class SegmentReader {
     to: Position,
     reason: DamageReason,
   ): Promise<void> {
-    segment.passed.set(from.offset, to)
     let copy: string | undefined
     if (to.offset > from.offset) {
       try {
@@ -171,7 +178,18 @@ export class SegmentReader {
         segment.spoilt = true
       }
     }
+    await this.noteLoss(from, to)
+    segment.passed.set(from.offset, to)
     this.report(segment, from, to, reason, copy)
+  }
+
+  private async noteLoss(from: Position, to: Position): Promise<void> {
+    const records = to.sequence - from.sequence
+    if (records === 0) return
+    await this.listener.onLoss?.(records).catch((error: Error) => {
+      // Without its code: an EIO of another file must not be taken for one of this segment.
+      throw new Error(`a loss cannot be noted: ${error.message}`, { cause: error })
+    })
   }
 
   private report(
@@ -181,7 +199,7 @@ export class SegmentReader {
     reason: DamageReason,
     copy: string | undefined,
   ): void {
-    this.onDamage({
+    this.listener.onDamage({
       file: `${this.folder}/${nameOf(segment.first)}`,
       offset: from.offset,
       bytes: to.offset - from.offset,

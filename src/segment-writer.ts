@@ -13,7 +13,8 @@ import { type Draft, draft, encode, type LogRecord } from './record.ts'
 interface Call {
   readonly drafts: readonly Draft[]
   readonly bytes: number
-  resolve(): void
+  /** @param last the number of its last record */
+  resolve(last: number): void
   reject(error: unknown): void
 }
 
@@ -47,7 +48,7 @@ export class SegmentWriter {
     this.stray = stray
   }
 
-  append(records: readonly LogRecord[]): Promise<void> {
+  append(records: readonly LogRecord[]): Promise<number> {
     const drafts = records.map(draft)
     const bytes = sum(drafts)
     return new Promise((resolve, reject) => {
@@ -119,6 +120,7 @@ export class SegmentWriter {
   }
 
   private async writeGroup(calls: readonly Call[]): Promise<void> {
+    let last = this.backlog.next - 1
     try {
       await this.store(calls.flatMap(({ drafts }) => drafts))
     } catch (error) {
@@ -128,7 +130,10 @@ export class SegmentWriter {
       return
     }
     this.pending -= calls.length
-    for (const call of calls) call.resolve()
+    for (const call of calls) {
+      last += call.drafts.length
+      call.resolve(last)
+    }
   }
 
   private async store(drafts: readonly Draft[]): Promise<void> {

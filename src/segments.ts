@@ -4,28 +4,23 @@
  */
 
 import type { Backlog, Segment } from './backlog.ts'
-import type { OnDamage } from './damage.ts'
-import { codeOf, type Disk } from './disk.ts'
+import { type DamageListener, isUnreadable } from './damage.ts'
+import type { Disk } from './disk.ts'
 import type { HeadFile } from './head-file.ts'
 import { type LogFolder, openLogFolder, removeSegment } from './log-folder.ts'
 import type { LogRecord } from './record.ts'
 import { SegmentReader, type StoredRecord } from './segment-reader.ts'
 import { SegmentWriter } from './segment-writer.ts'
 
-export interface SegmentLogOptions {
+export interface SegmentLogOptions extends DamageListener {
   /** About the size of a segment file; one call's records are never divided. @default 8 MiB */
   readonly segmentBytes?: number
-  /** Called for each stretch of bytes that is not what the log has written. Must not throw. */
-  readonly onDamage: OnDamage
 }
 
 const DEFAULT_SEGMENT_BYTES = 8 * 1024 * 1024
 
 /** How much of a segment that is given up is handed over at one time, in bytes of bodies. */
 const DROP_BYTES = 1024 * 1024
-
-/** Errors of a disk, or of its file system, that cannot read what it once wrote. */
-const UNREADABLE = ['EIO', 'EBADMSG', 'EUCLEAN']
 
 /**
  * Every method may be called at any time: `append` runs beside all others, and those take turns. But
@@ -50,12 +45,7 @@ export class SegmentLog {
    * head, and the last segment.
    */
   static async open(disk: Disk, folder: string, options: SegmentLogOptions): Promise<SegmentLog> {
-    const log = new SegmentLog(
-      disk,
-      folder,
-      await openLogFolder(disk, folder, options.onDamage),
-      options,
-    )
+    const log = new SegmentLog(disk, folder, await openLogFolder(disk, folder, options), options)
     await log.findOldest()
     return log
   }
@@ -64,14 +54,15 @@ export class SegmentLog {
     disk: Disk,
     folder: string,
     { backlog, head, stray }: LogFolder,
-    { onDamage, segmentBytes = DEFAULT_SEGMENT_BYTES }: SegmentLogOptions,
+    options: SegmentLogOptions,
   ) {
+    const { segmentBytes = DEFAULT_SEGMENT_BYTES } = options
     this.disk = disk
     this.folder = folder
     this.backlog = backlog
     this.head = head
     this.writer = new SegmentWriter(disk, folder, backlog, { segmentBytes, stray })
-    this.reader = new SegmentReader(disk, folder, backlog, onDamage)
+    this.reader = new SegmentReader(disk, folder, backlog, options)
     this.settled = backlog.isEmpty && backlog.drained.length === 0 && !stray
   }
 
@@ -84,9 +75,9 @@ export class SegmentLog {
     return this.backlog.isEmpty
   }
 
-  /** The number that the next record to be appended will have, while no append is on its way. */
-  get nextSequence(): number {
-    return this.backlog.next
+  /** The number of the oldest record that is still to be delivered, or lost to damage unseen. */
+  get oldest(): number {
+    return this.backlog.head.sequence
   }
 
   /**
@@ -107,15 +98,16 @@ export class SegmentLog {
   }
 
   /**
-   * Resolves once all the records are safe from a power cut. Calls that come during a sync share the next
-   * one; the order of records is that of calls.
+   * Resolves, once all the records are safe from a power cut, with the number of the last. Those of one
+   * call are numbered in a row. Calls that come during a sync share the next one; the order of records is
+   * that of calls.
    *
    * When it rejects, none of the records will be given out, but some may be after a restart, unless
    * `sync` made sure that they are not.
    */
-  append(records: readonly LogRecord[]): Promise<void> {
+  append(records: readonly LogRecord[]): Promise<number> {
     if (this.closed) return Promise.reject(closedError(this.folder))
-    if (records.length === 0) return Promise.resolve()
+    if (records.length === 0) return Promise.resolve(this.backlog.next - 1)
     this.settled = false
     return this.writer.append(records)
   }
@@ -123,12 +115,15 @@ export class SegmentLog {
   /**
    * The oldest records, which stay in the log: at least one if there is any, together at most `maxBytes`
    * of body unless the first alone is larger. None only if the log is empty, or now turns out to be.
-   * Damaged stretches in the way are copied to `damaged/` and reported.
+   * Damaged stretches in the way are copied to `damaged/` and reported. One that has cost records ends what
+   * is given out, unless it is at the head; then it is taken out.
    */
   peek(maxBytes: number): Promise<StoredRecord[]> {
     return this.inTurn(async () => {
       const run = await this.reader.read(this.backlog.head, maxBytes)
       this.backlog.moveTo(run.start)
+      // If the disk refuses, the next call that takes something out says so.
+      if (run.hasLoss) await this.saveHead(true).catch(() => {})
       if (run.records[0] || this.isEmpty) this.backlog.oldestAt = run.records[0]?.acceptedAt
       return run.records
     })
@@ -141,7 +136,7 @@ export class SegmentLog {
    * sooner, no others than these; a power cut may bring back what was taken out since the last `sync`,
    * and everything behind it in order.
    */
-  advance(last: StoredRecord): Promise<void> {
+  advance(last: Pick<StoredRecord, 'sequence' | 'next'>): Promise<void> {
     return this.inTurn(async () => {
       if (last.sequence < this.backlog.head.sequence) return
       this.backlog.moveTo(last.next)
@@ -173,17 +168,39 @@ export class SegmentLog {
    * Gives up the oldest segment: hands over its undelivered records, in order and in portions, and when
    * `enter` has resolved for all of them, takes them out for good. Records that were peeked and not
    * taken out are among them. What the disk fails to read of the segment is reported, and kept.
+   *
+   * @param keep whether the file is to be moved to `damaged/` in any case
    */
-  dropOldest(enter: (records: readonly StoredRecord[]) => Promise<void>): Promise<void> {
+  dropOldest(
+    enter: (records: readonly StoredRecord[]) => Promise<void>,
+    keep = false,
+  ): Promise<void> {
     return this.inTurn(async () => {
       const [oldest] = this.backlog.segments
       if (!oldest) return
+      oldest.spoilt ||= keep
       await this.writer.finish(oldest)
       await this.handOver(oldest, enter)
-      const sequence = this.backlog.limitOf(oldest)
-      this.backlog.moveTo({ segment: oldest.first, offset: oldest.end, sequence })
-      await this.saveHead(true)
-      await this.findOldest()
+      await this.takeOut(oldest)
+    })
+  }
+
+  /**
+   * Gives up the rest of the oldest segment, as `dropOldest` does, if the disk still fails to read what is
+   * at its head; else does nothing.
+   */
+  giveUpUnreadable(): Promise<void> {
+    return this.inTurn(async () => {
+      const { head } = this.backlog
+      const segment = this.backlog.segment(head.segment)
+      const error = await this.reader.read(head, 1, segment).then(
+        () => undefined,
+        (error) => error,
+      )
+      if (!segment || !isUnreadable(error)) return
+      await this.writer.finish(segment)
+      await this.reader.giveUp(segment, head)
+      await this.takeOut(segment)
     })
   }
 
@@ -204,14 +221,22 @@ export class SegmentLog {
   ): Promise<void> {
     let at = this.backlog.head
     for (;;) {
-      const run = await this.reader.read(at, DROP_BYTES, segment).catch((error) => {
-        if (!UNREADABLE.includes(codeOf(error) ?? '')) throw error
-        this.reader.giveUp(segment, at)
+      const run = await this.reader.read(at, DROP_BYTES, segment).catch(async (error) => {
+        if (!isUnreadable(error)) throw error
+        await this.reader.giveUp(segment, at)
       })
       if (!run || run.records.length === 0) return
       await enter(run.records)
       at = run.end
     }
+  }
+
+  /** Takes out the oldest segment as a whole, for good. */
+  private async takeOut(segment: Segment): Promise<void> {
+    const sequence = this.backlog.limitOf(segment)
+    this.backlog.moveTo({ segment: segment.first, offset: segment.end, sequence })
+    await this.saveHead(true)
+    await this.findOldest()
   }
 
   /**

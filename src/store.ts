@@ -1,10 +1,13 @@
 /** What one backend has on disk: a folder, and in it a folder with a log for each lane. */
 
+import { firstOf } from './backlog.ts'
 import type { Damage } from './damage.ts'
 import type { Disk, DiskLock } from './disk.ts'
+import { recordedWrite } from './handoff.ts'
+import type { StoredRecord } from './segment-reader.ts'
 import { SegmentLog } from './segments.ts'
-import { createWhole, readWhole } from './whole-file.ts'
-import { type Destination, laneDestination } from './write.ts'
+import { createWhole, readWhole, removeIfThere } from './whole-file.ts'
+import { type Destination, laneDestination, type Write } from './write.ts'
 
 /** What is done with an acknowledged write when the buffer is full. */
 export type WhenFull = 'reject' | 'drop-oldest' | 'drop-newest'
@@ -17,6 +20,10 @@ export interface StoreOptions {
   /** Older writes are given up; undefined to keep them for as long as there is room. */
   readonly maxAgeMs: number | undefined
   onDamage(damage: Damage): void
+  /** Takes note, durably, of writes of a lane that damage has cost; undefined if nobody can tell how many. */
+  onLoss(destination: Destination, writes: number | undefined): Promise<void>
+  /** Takes note, durably, of a write that can be read and, because of damage, not be delivered. */
+  onLost(write: Write): Promise<void>
 }
 
 /** What the file beside a lane's folder says, readable by its owner only: whose writes it holds. */
@@ -37,6 +44,8 @@ export class Store {
   private readonly lock: DiskLock
   private readonly logs: SegmentLog[] = []
   private nextLane = 1
+  /** Folders that were made for a lane and hold none. */
+  private readonly spare: string[] = []
   /** Bytes that are on their way to the disk. */
   private reserved = 0
 
@@ -72,7 +81,7 @@ export class Store {
     this.reserved -= bytes
   }
 
-  /** The lanes that a process before this one has left. */
+  /** The lanes that a process before this one has left. To be called before any is created. */
   async lanes(): Promise<StoredLane[]> {
     const found: StoredLane[] = []
     for (const { name, isFolder } of await this.disk.list(this.options.folder)) {
@@ -88,13 +97,23 @@ export class Store {
 
   /** A new log for a lane that has none. */
   async createLane(destination: Destination): Promise<SegmentLog> {
-    const path = `${this.options.folder}/lane-${this.nextLane++}`
+    const path = this.spare.pop() ?? `${this.options.folder}/lane-${this.nextLane++}`
+    try {
+      return await this.createLog(path, destination)
+    } catch (error) {
+      this.spare.push(path)
+      throw error
+    }
+  }
+
+  private async createLog(path: string, destination: Destination): Promise<SegmentLog> {
     await this.disk.makeFolder(path)
+    await removeIfThere(this.disk, fileOf(path))
     const { database, retentionPolicy, authorization = null } = destination
     const file: LaneFile = { database, retentionPolicy, authorization }
     await createWhole(this.disk, fileOf(path), encode(file))
     await this.disk.syncFolder(this.options.folder)
-    return this.openLog(path)
+    return this.openLog(path, destination)
   }
 
   async close(): Promise<void> {
@@ -106,14 +125,36 @@ export class Store {
     const bytes = await readWhole(this.disk, fileOf(path))
     const file = bytes && decode(bytes)
     if (!file) {
-      // Without it nothing can have been acknowledged: it is there before the first record.
-      this.report(fileOf(path), bytes?.length ?? 0)
+      // It is synced before the first record: without any, a crash has come between, and nothing is lost.
+      if (await this.hasSegments(path)) await this.giveUp(path, bytes?.length ?? 0)
+      else this.spare.push(path)
       return undefined
     }
     await this.sync(fileOf(path))
     const { database, retentionPolicy, authorization } = file
     const destination = laneDestination(database, retentionPolicy, authorization ?? undefined)
-    return { destination, log: await this.openLog(path) }
+    return { destination, log: await this.openLog(path, destination) }
+  }
+
+  /** Nobody knows any more on whose behalf the writes of a lane are to be sent. They stay in `damaged/`. */
+  private async giveUp(path: string, bytes: number): Promise<void> {
+    this.report(fileOf(path), bytes)
+    const nobody = laneDestination('', '', undefined)
+    const log = await this.openLog(path, nobody)
+    const enter = async (records: readonly StoredRecord[]) => {
+      for (const record of records) await this.options.onLost(recordedWrite(record, nobody))
+    }
+    try {
+      while (!log.isEmpty) await log.dropOldest(enter, true)
+      await log.sync()
+    } catch {
+      // The rest is still there, and is met again at the next start.
+    }
+  }
+
+  private async hasSegments(path: string): Promise<boolean> {
+    const entries = await this.disk.list(path)
+    return entries.some(({ name }) => firstOf(name) !== undefined)
   }
 
   /** A process that was killed may have written the file and not lived to sync it. */
@@ -122,9 +163,11 @@ export class Store {
     await file.sync().finally(() => file.close())
   }
 
-  private async openLog(path: string): Promise<SegmentLog> {
-    const { onDamage } = this.options
-    const log = await SegmentLog.open(this.disk, path, { onDamage })
+  private async openLog(path: string, destination: Destination): Promise<SegmentLog> {
+    const log = await SegmentLog.open(this.disk, path, {
+      onDamage: (damage) => this.options.onDamage(damage),
+      onLoss: (records) => this.options.onLoss(destination, records),
+    })
     this.logs.push(log)
     return log
   }

@@ -92,6 +92,7 @@ describe('a configuration', () => {
       maxBatchBytes: 512 * 1024,
       maxDelayMs: 10_000,
       maxInFlight: 1,
+      replayRate: 0,
       gzip: false,
       skipTlsVerification: false,
     })
@@ -262,6 +263,22 @@ describe('a mistake is told with its file, line and key', () => {
     [
       'ca-pem = "empty.pem"',
       '6: http[0].output[0].ca-pem: empty.pem holds no "-----BEGIN CERTIFICATE-----" block',
+    ],
+    [
+      'replay-rate-limit = -1',
+      'http[0].output[0].replay-rate-limit: expected a whole number from 0 to 1000000000000, got -1',
+    ],
+    [
+      'replay-rate-limit = 1000',
+      'http[0].output[0]: a replay-rate-limit needs a buffer on disk: set buffer-size-mb',
+    ],
+    [
+      'buffer-size-mb = 1\nreplay-rate-limit = 1000',
+      'expected the key "data-dir": an output has a replay-rate-limit, which is for buffers on disk',
+    ],
+    [
+      'buffer-size-mb = 1\nbuffer-path = "/mnt/b"',
+      'expected the key "data-dir": an output has a buffer-path',
     ],
     ['password = "p"', 'http[0].output[0]: a password needs a username beside it'],
     ['username = "u"\ntoken = "t"', 'http[0].output[0]: give one kind of credentials, not two'],

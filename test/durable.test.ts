@@ -1,86 +1,28 @@
 import { describe, expect, test } from 'vitest'
-import { Backend, type BackendOptions } from '../src/backend.ts'
+import type { Backend } from '../src/backend.ts'
 import type { ConsistencyLevel } from '../src/consistency.ts'
-import { DeadLetters } from '../src/dead-letters.ts'
-import { Ledger } from '../src/ledger.ts'
+import type { Fate } from '../src/entry.ts'
+import { parseLedger } from '../src/ledger-file.ts'
 import { stamp } from '../src/line.ts'
-import { createLog } from '../src/log.ts'
-import { Relay } from '../src/relay.ts'
-import { Store } from '../src/store.ts'
-import { v1DestinationOf } from '../src/write.ts'
+import { type Destination, v1DestinationOf, type Write } from '../src/write.ts'
+import { createDurableFixture as createFixture } from './durable-fixture.ts'
 import { FakeDisk } from './fake-disk.ts'
-import {
-  answer,
-  createFakeRuntime,
-  type Handler,
-  later,
-  refused,
-  settle,
-  silence,
-  stored,
-} from './fake-runtime.ts'
-import { DEFAULTS, type Sent } from './relay-fixture.ts'
+import { answer, type Handler, later, refused, settle, silence, stored } from './fake-runtime.ts'
 
-type Options = Partial<
-  Pick<BackendOptions, 'whenFull' | 'maxAgeMs' | 'bufferBytes' | 'timeoutMs' | 'maxBatchBytes'>
->
-
-/** A relay whose backends all have a buffer on `disk`. */
-async function createFixture(
-  handlers: Record<string, Handler>,
-  disk = new FakeDisk(),
-  options: Options = {},
-) {
-  const runtime = createFakeRuntime(handlers)
-  const log = createLog(runtime.writeLog, runtime.clock.wallNanoseconds)
-  await disk.makeFolder('data')
-  const books = {
-    ledger: await Ledger.open(disk, 'data/gaps.jsonl'),
-    deadLetters: await DeadLetters.open(disk, 'data/dead-letters'),
-  }
-  const backends: Backend[] = []
-  for (const name of Object.keys(handlers)) {
-    const own: BackendOptions = {
-      ...DEFAULTS,
-      bufferBytes: 100_000,
-      ...options,
-      name,
-      writeUrl: `http://${name}/write`,
-    }
-    const { whenFull, maxAgeMs } = own
-    const damage = (report: object) => runtime.log.push(`damage ${JSON.stringify(report)}`)
-    const store = await Store.open(disk, {
-      ...{ folder: `data/${name}`, maxBytes: own.bufferBytes, whenFull, maxAgeMs },
-      onDamage: damage,
-    })
-    backends.push(new Backend(own, runtime, log, { store, lanes: await store.lanes(), books }))
-  }
-  const relay = new Relay(backends)
-  relay.start()
+/** A write that the test decides about. */
+function deliveryOf(line: string, onSecured = () => {}) {
+  const destination = v1DestinationOf('db=d', undefined, '') as Destination
+  const points = stamp(new TextEncoder().encode(line), () => '1')
   return {
-    disk,
-    runtime,
-    relay,
-    books,
-    async send(
-      body: string,
-      search = 'db=d',
-      consistency: ConsistencyLevel = 'one',
-    ): Promise<Sent> {
-      const sent: Sent = { status: undefined, answer: undefined }
-      const destination = v1DestinationOf(search, undefined, '')
-      if (!destination) throw new Error('no database')
-      const points = stamp(new TextEncoder().encode(body), () => '1')
-      void relay.accept({ destination, points, consistency }).then((given) => {
-        sent.answer = given
-        sent.status = given.status
-      })
-      await settle()
-      return sent
+    write: { destination, points, consistency: 'one' } as Write,
+    fate: 'undecided' as Fate,
+    isOpen: true,
+    isSecured: false,
+    ...{ stored() {}, rejected() {}, delayed() {}, abandoned() {}, insecure() {} },
+    secured() {
+      this.isSecured = true
+      onSecured()
     },
-    bodies: (name: string) => (runtime.received.get(name) ?? []).map(({ body }) => body),
-    logged: (text: string) => runtime.log.filter((line) => line.includes(text)),
-    syncs: () => disk.counts.get('sync') ?? 0,
   }
 }
 
@@ -212,6 +154,188 @@ describe('a full buffer on disk', () => {
     await runtime.clock.advance(90_000)
     expect(books.ledger.entries()).toMatchObject([{ points: 1, reason: 'too old' }])
     expect(relay.undeliveredBytes).toBe(0)
+  })
+})
+
+describe('a batch on its way that the disk has no room for', () => {
+  test('is not put behind newer writes when the backend fails', async () => {
+    const answers = { d: later(), e: later() }
+    const a: Handler = ({ query }) => answers[query.get('db') as 'd' | 'e'].handler()
+    const { send, runtime, books } = await createFixture({ a, b: stored }, new FakeDisk(), {
+      bufferBytes: 300,
+      whenFull: 'drop-newest',
+    })
+    const grace = () => runtime.clock.advance(10)
+    await send(`m v="${'x'.repeat(150)}" 1`, 'db=e')
+    await grace()
+    expect(await send(`m v="${'y'.repeat(100)}" 1`)).toMatchObject({ status: undefined })
+    await grace()
+    expect(books.ledger.entries()).toMatchObject([{ database: 'd', reason: 'buffer full' }])
+    await answers.e.respond(stored())
+    await send('m v="new" 1')
+    await grace()
+    await answers.d.respond(answer(500, 'timeout'))
+    await runtime.clock.advance(500)
+    await answers.d.respond(stored())
+    const bodies = runtime.received.get('a')?.filter(({ query }) => query.get('db') === 'd')
+    expect(bodies?.map(({ body }) => body.replace(/y+/, 'old'))).toEqual([
+      'm v="old" 1',
+      'm v="new" 1',
+    ])
+    expect(answers.d.waiting).toBe(0)
+    expect(books.ledger.entries()).toMatchObject([{ points: 1, times: 1 }])
+  })
+
+  test('goes back to its client, and is not kept, when the disk fails', async () => {
+    const a = later()
+    const { send, runtime, disk, bodies, relay } = await createFixture({ a: a.handler, b: stored })
+    const old = await send('m v=1 1')
+    disk.fail({ code: 'ENOSPC', kinds: ['write'], path: '.segment' })
+    await runtime.clock.advance(10)
+    expect(old).toMatchObject({ status: 503 })
+    await send('m v=2 1')
+    await runtime.clock.advance(10)
+    await a.respond(answer(500, 'timeout'))
+    await runtime.clock.advance(500)
+    await a.respond(stored())
+    expect(bodies('a')).toEqual(['m v=1 1', 'm v=2 1'])
+    expect(relay.undeliveredBytes).toBe(0)
+  })
+})
+
+/** The rest of a lane after its first failure. */
+const FIRST_REST_MS = 500
+
+/** Some turns of the event loop's innermost queue. */
+async function pass(turns: number): Promise<void> {
+  for (let turn = 0; turn < turns; turn++) await undefined
+}
+
+describe('a write that another backend has just stored', () => {
+  /** So many turns after the lane's second attempt has begun; what the next life delivers. */
+  async function keptDuringAttempt(turns: number) {
+    let attempts = 0
+    const a = () => (attempts++ === 0 ? refused() : silence())
+    const { runtime, relay, disk } = await createFixture({ a, b: stored })
+    const { queue } = relay.backends[0] as Backend
+    const old = deliveryOf('m v=1 1')
+    const { after } = runtime.clock
+    const andKeep: typeof after = (ms, callback) =>
+      after(ms, async () => {
+        callback()
+        if (ms !== FIRST_REST_MS) return
+        await pass(turns)
+        old.fate = 'kept'
+        queue.append({ ...deliveryOf('m v=2 1'), fate: 'kept' })
+        queue.keep(entry)
+      })
+    Object.assign(runtime.clock, { after: andKeep })
+    const entry = queue.append(old)
+    await runtime.clock.advance(FIRST_REST_MS)
+    const next = await createFixture({ a: stored, b: stored }, disk.kill())
+    await settle()
+    return next.bodies('a')
+  }
+
+  test('goes to disk before newer ones, also while its batch is being made up', async () => {
+    for (let turns = 0; turns < 12; turns++) {
+      expect(await keptDuringAttempt(turns), `${turns} turns`).toEqual(['m v=1 1\nm v=2 1\n'])
+    }
+  })
+
+  test('goes to disk, also if a trip there is just about to end', async () => {
+    for (let turns = 0; turns < 12; turns++) {
+      const { relay } = await createFixture({ a: refused, b: stored })
+      const { queue } = relay.backends[0] as Backend
+      const last = deliveryOf('m v=2 2')
+      const first = deliveryOf('m v=1 1', async () => {
+        await pass(turns)
+        last.fate = 'kept'
+        queue.keep(queue.append(last))
+      })
+      const entry = queue.append(first)
+      await settle()
+      first.fate = 'kept'
+      queue.keep(entry)
+      await settle()
+      expect(last.isSecured, `${turns} turns`).toBe(true)
+    }
+  })
+
+  test('does not go to disk once it was answered', async () => {
+    const a = later()
+    const { relay, runtime, disk } = await createFixture({ a: a.handler, b: stored })
+    const { destination, points } = deliveryOf('m v=1 1').write
+    relay.own({ destination, points, consistency: 'one' })
+    await settle()
+    disk.before = ({ path }) => (path.includes('dead-letters') ? new Promise(() => {}) : undefined)
+    await a.respond(answer(400, 'field type conflict'))
+    await runtime.clock.advance(10)
+    expect([...disk.files().keys()].filter((path) => path.endsWith('.segment'))).toEqual([])
+  })
+})
+
+describe('a stop', () => {
+  const ledgerOn = (disk: FakeDisk) => {
+    const file = disk
+      .crash(() => 0)
+      .files()
+      .get('data/gaps.jsonl')
+    return parseLedger(new TextDecoder().decode(file)).entries
+  }
+
+  test.each([
+    ['with buffers on disk', { bufferBytes: 1, whenFull: 'drop-newest' }],
+    ['without buffers', { bufferBytes: 0 }],
+  ] as const)('puts in the ledger what the disk has refused before, %s', async (_, options) => {
+    const { send, disk, relay } = await createFixture(
+      { a: refused, b: stored },
+      new FakeDisk(),
+      options,
+    )
+    disk.fail({ code: 'ENOSPC', kinds: ['write'], path: 'gaps', times: 1 })
+    await send('m v=1 1')
+    disk.heal()
+    await relay.close()
+    expect(ledgerOn(disk)).toMatchObject([{ backend: 'a', points: 1 }])
+  })
+
+  test.each(['gaps', 'dead-letters'])('waits for notes on their way to disk: %s', async (part) => {
+    const a = later()
+    const { send, disk, relay } = await createFixture({ a: a.handler, b: stored }, new FakeDisk(), {
+      bufferBytes: 0,
+    })
+    let release = () => {}
+    disk.before = ({ kind, path }) => {
+      if (kind !== 'sync' || !path.includes(part)) return
+      return new Promise((resolve) => {
+        release = resolve
+      })
+    }
+    await send('m v=1 1')
+    await a.respond(answer(400, 'field type conflict'))
+    let closed = false
+    const closing = relay.close().then(() => {
+      closed = true
+    })
+    await settle()
+    expect(closed).toBe(false)
+    release()
+    await closing
+    expect(ledgerOn(disk)).toMatchObject([{ backend: 'a', points: 1 }])
+  })
+
+  test('does not wait for a disk that refuses for good, and says so', async () => {
+    const { send, disk, relay, logged } = await createFixture(
+      { a: refused, b: stored },
+      new FakeDisk(),
+      { bufferBytes: 0 },
+    )
+    disk.fail({ code: 'ENOSPC', kinds: ['write'], path: 'gaps', times: 1000 })
+    await send('m v=1 1')
+    await relay.close()
+    expect(logged('records of losses could not be written')).not.toEqual([])
+    expect(logged('backend lacks acknowledged points')).toHaveLength(1)
   })
 })
 

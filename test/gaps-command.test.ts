@@ -11,6 +11,7 @@ const entry: GapEntry = {
   first: FIRST,
   last: FIRST + 731_500_000_123n,
   points: 120_000,
+  writes: 0,
   reason: 'buffer full',
   since: 1_700_000_003_123,
   until: 1_700_000_900_000,
@@ -26,6 +27,7 @@ const unknown: GapEntry = {
   reason: 'rejected',
   times: 1,
 }
+const damaged: GapEntry = { ...unknown, points: 0, writes: 2, reason: 'damaged' }
 const several: GapEntry = { ...entry, database: '', reason: LEDGER_FULL }
 
 const lines = (...text: string[]) => `${text.join('\n')}\n`
@@ -45,6 +47,17 @@ describe('for people', () => {
         'influx10  telegraf   one_month  unknown               unknown                    3  rejected     2023-11-14T22:13:23Z      1',
         'influx2   (several)  (several)  2023-11-14T22:13:20Z  2023-11-14T22:25:32Z  120000  ledger full  2023-11-14T22:13:23Z     12',
       ),
+    )
+  })
+
+  test('writes whose points nobody can count are shown beside those that are counted', () => {
+    const mixed = { ...damaged, points: 3, writes: 1 }
+    const cells = formatGaps([damaged, mixed], { json: false })
+      .split('\n')
+      .map((line) => line.split(/ {2,}/)[5])
+    expect(cells.slice(0, 3)).toEqual(['points', '2 writes', '3 + 1 write'])
+    expect(formatGaps([damaged], { json: false, columns: 20 })).toContain(
+      '\n  2 writes of unknown time\n',
     )
   })
 
@@ -96,6 +109,7 @@ describe('for programs', () => {
         from_ns: '1700000000000000000',
         to_ns: '1700000731500000123',
         points: 120_000,
+        writes: 0,
         reason: 'buffer full',
         since: '2023-11-14T22:13:23.123Z',
         until: '2023-11-14T22:28:20Z',

@@ -12,6 +12,7 @@ const gap = (given: Partial<Gap> = {}): Gap => ({
   first: 0n,
   last: 0n,
   points: 1,
+  writes: 0,
   reason: 'buffer full',
   at: 5,
   ...given,
@@ -98,8 +99,8 @@ describe('merging', () => {
 
   test('adds up points and times, and keeps the first and the latest occurrence', () => {
     const table = tableOf([
-      minutes(0, 1, { points: 10, at: 300 }),
-      minutes(1, 2, { points: 20, at: 100 }),
+      minutes(0, 1, { points: 10, writes: 2, at: 300 }),
+      minutes(1, 2, { points: 20, writes: 1, at: 100 }),
       minutes(0, 2, { points: 3, at: 200 }),
     ])
     expect(table.entries()).toEqual([
@@ -110,6 +111,7 @@ describe('merging', () => {
         first: 0n,
         last: 2n * MINUTE,
         points: 33,
+        writes: 3,
         reason: 'buffer full',
         since: 100,
         until: 300,
@@ -232,6 +234,7 @@ const anyGap: fc.Arbitrary<Gap> = fc
     from: fc.option(fc.integer({ min: -500, max: 500 }), { nil: undefined }),
     length: fc.integer({ min: 0, max: 100 }),
     points: fc.nat(1000),
+    writes: fc.nat(9),
     reason: fc.constantFrom('buffer full', 'rejected', LEDGER_FULL),
     at: fc.nat(1000),
   })
@@ -256,11 +259,17 @@ const covers = (entry: GapEntry, { backend, database, first, last, at }: Gap) =>
   entry.since <= at &&
   entry.until >= at
 
-const sum = (of: readonly { points: number }[]) =>
-  of.reduce((total, { points }) => total + points, 0)
+const sum = (of: readonly { points: number; writes: number }[]) =>
+  of.reduce(
+    (total, one) => ({ points: total.points + one.points, writes: total.writes + one.writes }),
+    {
+      points: 0,
+      writes: 0,
+    },
+  )
 
 describe('whatever is added', () => {
-  test('stays covered, and every point stays counted', () => {
+  test('stays covered, and every point and write stays counted', () => {
     fc.assert(
       fc.property(anyRun, ([gaps, limits]) => {
         const table = new GapTable(limits)
@@ -269,7 +278,7 @@ describe('whatever is added', () => {
           const entries = table.entries()
           const added = gaps.slice(0, i + 1)
           expect(added.filter((past) => !entries.some((entry) => covers(entry, past)))).toEqual([])
-          expect(sum(entries)).toBe(sum(added))
+          expect(sum(entries)).toEqual(sum(added))
           expect(entries.reduce((times, entry) => times + entry.times, 0)).toBe(i + 1)
         }
       }),

@@ -29,6 +29,7 @@ const LAYERS = [
     'log-folder.ts',
     'segment-reader.ts',
   ],
+  ['spooler.ts'],
   [
     'app.ts',
     'config-output.ts',
@@ -59,6 +60,7 @@ const LAYERS = [
     'ledger-file.ts',
     'record.ts',
     'relay.ts',
+    'replay.ts',
     'time-range.ts',
     'udp.ts',
     'whole-file.ts',
@@ -95,6 +97,7 @@ const LAYERS = [
     'repeated-warning.ts',
     'rfc3339.ts',
     'runtime.ts',
+    'slots.ts',
     'toml-line.ts',
     'udp-socket.ts',
     'write.ts',

@@ -12,6 +12,7 @@ const entry: GapEntry = {
   first: 1_700_000_000_000_000_000n,
   last: 1_700_000_000_000_000_001n,
   points: 12,
+  writes: 0,
   reason: 'buffer full',
   since: 1_700_000_000_000,
   until: 1_700_000_060_500,
@@ -22,7 +23,7 @@ const LINE =
   '{"backend":"influx2","database":"telegraf","retention_policy":"autogen",' +
   '"from":"2023-11-14T22:13:20Z","to":"2023-11-14T22:13:20.000000001Z",' +
   '"from_ns":"1700000000000000000","to_ns":"1700000000000000001",' +
-  '"points":12,"reason":"buffer full",' +
+  '"points":12,"writes":0,"reason":"buffer full",' +
   '"since":"2023-11-14T22:13:20Z","until":"2023-11-14T22:14:20.5Z","times":2}\n'
 
 test('a ledger is a line that says so, and one for each entry', () => {
@@ -44,6 +45,7 @@ const anyEntry: fc.Arbitrary<GapEntry> = fc
     retentionPolicy: fc.string({ unit: 'binary' }),
     range: fc.option(fc.tuple(nanoseconds, nanoseconds), { nil: [undefined, undefined] as const }),
     points: fc.maxSafeNat(),
+    writes: fc.maxSafeNat(),
     reason: fc.string({ unit: 'binary' }),
     since: milliseconds,
     until: milliseconds,
@@ -93,6 +95,7 @@ describe('damage is found, and the good entries are read all the same:', () => {
     ['points', -1],
     ['points', 1.5],
     ['points', '5'],
+    ['writes', -1],
     ['reason', undefined],
     ['since', 'yesterday'],
     ['until', 5],

@@ -18,6 +18,7 @@ const gap = (hour: number, given: Partial<Gap> = {}): Gap => ({
   first: BigInt(hour) * HOUR,
   last: BigInt(hour) * HOUR + 1n,
   points: 1,
+  writes: 0,
   reason: 'buffer full',
   at: 1_700_000_000_000,
   ...given,

@@ -16,6 +16,7 @@ export const DEFAULTS: Omit<BackendOptions, 'name' | 'writeUrl'> = {
   maxBatchBytes: 512 * 1024,
   maxDelayMs: 10_000,
   maxInFlight: 1,
+  replayRate: 0,
   pendingBytes: 1024 * 1024,
   folder: undefined,
   whenFull: 'reject',

@@ -6,7 +6,17 @@ import type { Damage } from '../src/damage.ts'
 import { draft, encode } from '../src/record.ts'
 import type { StoredRecord } from '../src/segment-reader.ts'
 import { FakeDisk } from './fake-disk.ts'
-import { contentsOf, drain, FOLDER, idsOf, open, range, record, records } from './log-fixture.ts'
+import {
+  contentsOf,
+  drain,
+  FOLDER,
+  idsOf,
+  lastOf,
+  open,
+  range,
+  record,
+  records,
+} from './log-fixture.ts'
 import { seededRandom } from './seeded-random.ts'
 
 const TIMEOUT_MS = 60_000
@@ -83,6 +93,70 @@ describe('a turned bit', { timeout: TIMEOUT_MS }, () => {
     for (let bit = 0; bit < 3 * 4096 * 8; bit += (bit >> 3) % 4096 < 48 ? 1 : 999) {
       const { ids } = await salvage(flip(HEAD, bit))
       expect(ids, `bit ${bit}`).toEqual(range(1, 9))
+    }
+  })
+})
+
+describe('records that are lost', () => {
+  /** Drains a log, whose listener cannot note a loss at first. */
+  async function losses(disk: FakeDisk, refusals = 0) {
+    const lost: (number | undefined)[] = []
+    let refused = 0
+    const onLoss = async (records: number | undefined) => {
+      if (refused++ < refusals) throw Object.assign(new Error('full'), { code: 'EIO' })
+      lost.push(records)
+    }
+    const { log } = await open(disk, { onLoss })
+    for (let tries = 0; tries < refusals; tries++) {
+      const { message, code } = await drain(log).catch((error) => error)
+      expect([message, code]).toEqual(['a loss cannot be noted: full', undefined])
+    }
+    await drain(log)
+    expect(log.isEmpty).toBe(true)
+    return lost
+  }
+
+  test.each([
+    ['a turned bit', () => flip(FIRST, 400), [1]],
+    [
+      'a turned bit in the very last record, which a crash may have cut off',
+      () => flip(THIRD, 1000),
+      [undefined],
+    ],
+    [
+      'a segment of nothing but garbage',
+      () => withFile(SECOND, new Uint8Array(3 * RECORD_BYTES).fill(1)),
+      [3],
+    ],
+    ['a missing file', () => withFile(SECOND, undefined), [3]],
+    ['a missing first file', () => withFile(FIRST, undefined), [3]],
+    ['a file that was cut', () => withFile(FIRST, bytesOf(FIRST).subarray(0, RECORD_BYTES)), [2]],
+    ['a torn end', () => withFile(THIRD, bytesOf(THIRD).subarray(0, 2 * RECORD_BYTES + 20)), []],
+    ['an end of zeros', () => withFile(THIRD, bytesOf(THIRD).fill(0, 2 * RECORD_BYTES + 40)), []],
+    ['no head file', () => withFile(HEAD, undefined), []],
+  ] as [string, () => FakeDisk, (number | undefined)[]][])('%s', async (_, damage, lost) => {
+    expect(await losses(damage())).toEqual(lost)
+  })
+
+  test('stay until the note of them could be made', async () => {
+    expect(await losses(flip(SECOND, 400), 2)).toEqual([1])
+  })
+
+  test('are noted once, also over restarts, however the process ends', async () => {
+    for (let nth = 1; nth < 12; nth++) {
+      let noted = 0
+      const onLoss = async () => {
+        noted++
+      }
+      let disk = flip(SECOND, 400)
+      const { log } = await open(disk, { onLoss })
+      await log.advance(lastOf(await log.peek(1000)))
+      expect(noted).toBe(0)
+      expect(idsOf(await log.peek(1000))).toEqual([5, 6, 7, 8, 9])
+      disk = nth % 2 === 0 ? disk.kill() : disk.crash(seededRandom(nth))
+      const again = await open(disk, { onLoss })
+      expect(await contentsOf(again.log)).toEqual([5, 6, 7, 8, 9])
+      expect(noted).toBe(1)
     }
   })
 })
@@ -238,8 +312,10 @@ describe('other damage', () => {
       for (const one of records(3, 7)) await log.append([one])
     }
     const found = idsOf(await log.peek(1000))
-    expect(found).toEqual([1, ...range(3, found.length + 1)])
-    expect(await contentsOf(log)).toEqual([1, 3, 4, 5, 6, 7])
+    expect(found).toEqual([1])
+    await log.advance(lastOf(await log.peek(1000)))
+    expect(idsOf(await log.peek(1))).toEqual([3])
+    expect(await contentsOf(log)).toEqual([3, 4, 5, 6, 7])
   })
 
   test('the copy outlasts the segment', async () => {
@@ -387,6 +463,18 @@ describe('a disk that fails', () => {
     expect(again.damage).toMatchObject([{ reason: 'sequence', records: 0 }])
   })
 
+  test('to create the head file: it is there for good once it counts', async () => {
+    for (const seed of range(1, 20)) {
+      const disk = new FakeDisk()
+      disk.fail({ code: 'ENOSPC', kinds: ['create'], path: 'head' })
+      const { log } = await open(disk)
+      await log.append(records(1, 2))
+      await log.dropOldest(async () => {})
+      const again = await open(disk.crash(seededRandom(seed)))
+      expect(await contentsOf(again.log), `seed ${seed}`).toEqual([])
+    }
+  })
+
   test('full: takes nothing that does not fit, and drains', async () => {
     const disk = new FakeDisk()
     const { log } = await open(disk, { segmentBytes: 3 * RECORD_BYTES })
@@ -418,6 +506,43 @@ describe('a disk that fails', () => {
     expect(damage).toMatchObject([{ file: FIRST, reason: 'unreadable', records: 3 }])
     expect(disk.files().get(`${FOLDER}/damaged/0000000000000001.segment`)).toEqual(bytesOf(FIRST))
     expect(await contentsOf(log)).toEqual(range(4, 9))
+  })
+
+  test('to be read: what cannot be read is given up when asked to, and nothing else', async () => {
+    const disk = FakeDisk.of(whole)
+    const lost: (number | undefined)[] = []
+    const { log, damage } = await open(disk, { onLoss: async (records) => void lost.push(records) })
+    await log.giveUpUnreadable()
+    expect(damage).toEqual([])
+    await log.advance((await log.peek(1000))[0] as StoredRecord)
+    disk.fail({ code: 'EIO', kinds: ['read'], path: FIRST, times: 1000 })
+    await expect(log.peek(1000)).rejects.toThrow('EIO')
+    await log.giveUpUnreadable()
+    expect(damage).toMatchObject([{ file: FIRST, reason: 'unreadable', records: 2 }])
+    expect(lost).toEqual([2])
+    expect(disk.files().get(`${FOLDER}/damaged/0000000000000001.segment`)).toEqual(bytesOf(FIRST))
+    expect(await contentsOf(log)).toEqual(range(4, 9))
+    const again = await open(disk.crash(seededRandom(1)))
+    expect(await contentsOf(again.log)).toEqual(range(4, 9))
+  })
+
+  test('to read the last segment, at start: the log works without it, and keeps the file', async () => {
+    for (const path of [THIRD, FIRST]) {
+      const disk = path === THIRD ? FakeDisk.of(whole) : FakeDisk.of([[FIRST, bytesOf(FIRST)]])
+      disk.fail({ code: 'EIO', kinds: ['read'], path, times: 1000 })
+      const lost: (number | undefined)[] = []
+      const onLoss = async (records: number | undefined) => void lost.push(records)
+      const { log, damage } = await open(disk, { onLoss })
+      expect(damage).toMatchObject([{ file: path, reason: 'unreadable' }])
+      expect(lost).toEqual([undefined])
+      disk.heal()
+      await log.append([record(100)])
+      const again = await open(disk.crash(seededRandom(1)))
+      expect(await drain(again.log)).toEqual(path === THIRD ? [...range(1, 6), 100] : [100])
+      expect(again.damage).toEqual([])
+      const kept = disk.files().get(path.replace('log/', 'log/damaged/'))
+      expect(kept).toEqual(bytesOf(path))
+    }
   })
 
   test('at start: open rejects, holds no file, and works when it is called again', async () => {

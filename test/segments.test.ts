@@ -44,6 +44,18 @@ describe('append and peek', () => {
     expect(await contentsOf(log)).toEqual(range(1, 40))
   })
 
+  test('append says which number its last record has, also when calls share a sync', async () => {
+    const disk = new FakeDisk()
+    const { log } = await open(disk)
+    const calls = [records(1, 3), [], [record(4)], records(5, 6)].map((some) => log.append(some))
+    expect(await Promise.all(calls)).toEqual([3, 0, 4, 6])
+    const numbers = (await log.peek(1000)).map(({ sequence }) => sequence)
+    expect(numbers).toEqual(range(1, 6))
+    disk.fail({ code: 'EIO', kinds: ['sync'] })
+    await expect(log.append([record(7)])).rejects.toThrow('EIO')
+    expect(await log.append([record(8)])).toBe(7)
+  })
+
   test('go on after a restart', async () => {
     const disk = new FakeDisk()
     const first = await open(disk, { segmentBytes: 150 })

@@ -193,6 +193,7 @@ class Simulation {
       timeoutMs: world.integer(500, 5000),
       maxDelayMs: world.integer(500, 4000),
       pendingBytes: world.pick([3000, 100_000]),
+      replayRate: this.seed % 4 === 0 ? 2000 : 0,
     }
     return this.servers.map(({ name }) => ({
       ...options,
