@@ -4,6 +4,7 @@
  */
 
 import { measure } from 'mitata'
+import { BufferPool } from '../src/buffer-pool.ts'
 import type { Delivery } from '../src/entry.ts'
 import { gunzip, gzip } from '../src/gzip.ts'
 import { join, split, stamp } from '../src/line.ts'
@@ -68,10 +69,12 @@ async function deliver(): Promise<void> {
   const queue = new Queue(
     {
       clock: { now: () => 0, wallNanoseconds: () => 0n, after: () => () => {} },
+      buffers: new BufferPool(),
       buffer: undefined,
       timeoutMs: 10_000,
       maxDelayMs: 10_000,
       maxInFlight: 1,
+      replayRate: 0,
       maxBatchBytes: 512 * 1024,
       pendingBytes: LIMIT,
     },
