@@ -59,10 +59,10 @@ export class BackendConnection {
    */
   send(target: string, { method, headers, body, signal }: RequestInit): Promise<Response> {
     return new Promise((resolve, reject) => {
-      const onAbort = () => this.close()
+      const onAbort = () => this.abort()
       this.exchange = { reader: new ResponseReader(), resolve, reject, signal, onAbort }
       this.requests++
-      if (signal.aborted) this.close()
+      if (signal.aborted) return this.abort()
       signal.addEventListener('abort', onAbort)
       const bytes = body ?? new Uint8Array(0)
       let head = `${method} ${target} HTTP/1.1\r\nhost: ${this.host}\r\n`
@@ -73,6 +73,13 @@ export class BackendConnection {
 
   close(): void {
     this.socket.destroy()
+  }
+
+  /** Does not wait for the socket to be closed: one that still connects may take its time. */
+  private abort(): void {
+    const exchange = this.endExchange()
+    this.close()
+    exchange?.reject(exchange.signal.reason as Error)
   }
 
   private write(head: Buffer, body: Uint8Array): void {
@@ -98,7 +105,8 @@ export class BackendConnection {
 
   private finish(response: Response): void {
     const exchange = this.endExchange() as Exchange
-    if (exchange.reader.keepAlive) this.events.onIdle()
+    // A server that answers early may not read the rest of the request.
+    if (exchange.reader.keepAlive && !this.socket.writableNeedDrain) this.events.onIdle()
     else this.close()
     exchange.resolve(response)
   }
@@ -114,9 +122,8 @@ export class BackendConnection {
     this.events.onClose()
     const exchange = this.endExchange()
     if (!exchange) return
-    const { reader, signal, reject } = exchange
-    if (signal.aborted) reject(signal.reason as Error)
-    else if (this.requests > 1 && !reader.hasBegun) reject(new StaleConnectionError())
+    const { reader, reject } = exchange
+    if (this.requests > 1 && !reader.hasBegun) reject(new StaleConnectionError())
     else reject(this.failure ?? new Error('the backend closed the connection'))
   }
 
