@@ -137,7 +137,7 @@ export interface ResponseHead {
  */
 export function parseResponseHead(text: string): ResponseHead {
   const [first = '', ...lines] = text.split('\r\n')
-  const [, minor, code] = /^HTTP\/1\.([01]) (\d{3})/.exec(first) ?? []
+  const [, minor, code] = /^HTTP\/1\.([01]) ([1-5]\d\d)(?: |$)/.exec(first) ?? []
   if (code === undefined) throw new Error('the answer is not HTTP')
   const headers = new Map<string, string>()
   for (const line of lines) {
