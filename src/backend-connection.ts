@@ -63,7 +63,7 @@ export class BackendConnection {
    */
   send(target: string, { method, headers, body, signal }: RequestInit): Promise<Response> {
     return new Promise((resolve, reject) => {
-      const onAbort = () => this.close()
+      const onAbort = () => this.abort()
       const reader = new ResponseReader()
       const exchange: Exchange = {
         ...{ reader, isSent: false, response: undefined },
@@ -71,7 +71,7 @@ export class BackendConnection {
       }
       this.exchange = exchange
       this.requests++
-      if (signal.aborted) this.close()
+      if (signal.aborted) return this.abort()
       signal.addEventListener('abort', onAbort)
       const bytes = body ?? new Uint8Array(0)
       let head = `${method} ${target} HTTP/1.1\r\nhost: ${this.host}\r\n`
@@ -86,6 +86,13 @@ export class BackendConnection {
 
   close(): void {
     this.socket.destroy()
+  }
+
+  /** Does not wait for the socket to be closed: one that still connects may take its time. */
+  private abort(): void {
+    const exchange = this.endExchange()
+    this.close()
+    exchange?.reject(exchange.signal.reason as Error)
   }
 
   private write(head: Buffer, body: Uint8Array, onSent: () => void): void {
@@ -121,6 +128,7 @@ export class BackendConnection {
 
   private finish(exchange: Exchange, response: Response): void {
     this.endExchange()
+    // A server that answers early may not read the rest of the request.
     if (exchange.reader.keepAlive && exchange.isSent) this.events.onIdle()
     else this.close()
     exchange.resolve(response)
@@ -138,9 +146,8 @@ export class BackendConnection {
     this.events.onClose()
     const exchange = this.endExchange()
     if (!exchange) return
-    const { reader, response, signal, resolve, reject } = exchange
+    const { reader, response, resolve, reject } = exchange
     if (response) resolve(response)
-    else if (signal.aborted) reject(signal.reason as Error)
     else if (this.requests > 1 && !reader.hasBegun) reject(new StaleConnectionError())
     else reject(this.failure ?? new Error('the backend closed the connection'))
   }

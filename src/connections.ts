@@ -1,4 +1,4 @@
-/** How many connections an HTTP server may have, and how long one may take to shake hands. */
+/** How many connections an HTTP server may have, and how long one may stay that is not served. */
 
 import type { Server, Socket } from 'node:net'
 import type { HttpServerOptions } from './runtime.ts'
@@ -14,13 +14,22 @@ const TOO_MANY_CONNECTIONS = [
   '{"error":"too many connections"}\n',
 ].join('\r\n')
 
+/** Connections that are told so at a time; the others past the limit are just closed. */
+const MAX_TOLD = 64
+
+/** How long such a connection may stay to hear it. */
+const TELLING_MS = 2000
+
 /** A connection is known by its peer: with TLS, different events show different sockets for it. */
 const peerOf = (socket: Socket) => `${socket.remoteAddress} ${socket.remotePort}`
+
+type Timer = ReturnType<typeof setTimeout>
 
 export class Connections {
   private readonly options: HttpServerOptions
   private count = 0
-  private readonly handshakes = new Map<string, ReturnType<typeof setTimeout>>()
+  /** Those that shake hands, or that are told that there is no room. */
+  private readonly unserved = new Map<string, { socket: Socket; timer: Timer }>()
 
   /** @param onAccept called with each connection that may be served */
   constructor(server: Server, options: HttpServerOptions, onAccept: (socket: Socket) => void) {
@@ -28,18 +37,23 @@ export class Connections {
     if (options.pem === undefined) {
       server.on('connection', (socket: Socket) => {
         if (this.admit(socket)) onAccept(socket)
-        else socket.end(TOO_MANY_CONNECTIONS)
+        else this.tell(socket)
       })
       return
     }
     server.on('connection', (socket: Socket) => {
-      this.awaitHandshake(socket)
-      if (!this.admit(socket)) socket.destroy()
+      if (this.admit(socket)) this.limit(socket, options.readTimeoutMs)
+      else socket.destroy()
     })
     server.on('secureConnection', (socket: Socket) => {
-      this.shookHands(peerOf(socket))
-      onAccept(socket)
+      this.release(peerOf(socket))
+      if (!socket.destroyed) onAccept(socket)
     })
+  }
+
+  /** Closes those that nobody serves. */
+  destroyUnserved(): void {
+    for (const { socket } of this.unserved.values()) socket.destroy()
   }
 
   /**
@@ -47,24 +61,37 @@ export class Connections {
    * which Bun itself leaves a client 12 seconds.
    */
   private admit(socket: Socket): boolean {
+    socket.on('error', () => {})
+    if (this.count >= this.options.maxConnections) {
+      this.options.onRefused()
+      return false
+    }
     this.count++
     socket.once('close', () => this.count--)
-    socket.on('error', () => {})
-    if (this.count <= this.options.maxConnections) return true
-    this.options.onRefused()
-    return false
+    return true
+  }
+
+  private tell(socket: Socket): void {
+    if (this.unserved.size >= MAX_TOLD) {
+      socket.destroy()
+      return
+    }
+    this.limit(socket, TELLING_MS)
+    // With bytes unread the connection would not close.
+    socket.resume()
+    socket.end(TOO_MANY_CONNECTIONS)
   }
 
   /** Not all runtimes limit the time for a handshake when asked to. */
-  private awaitHandshake(socket: Socket): void {
+  private limit(socket: Socket, milliseconds: number): void {
     const peer = peerOf(socket)
-    const timer = setTimeout(() => socket.destroy(), this.options.readTimeoutMs)
-    this.handshakes.set(peer, timer)
-    socket.once('close', () => this.shookHands(peer))
+    const timer = setTimeout(() => socket.destroy(), milliseconds)
+    this.unserved.set(peer, { socket, timer })
+    socket.once('close', () => this.release(peer))
   }
 
-  private shookHands(peer: string): void {
-    clearTimeout(this.handshakes.get(peer))
-    this.handshakes.delete(peer)
+  private release(peer: string): void {
+    clearTimeout(this.unserved.get(peer)?.timer)
+    this.unserved.delete(peer)
   }
 }

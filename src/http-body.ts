@@ -82,6 +82,7 @@ export class IncomingBody {
           await this.pour((piece) => controller.enqueue(piece), false)
           if (this.isDone) controller.close()
         },
+        cancel: () => void this.release(),
       },
       { highWaterMark: 0 },
     )

@@ -29,6 +29,7 @@ export function createFetch(options: FetchOptions): Fetch {
     const path = url.indexOf('/', url.indexOf('://') + 3)
     const pool = poolOf(url.slice(0, path))
     const target = url.slice(path)
+    if (!isSendable(target, init.headers)) throw new TypeError(UNSENDABLE)
     const idle = pool.takeIdle()
     if (idle) {
       try {
@@ -40,6 +41,16 @@ export function createFetch(options: FetchOptions): Fetch {
     }
     return pool.connect().send(target, init)
   }
+}
+
+const UNSENDABLE = 'a request must not have such characters in its target or headers'
+
+/** Whether the request, as one byte a character, is still one. */
+function isSendable(target: string, headers: Record<string, string>): boolean {
+  return (
+    /^[!-~]+$/.test(target) &&
+    Object.values(headers).every((value) => /^[\t -~\x80-\xff]*$/.test(value))
+  )
 }
 
 /** The connections to one server. */

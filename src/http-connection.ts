@@ -18,8 +18,6 @@ export interface ConnectionHost {
   readonly writer: ResponseWriter
   readonly readTimeoutMs: number
   readonly idleTimeoutMs: number
-  /** Whether each answer is to be a connection's last. */
-  readonly isStopping: boolean
   /** About now, in milliseconds from some start. */
   readonly now: number
 }
@@ -49,8 +47,13 @@ export class HttpConnection {
   private searched = 0
   /** The body of the request that is being served. */
   private body: IncomingBody | undefined
+  /** Whether its client, which may not have sent the body yet, waits to be told to go on. */
+  private mustContinue = false
+  /** Whether the client has said its last word. It may still listen. */
+  private hasEnded = false
   private isLast = false
-  private isLingering = false
+  /** Whether the last answer is on its way: what the client says now is not heard. */
+  private isClosing = false
   /** When to lose patience with the client, by the host's clock. */
   private deadline: number
   private lastHead: { readonly text: string; readonly head: RequestHead } | undefined
@@ -63,18 +66,15 @@ export class HttpConnection {
     socket.on('end', () => this.clientEnded())
     // A socket that fails is closed, too.
     socket.on('error', () => {})
-    socket.on('close', () => this.body?.fail(new Error('the client has gone')))
-  }
-
-  /** Whether the client has nothing to wait for. */
-  get isIdle(): boolean {
-    return !this.body && !this.received
+    socket.on('close', () => this.closed())
   }
 
   /** Ends the connection with its next answer, or now if there is none to wait for. */
   endSoon(): void {
-    if (this.isIdle) this.socket.destroy()
-    else this.isLast = true
+    this.isLast = true
+    if (this.body || this.received || this.isClosing) return
+    if (this.socket.writableLength > 0) this.linger()
+    else this.socket.destroy()
   }
 
   destroy(): void {
@@ -86,13 +86,14 @@ export class HttpConnection {
     if (this.host.now < this.deadline) return
     this.deadline = Number.POSITIVE_INFINITY
     this.isLast = true
-    if (this.body?.isWanted) this.body.fail(new Error('the client is too slow'))
-    else if (this.body || this.isLingering || !this.received) this.socket.destroy()
-    else this.refuse(new HttpError(408, 'request timed out'))
+    if (this.isClosing || this.socket.writableNeedDrain) this.socket.destroy()
+    else if (this.body) this.body.fail(new Error('the client is too slow'))
+    else if (this.received) this.refuse(new HttpError(408, 'request timed out'))
+    else this.socket.destroy()
   }
 
   private receive(bytes: Buffer): void {
-    if (this.isLingering) return
+    if (this.isClosing) return
     this.received = this.received ? Buffer.concat([this.received, bytes]) : bytes
     if (this.body) this.feedBody(this.body)
     else this.readHead()
@@ -101,7 +102,8 @@ export class HttpConnection {
   private readHead(): void {
     try {
       const head = this.takeHead()
-      if (head) void this.serve(head)
+      if (head) this.serve(head).catch(() => this.socket.destroy())
+      else if (this.hasEnded) this.linger()
     } catch (error) {
       this.refuse(error as HttpError)
     }
@@ -116,14 +118,15 @@ export class HttpConnection {
     let bytes = this.received as Buffer
     // Some clients end a body with a line too many.
     while (bytes[0] === CR && bytes[1] === LF) bytes = bytes.subarray(2)
+    this.received = bytes.length > 0 ? bytes : undefined
+    if (!this.received) return undefined
+    if (this.searched === 0) this.deadline = this.host.now + this.host.readTimeoutMs
     const end = bytes.indexOf(END_OF_HEAD, this.searched)
-    if (end > MAX_HEAD_BYTES || (end < 0 && bytes.length > MAX_HEAD_BYTES)) {
+    if ((end < 0 ? bytes.length : end) > MAX_HEAD_BYTES) {
       throw new HttpError(431, 'request head too large')
     }
     if (end < 0) {
-      if (this.searched === 0) this.deadline = this.host.now + this.host.readTimeoutMs
       this.searched = Math.max(1, bytes.length - END_OF_HEAD.length)
-      this.received = bytes
       return undefined
     }
     this.searched = 0
@@ -141,12 +144,13 @@ export class HttpConnection {
   private async serve(head: RequestHead): Promise<void> {
     const { host } = this
     const body = new IncomingBody(framingOf(head.bodyLength), host.buffers, () =>
-      this.startBody(head, body),
+      this.startBody(body),
     )
     this.body = body
-    this.deadline = body.isDone ? Number.POSITIVE_INFINITY : host.now + host.readTimeoutMs
+    this.mustContinue = head.expectsContinue
+    if (body.isDone) this.deadline = Number.POSITIVE_INFINITY
     const response = await this.respond(head, body)
-    if (!head.keepAlive || host.isStopping) this.isLast = true
+    if (!head.keepAlive || (this.hasEnded && !this.received)) this.isLast = true
     if (!body.isDone && (body.remaining > MAX_DISCARDED_BYTES || head.expectsContinue)) {
       this.isLast = true
     }
@@ -155,7 +159,8 @@ export class HttpConnection {
     this.socket.write(bytes instanceof Promise ? await bytes : bytes)
     if (!this.isLast && !body.isDone) await body.discard()
     this.body = undefined
-    if (this.isLast) this.linger()
+    // Behind half a body there is no telling what would be a request.
+    if (this.isLast || !body.isDone) this.linger()
     else this.next()
   }
 
@@ -169,6 +174,7 @@ export class HttpConnection {
 
   /** Waits for the next request, or goes on with it. */
   private next(): void {
+    if (this.isClosing) return
     if (this.socket.writableNeedDrain) {
       this.socket.once('drain', () => this.next())
       this.deadline = this.host.now + this.host.readTimeoutMs
@@ -177,10 +183,12 @@ export class HttpConnection {
     this.deadline = this.host.now + this.host.idleTimeoutMs
     this.resume()
     if (this.received) this.readHead()
+    else if (this.hasEnded) this.linger()
   }
 
-  private startBody({ expectsContinue }: RequestHead, body: IncomingBody): void {
-    if (expectsContinue && !this.received) this.socket.write(CONTINUE)
+  private startBody(body: IncomingBody): void {
+    if (this.mustContinue && !this.received) this.socket.write(CONTINUE)
+    this.mustContinue = false
     this.resume()
     if (this.received) this.feedBody(body)
   }
@@ -195,21 +203,29 @@ export class HttpConnection {
     const used = body.accept(bytes)
     this.received = used < bytes.length ? bytes.subarray(used) : undefined
     if (body.isDone) this.deadline = Number.POSITIVE_INFINITY
+    else if (this.hasEnded && !this.received) body.fail(gone())
   }
 
   private resume(): void {
     if (this.socket.isPaused()) this.socket.resume()
   }
 
-  /** The client has said its last word, but may still listen. */
+  /** What came before is still served. */
   private clientEnded(): void {
+    this.hasEnded = true
+    if (this.body) {
+      if (!this.body.isDone && !this.received) this.body.fail(gone())
+    } else if (!this.isClosing && !this.socket.writableNeedDrain) this.linger()
+  }
+
+  private closed(): void {
     this.isLast = true
-    if (this.body && !this.body.isDone) this.body.fail(new Error('the client has gone'))
-    else if (!this.body) this.socket.end()
+    this.body?.fail(gone())
   }
 
   private refuse({ status, message }: HttpError): void {
     this.isLast = true
+    this.isClosing = true
     const response = toResponse(errorAnswer(status, message))
     const context = { head: { method: '', isOld: false }, keepAlive: false, now: this.host.now }
     void Promise.resolve(this.host.writer.write(response, context)).then((bytes) => {
@@ -218,11 +234,18 @@ export class HttpConnection {
     })
   }
 
+  /** Closes the connection once the client has taken all that is on its way. */
   private linger(): void {
-    this.isLingering = true
+    this.isClosing = true
     this.received = undefined
-    this.deadline = this.host.now + LINGER_MS
-    this.socket.end()
+    this.deadline = this.host.now + this.host.readTimeoutMs
+    this.socket.end(() => {
+      this.deadline = this.host.now + LINGER_MS
+    })
     this.resume()
   }
+}
+
+function gone(): Error {
+  return new Error('the client has gone')
 }

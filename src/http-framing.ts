@@ -1,6 +1,6 @@
 /** Where the body of an HTTP/1.1 message ends (RFC 9112, sections 6 and 7). */
 
-import { HttpError } from './http-head.ts'
+import { HEADER, HttpError, TOKEN } from './http-head.ts'
 
 /** Tells the bytes of one body from those that frame and follow it. */
 export interface Framing {
@@ -39,7 +39,12 @@ class LengthFraming implements Framing {
   }
 }
 
-/** The longest line that tells a chunk's size, and the most bytes of trailers. Both are ignored but for the size. */
+const QUOTED = '"(?:[\\t !#-\\[\\]-~\\x80-\\xff]|\\\\[\\t -~\\x80-\\xff])*"'
+/** A chunk's size and its extensions, which mean nothing to the relay but must be well-formed. */
+const CHUNK = new RegExp(`^([0-9A-Fa-f]{1,12})(?:;${TOKEN}(?:=(?:${TOKEN}|${QUOTED}))?)*$`)
+const TRAILER = new RegExp(`^${HEADER}$`)
+
+/** The longest line that tells a chunk's size, and the most bytes of trailers. */
 const MAX_LINE_BYTES = 4096
 const MAX_TRAILER_BYTES = 16 * 1024
 
@@ -98,12 +103,12 @@ class ChunkedFraming implements Framing {
     } else if (line === '') this.part = 'done'
     else {
       this.trailerBytes += line.length
-      if (this.trailerBytes > MAX_TRAILER_BYTES) throw malformed()
+      if (this.trailerBytes > MAX_TRAILER_BYTES || !TRAILER.test(line)) throw malformed()
     }
   }
 
   private beginChunk(line: string): void {
-    const [, size] = /^([0-9a-f]{1,12})[ \t]*(?:;|$)/i.exec(line) ?? []
+    const [, size] = CHUNK.exec(line) ?? []
     if (size === undefined) throw malformed()
     this.dataBytes = Number.parseInt(size, 16)
     this.part = this.dataBytes > 0 ? 'data' : 'trailer'

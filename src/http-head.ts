@@ -29,9 +29,12 @@ export interface RequestHead {
   readonly expectsContinue: boolean
 }
 
-const TOKEN = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]+"
+export const TOKEN = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]+"
+/** A header's name and value. No part of it can match in two ways, so a long line costs no more than its length. */
+export const HEADER = `(${TOKEN}):([^\\0-\\x08\\x0a-\\x1f\\x7f]*)`
 const REQUEST_LINE = new RegExp(`^(${TOKEN}) ([\\x21-\\x7e\\x80-\\xff]+) HTTP/1\\.([01])\\r\\n`)
-const HEADER_LINE = new RegExp(`(${TOKEN}):[ \\t]*([^\\0-\\x08\\x0a-\\x1f\\x7f]*)\\r\\n`, 'y')
+const HEADER_LINE = new RegExp(`${HEADER}\\r\\n`, 'y')
+const HEADER_NAME = new RegExp(`^${TOKEN}$`)
 
 /** Headers of which two would make two programs disagree. */
 const SINGLE = new Set(['host', 'content-length', 'transfer-encoding'])
@@ -46,13 +49,13 @@ export function parseHead(text: string): RequestHead {
   const headers = parseHeaders(text, line.length)
   const isOld = minor === '0'
   if (!isOld && !headers.has('host')) throw new HttpError(400, 'missing header Host')
-  const connection = headers.get('connection')?.toLowerCase() ?? ''
+  const connection = headers.get('connection') ?? ''
   return {
     method,
     target: originOf(target),
     headers,
     bodyLength: bodyLengthOf(headers, isOld),
-    keepAlive: isOld ? /\bkeep-alive\b/.test(connection) : !/\bclose\b/.test(connection),
+    keepAlive: !lists(connection, 'close') && (!isOld || lists(connection, 'keep-alive')),
     isOld,
     expectsContinue: !isOld && headers.get('expect')?.toLowerCase() === '100-continue',
   }
@@ -67,15 +70,38 @@ function parseHeaders(text: string, start: number): Map<string, string> {
     const key = name.toLowerCase()
     const before = headers.get(key)
     if (before !== undefined && SINGLE.has(key)) throw new HttpError(400, `two headers ${name}`)
-    headers.set(key, before === undefined ? value.trimEnd() : `${before}, ${value.trimEnd()}`)
+    headers.set(key, before === undefined ? trimmed(value) : `${before}, ${trimmed(value)}`)
   }
   return headers
 }
 
+/** Whether a header that is a list has the option in it. */
+function lists(value: string, option: string): boolean {
+  return value !== '' && value.split(',').some((one) => trimmed(one).toLowerCase() === option)
+}
+
+/**
+ * Takes spaces and tabs off both ends, and no other byte: a program that took `chunked\xa0` for `chunked`
+ * would see a body where another sees none.
+ */
+function trimmed(text: string): string {
+  let start = 0
+  let end = text.length
+  while (isBlank(text.charCodeAt(start))) start++
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end--
+  return text.slice(start, end)
+}
+
+const isBlank = (code: number) => code === 32 || code === 9
+
 /** A target in absolute form, as for a proxy, names a server that is of no interest. */
 function originOf(target: string): string {
-  const origin = target.replace(/^https?:\/\/[^/?]*/i, '')
-  const path = origin.startsWith('/') ? origin : `/${origin}`
+  const origin = target.replace(/^https?:\/\/[^/?#]+/i, '')
+  const isPath = origin.startsWith('/')
+  if (!isPath && origin === target && target !== '*') {
+    throw new HttpError(400, 'malformed request target')
+  }
+  const path = isPath ? origin : `/${origin}`
   // Bytes beyond ASCII are of no standard, but influxd takes them.
   return path.replace(/[\x80-\xff]/g, (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase()}`)
 }
@@ -111,16 +137,17 @@ export interface ResponseHead {
  */
 export function parseResponseHead(text: string): ResponseHead {
   const [first = '', ...lines] = text.split('\r\n')
-  const [, minor, code] = /^HTTP\/1\.([01]) (\d{3})/.exec(first) ?? []
+  const [, minor, code] = /^HTTP\/1\.([01]) ([1-5]\d\d)(?: |$)/.exec(first) ?? []
   if (code === undefined) throw new Error('the answer is not HTTP')
   const headers = new Map<string, string>()
   for (const line of lines) {
     const colon = line.indexOf(':')
-    if (colon > 0) headers.set(line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim())
+    const name = line.slice(0, Math.max(0, colon)).toLowerCase()
+    if (HEADER_NAME.test(name)) headers.set(name, trimmed(line.slice(colon + 1)))
   }
   const status = Number(code)
   const bodyLength = responseLengthOf(status, headers)
-  const keepAlive = minor === '1' && !/\bclose\b/i.test(headers.get('connection') ?? '')
+  const keepAlive = minor === '1' && !lists(headers.get('connection') ?? '', 'close')
   return { status, headers, bodyLength, keepAlive: keepAlive && bodyLength !== 'until close' }
 }
 

@@ -25,10 +25,23 @@ export async function serveHttp(
 ): Promise<HttpServer> {
   const server = createServer(options)
   const clients = new Clients(fetch, options, buffers)
-  new Connections(server, options, (socket) => clients.add(socket))
-  await listen(server, options)
+  const connections = new Connections(server, options, (socket) => clients.add(socket))
+  try {
+    await listen(server, options)
+  } catch (error) {
+    clients.end()
+    throw error
+  }
+  // A connection that cannot be accepted, for want of file descriptors, is no reason to end.
+  server.on('error', () => {})
   const { address, port } = server.address() as net.AddressInfo
-  return { address: { host: address, port }, stop: (signal) => stop(server, clients, signal) }
+  return {
+    address: { host: address, port },
+    stop(signal) {
+      connections.destroyUnserved()
+      return stop(server, clients, signal)
+    },
+  }
 }
 
 function createServer({ pem, readTimeoutMs }: HttpServerOptions): net.Server {
@@ -55,12 +68,17 @@ function listen(server: net.Server, { bind }: HttpServerOptions): Promise<void> 
 /** Lets requests in flight finish. Each answer closes its connection; those not in use are closed now. */
 function stop(server: net.Server, clients: Clients, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    const force = () => clients.destroy()
-    server.close(() => {
+    const end = () => {
       signal.removeEventListener('abort', force)
       clients.end()
       resolve()
-    })
+    }
+    const force = () => {
+      clients.destroy()
+      // Not all runtimes show a connection before it has shaken hands.
+      end()
+    }
+    server.close(end)
     clients.stop()
     if (signal.aborted) force()
     else signal.addEventListener('abort', force, { once: true })
@@ -74,8 +92,8 @@ class Clients implements ConnectionHost {
   readonly writer = new ResponseWriter()
   readonly readTimeoutMs: number
   readonly idleTimeoutMs: number
-  isStopping = false
   now = performance.now()
+  private isStopping = false
   private readonly connections = new Set<HttpConnection>()
   private readonly timer: ReturnType<typeof setInterval>
 

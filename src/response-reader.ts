@@ -9,6 +9,9 @@ const MAX_BODY_BYTES = 64 * 1024 * 1024
 
 const MAX_HEAD_BYTES = 256 * 1024
 
+/** Of these a Response must not have a body. */
+const NO_BODY = new Set([204, 205, 304])
+
 const END_OF_HEAD = Buffer.from('\r\n\r\n')
 
 export class ResponseReader {
@@ -79,10 +82,9 @@ export class ResponseReader {
 
   private response(): Response {
     const { status, headers } = this.head as ResponseHead
-    if (status === 204) return new Response(null, { status })
     const printed = [...headers].map(([name, value]): [string, string] => [name, printable(value)])
     const body = this.bodyBytes > 0 ? new Uint8Array(Buffer.concat(this.pieces)) : null
-    return new Response(status === 304 ? null : body, { status, headers: printed })
+    return new Response(NO_BODY.has(status) ? null : body, { status, headers: printed })
   }
 }
 
