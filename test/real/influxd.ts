@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdtemp, readFile, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -126,6 +126,8 @@ export class Influxd {
   /** Freezes influxd: its sockets stay open, but nothing answers. */
   pause(): void {
     this.#signal('SIGSTOP')
+    // The signal takes effect thread by thread, on a busy machine not at once.
+    while (this.pid !== undefined && !isStopped(this.pid)) Atomics.wait(NEVER, 0, 0, 1)
   }
 
   resume(): void {
@@ -248,4 +250,20 @@ function errorIn(body: string): string | undefined {
   if (!body.includes('"error"')) return undefined
   const answer = JSON.parse(body)
   return answer.error ?? answer.results?.find((result: { error?: string }) => result.error)?.error
+}
+
+/** Nobody ever wakes who waits for it. */
+const NEVER = new Int32Array(new SharedArrayBuffer(4))
+
+/** Whether all threads of a process are stopped, or it is gone. */
+function isStopped(pid: number): boolean {
+  const tasks = `/proc/${pid}/task`
+  if (!existsSync(tasks)) return true
+  return readdirSync(tasks).every((task) => {
+    try {
+      return /\) [TtZX] /.test(readFileSync(`${tasks}/${task}/stat`, 'utf8'))
+    } catch {
+      return true // a thread that has just ended
+    }
+  })
 }
