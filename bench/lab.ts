@@ -17,6 +17,7 @@ export class Lab {
   readonly options: Options
   readonly subjects: readonly Subject[]
   readonly samples: Sample[] = []
+  readonly failures: string[] = []
   readonly #backends = new Map<Kind, Promise<readonly [Backend, Backend]>>()
   readonly #done = new Set<string>()
   readonly #running = new Map<string, Promise<Running>>()
@@ -57,8 +58,20 @@ export class Lab {
   ): Promise<void> {
     for (let round = 1; round <= this.options.rounds; round++) {
       for (let i = 0; i < arms.length; i++) {
-        await measure(arms[(i + round - 1) % arms.length] as Arm, round)
+        const arm = arms[(i + round - 1) % arms.length] as Arm
+        await this.attempt(() => measure(arm, round))
       }
+    }
+  }
+
+  /** Does some work; a failure is told at once and remembered, but does not end the rest of the run. */
+  async attempt(work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
+    } catch (error) {
+      const { message } = error as Error
+      this.failures.push(message)
+      console.error(`FAILED: ${message}`)
     }
   }
 

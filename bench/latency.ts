@@ -34,8 +34,10 @@ async function measureLatencies(lab: Lab, kind: Kind): Promise<void> {
   const arms: { subject: Subject; url: string; rate: number }[] = []
   const others = lab.subjects.filter((one) => one !== direct && !one.isRelay)
   for (const subject of [...(lab.options.quick ? [] : others), ...lab.someRelays]) {
-    const { url } = await lab.running(subject, kind)
-    arms.push({ subject, url, rate: Math.min(most, await highestRate(url)) / 2 })
+    await lab.attempt(async () => {
+      const { url } = await lab.running(subject, kind)
+      arms.push({ subject, url, rate: Math.min(most, await highestRate(url)) / 2 })
+    })
   }
   await lab.rounds(arms, async ({ subject, url, rate }, round) => {
     const without = await pace(straight.url, rate, lab.options.seconds)

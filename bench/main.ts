@@ -52,7 +52,7 @@ try {
 } finally {
   await cleanUp()
 }
-process.exit()
+process.exit(process.exitCode)
 
 async function main(options: Options): Promise<void> {
   const subjects = chosenSubjects(options)
@@ -60,6 +60,8 @@ async function main(options: Options): Promise<void> {
   if (options.list) return list(subjects)
   const result = options.from ? await read(options.from) : await runParts(options, subjects)
   console.log(`\n${report(result)}`)
+  for (const failure of result.failures) console.error(`FAILED: ${failure}`)
+  if (result.failures.length > 0) process.exitCode = 1
   if (options.json) await writeFile(options.json, `${JSON.stringify(result)}\n`)
   if (options.record) await record(result, relayNames(subjects))
 }
@@ -71,10 +73,11 @@ async function runParts(options: Options, subjects: readonly Subject[]): Promise
   for (const part of chosenParts(options)) {
     const seconds = Math.round((performance.now() - began) / 1000)
     console.log(`${String(seconds).padStart(5)} s  ${part.title}`)
-    await part.run(lab)
+    await lab.attempt(() => part.run(lab))
   }
   const { rounds, seconds } = options
-  return { machine, rounds, seconds, samples: lab.samples }
+  const { samples, failures } = lab
+  return { machine, rounds, seconds, samples, failures }
 }
 
 const relayNames = (subjects: readonly Subject[]) =>

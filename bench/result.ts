@@ -7,4 +7,6 @@ export interface Result {
   readonly rounds: number
   readonly seconds: number
   readonly samples: readonly Sample[]
+  /** What could not be measured, and why. */
+  readonly failures: readonly string[]
 }

@@ -113,10 +113,12 @@ async function compare(
   const backends = await lab.backends(kind)
   const arms: { subject: Subject; running: Running }[] = []
   for (const subject of subjects) {
-    const running = await lab.running(subject, kind)
-    arms.push({ subject, running })
-    await lab.once(`warm up ${subject.name} ${kind} ${load.shape.points}`, async () => {
-      if (!lab.options.quick) await measure(subject, running, backends, load, 1)
+    await lab.attempt(async () => {
+      const running = await lab.running(subject, kind)
+      await lab.once(`warm up ${subject.name} ${kind} ${load.shape.points}`, async () => {
+        if (!lab.options.quick) await measure(subject, running, backends, load, 1)
+      })
+      arms.push({ subject, running })
     })
   }
   await lab.rounds(arms, async ({ subject, running }, round) => {
