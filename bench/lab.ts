@@ -31,6 +31,11 @@ export class Lab {
     return this.subjects.filter(({ isRelay }) => isRelay)
   }
 
+  /** The server without anything before it, in a list. */
+  get direct(): readonly Subject[] {
+    return this.subjects.filter(({ name }) => name === 'direct')
+  }
+
   /** Relays for work that is done with each of them; in a quick run one is enough to see that it goes. */
   get someRelays(): readonly Subject[] {
     return this.options.quick ? this.relays.slice(0, 1) : this.relays

@@ -6,7 +6,7 @@ import { drain } from './drain.ts'
 import { faults } from './faults.ts'
 import { Lab, type Part } from './lab.ts'
 import { latency } from './latency.ts'
-import { describeMachine } from './machine.ts'
+import { describeMachine, type Machine } from './machine.ts'
 import { micro } from './micro.ts'
 import { HELP, type Options, parseOptions } from './options.ts'
 import { record } from './record.ts'
@@ -62,7 +62,6 @@ async function main(options: Options): Promise<void> {
   console.log(`\n${report(result)}`)
   for (const failure of result.failures) console.error(`FAILED: ${failure}`)
   if (result.failures.length > 0) process.exitCode = 1
-  if (options.json) await writeFile(options.json, `${JSON.stringify(result)}\n`)
   if (options.record) await record(result, relayNames(subjects))
 }
 
@@ -74,10 +73,19 @@ async function runParts(options: Options, subjects: readonly Subject[]): Promise
     const seconds = Math.round((performance.now() - began) / 1000)
     console.log(`${String(seconds).padStart(5)} s  ${part.title}`)
     await lab.attempt(() => part.run(lab))
+    await save(options, resultOf(lab, machine))
   }
+  return resultOf(lab, machine)
+}
+
+function resultOf({ options, samples, failures }: Lab, machine: Machine): Result {
   const { rounds, seconds } = options
-  const { samples, failures } = lab
   return { machine, rounds, seconds, samples, failures }
+}
+
+/** After each part: a run that is interrupted is not lost. */
+async function save({ json }: Options, result: Result): Promise<void> {
+  if (json) await writeFile(json, `${JSON.stringify(result)}\n`)
 }
 
 const relayNames = (subjects: readonly Subject[]) =>

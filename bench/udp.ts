@@ -8,14 +8,14 @@ import { here } from './paths.ts'
 import type { Running, Subject } from './subjects.ts'
 import { droppedAt, UdpSink } from './udp-sockets.ts'
 
-const RATES = [25_000, 50_000, 100_000, 150_000]
+const RATES = [50_000, 100_000, 150_000]
 const DATAGRAM_BYTES = 100
 
 /** What a relay may ask the system for; it gets as much as net.core.rmem_max. */
 const READ_BUFFER = 4 * 1024 * 1024
 
 /** What is sent has been relayed after this time, or never will be. */
-const SETTLE_MS = 500
+const SETTLE_MS = 300
 
 export const udpSetting = (rate: number, output: string) => `${output}, ${rate / 1000}k a second`
 
