@@ -88,6 +88,12 @@ export class Lab {
   }
 
   record(sample: Sample): void {
-    this.samples.push(sample)
+    const figures = Object.entries(sample.figures)
+      .filter(([, value]) => Number.isFinite(value))
+      .map(([name, value]) => [name, rounded(value)])
+    this.samples.push({ ...sample, figures: Object.fromEntries(figures) })
   }
 }
+
+/** More digits than any measurement has. */
+const rounded = (value: number) => Number(value.toPrecision(5))

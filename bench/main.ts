@@ -11,7 +11,7 @@ import { micro } from './micro.ts'
 import { HELP, type Options, parseOptions } from './options.ts'
 import { record } from './record.ts'
 import { report } from './report.ts'
-import type { Result } from './result.ts'
+import { type Result, resultText } from './result.ts'
 import { removeScratch } from './scratch.ts'
 import { stopServices } from './service.ts'
 import { soak } from './soak.ts'
@@ -85,11 +85,12 @@ function resultOf({ options, samples, failures }: Lab, machine: Machine): Result
 
 /** After each part: a run that is interrupted is not lost. */
 async function save({ json }: Options, result: Result): Promise<void> {
-  if (json) await writeFile(json, `${JSON.stringify(result)}\n`)
+  if (json) await writeFile(json, resultText(result))
 }
 
-const relayNames = (subjects: readonly Subject[]) =>
-  subjects.filter(({ isRelay }) => isRelay).map(({ name }) => name)
+function relayNames(subjects: readonly Subject[]): string[] {
+  return subjects.filter(({ isRelay }) => isRelay).map(({ name }) => name)
+}
 
 function chosenParts({ only, soak: seconds, micro: alone }: Options): readonly Part[] {
   if (seconds !== undefined) return [soak]
