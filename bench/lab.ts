@@ -41,6 +41,12 @@ export class Lab {
     return this.options.quick ? this.relays.slice(0, 1) : this.relays
   }
 
+  /** The same without the executable, which is Bun's relay in one file, unless it was asked for by name. */
+  get distinctRelays(): readonly Subject[] {
+    const named = this.options.subjects.includes('executable')
+    return this.someRelays.filter(({ name }) => named || name !== 'executable')
+  }
+
   /** The same two servers of a kind for all that ask. */
   backends(kind: Kind): Promise<readonly [Backend, Backend]> {
     const backends = this.#backends.get(kind) ?? startBackends(kind)

@@ -35,9 +35,8 @@ export const udp: Part = {
   name: 'udp',
   title: 'Datagrams',
   async run(lab) {
-    const relays = lab.someRelays
-    const ours = relays.filter(({ isOurs }) => isOurs)
-    await measureSink(lab, relays, await datagramSink())
+    const ours = lab.distinctRelays.filter(({ isOurs }) => isOurs)
+    await measureSink(lab, lab.someRelays, await datagramSink())
     if (!lab.options.quick) await measureSink(lab, ours, await httpSink())
   },
 }

@@ -57,7 +57,7 @@ export const variedWrites: Part = {
         load: { shape, connections: 64 },
       })),
     )
-    const subjects = [...lab.direct, ...lab.someRelays]
+    const subjects = [...lab.direct, ...lab.distinctRelays]
     for (const one of lab.options.quick ? cases.slice(0, 1) : cases) {
       await compare(lab, 'varied', one, subjects)
     }
@@ -78,7 +78,7 @@ export const batches: Part = {
     for (const one of lab.options.quick ? cases.slice(6, 8) : cases) {
       // Others do not look into a body, so that one kind is like another; and influxd is slower than they.
       const all = one.kind === 'null' && !one.load.shape.gzip
-      const subjects = all ? lab.subjects : [...lab.direct, ...lab.someRelays]
+      const subjects = all ? lab.subjects : [...lab.direct, ...lab.distinctRelays]
       await compare(lab, 'batches', one, subjects)
     }
   },
