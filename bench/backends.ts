@@ -114,9 +114,8 @@ async function startRealBackend(): Promise<Backend> {
 
 async function countWrites(url: string): Promise<number> {
   const variables = (await (await fetch(`${url}/debug/vars`)).json()) as Record<string, Counters>
-  const { values } = variables[`httpd::${new URL(url).host}`] ?? {}
-  const httpd = values ?? Object.values(variables).find(({ name }) => name === 'httpd')?.values
-  return Number(httpd?.writeReq) + Number(httpd?.promWriteReq ?? 0)
+  const { values } = Object.values(variables).find(({ name }) => name === 'httpd') ?? {}
+  return Number(values?.writeReq) + Number(values?.promWriteReq ?? 0)
 }
 
 interface Counters {

@@ -24,11 +24,11 @@ const WIDTH = PANELS.length * PANEL + (PANELS.length - 1) * GAP
 const NAMES: Readonly<Record<string, string>> = {
   direct: 'no relay',
   'nginx-mirror': 'nginx mirror',
-  node20: 'Node.js 20',
-  node26: 'Node.js 26',
   bun: 'Bun',
   deno: 'Deno',
 }
+
+const nameOf = (subject: string) => NAMES[subject] ?? subject.replace(/^node(\d+)$/, 'Node.js $1')
 
 interface Bar {
   readonly subject: string
@@ -92,7 +92,7 @@ function panel(
     const least = round(LABEL_WIDTH + ratio.least * scale)
     const greatest = round(LABEL_WIDTH + ratio.most * scale)
     return [
-      text(LABEL_WIDTH - 8, y + 14, NAMES[subject] ?? subject, 'end'),
+      text(LABEL_WIDTH - 8, y + 14, nameOf(subject), 'end'),
       `<rect x="${LABEL_WIDTH}" y="${y + 2}" width="${width}" height="${ROW - 8}" rx="2"`,
       ` fill="${color}"/>\n`,
       // The least and the most that any round showed.

@@ -32,11 +32,9 @@ export const drain: Part = {
   name: 'drain',
   title: 'A server that comes back',
   async run(lab) {
-    const arms = lab.someRelays.flatMap((relay) =>
-      Object.keys(BUFFERS)
-        .filter((buffer) => relay.isOurs || buffer !== 'disk')
-        .map((buffer) => ({ relay, buffer })),
-    )
+    const memory = lab.distinctRelays.map((relay) => ({ relay, buffer: 'memory' }))
+    const ours = lab.someRelays.filter(({ isOurs }) => isOurs)
+    const arms = [...memory, ...ours.map((relay) => ({ relay, buffer: 'disk' }))]
     await lab.rounds(
       lab.options.quick ? arms.slice(-1) : arms,
       async ({ relay, buffer }, round) => {

@@ -17,6 +17,7 @@ export class Lab {
   readonly options: Options
   readonly subjects: readonly Subject[]
   readonly samples: Sample[] = []
+  readonly failures: string[] = []
   readonly #backends = new Map<Kind, Promise<readonly [Backend, Backend]>>()
   readonly #done = new Set<string>()
   readonly #running = new Map<string, Promise<Running>>()
@@ -30,9 +31,20 @@ export class Lab {
     return this.subjects.filter(({ isRelay }) => isRelay)
   }
 
+  /** The server without anything before it, in a list. */
+  get direct(): readonly Subject[] {
+    return this.subjects.filter(({ name }) => name === 'direct')
+  }
+
   /** Relays for work that is done with each of them; in a quick run one is enough to see that it goes. */
   get someRelays(): readonly Subject[] {
     return this.options.quick ? this.relays.slice(0, 1) : this.relays
+  }
+
+  /** The same without the executable, which is Bun's relay in one file, unless it was asked for by name. */
+  get distinctRelays(): readonly Subject[] {
+    const named = this.options.subjects.includes('executable')
+    return this.someRelays.filter(({ name }) => named || name !== 'executable')
   }
 
   /** The same two servers of a kind for all that ask. */
@@ -57,8 +69,20 @@ export class Lab {
   ): Promise<void> {
     for (let round = 1; round <= this.options.rounds; round++) {
       for (let i = 0; i < arms.length; i++) {
-        await measure(arms[(i + round - 1) % arms.length] as Arm, round)
+        const arm = arms[(i + round - 1) % arms.length] as Arm
+        await this.attempt(() => measure(arm, round))
       }
+    }
+  }
+
+  /** Does some work; a failure is told at once and remembered, but does not end the rest of the run. */
+  async attempt(work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
+    } catch (error) {
+      const { message } = error as Error
+      this.failures.push(message)
+      console.error(`FAILED: ${message}`)
     }
   }
 
@@ -70,6 +94,12 @@ export class Lab {
   }
 
   record(sample: Sample): void {
-    this.samples.push(sample)
+    const figures = Object.entries(sample.figures)
+      .filter(([, value]) => Number.isFinite(value))
+      .map(([name, value]) => [name, rounded(value)])
+    this.samples.push({ ...sample, figures: Object.fromEntries(figures) })
   }
 }
+
+/** More digits than any measurement has. */
+const rounded = (value: number) => Number(value.toPrecision(5))

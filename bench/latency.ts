@@ -28,14 +28,15 @@ export const latency: Part = {
 }
 
 async function measureLatencies(lab: Lab, kind: Kind): Promise<void> {
-  const direct = lab.subjects.find(({ name }) => name === 'direct') as Subject
+  const [direct] = lab.direct as [Subject]
   const straight = await lab.running(direct, kind)
   const most = await highestRate(straight.url)
   const arms: { subject: Subject; url: string; rate: number }[] = []
-  const others = lab.subjects.filter((one) => one !== direct && !one.isRelay)
-  for (const subject of [...(lab.options.quick ? [] : others), ...lab.someRelays]) {
-    const { url } = await lab.running(subject, kind)
-    arms.push({ subject, url, rate: Math.min(most, await highestRate(url)) / 2 })
+  for (const subject of [...othersFor(lab, kind), ...lab.someRelays]) {
+    await lab.attempt(async () => {
+      const { url } = await lab.running(subject, kind)
+      arms.push({ subject, url, rate: Math.min(most, await highestRate(url)) / 2 })
+    })
   }
   await lab.rounds(arms, async ({ subject, url, rate }, round) => {
     const without = await pace(straight.url, rate, lab.options.seconds)
@@ -55,6 +56,12 @@ async function measureLatencies(lab: Lab, kind: Kind): Promise<void> {
       },
     })
   })
+}
+
+/** Those that answer when a server has; vmagent answers before. */
+function othersFor({ subjects, options }: Lab, kind: Kind): readonly Subject[] {
+  if (options.quick || kind === 'influxd') return []
+  return subjects.filter(({ name }) => name === 'haproxy' || name === 'nginx-mirror')
 }
 
 /** Once to warm up, once to know. */

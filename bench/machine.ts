@@ -46,7 +46,12 @@ async function influxdVersion(): Promise<string> {
 /** A copy of the sources without their history is measured too. */
 function commit(): string {
   try {
-    const git = (...args: string[]) => execFileSync('git', args, { cwd: root, encoding: 'utf8' })
+    const git = (...args: string[]) =>
+      execFileSync('git', args, {
+        cwd: root,
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'ignore'],
+      })
     const changed = git('status', '--porcelain', '--', 'src').trim() !== ''
     return git('rev-parse', '--short', 'HEAD').trim() + (changed ? ' with changes' : '')
   } catch {

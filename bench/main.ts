@@ -6,12 +6,12 @@ import { drain } from './drain.ts'
 import { faults } from './faults.ts'
 import { Lab, type Part } from './lab.ts'
 import { latency } from './latency.ts'
-import { describeMachine } from './machine.ts'
+import { describeMachine, type Machine } from './machine.ts'
 import { micro } from './micro.ts'
 import { HELP, type Options, parseOptions } from './options.ts'
 import { record } from './record.ts'
 import { report } from './report.ts'
-import type { Result } from './result.ts'
+import { type Result, resultText } from './result.ts'
 import { removeScratch } from './scratch.ts'
 import { stopServices } from './service.ts'
 import { soak } from './soak.ts'
@@ -52,7 +52,7 @@ try {
 } finally {
   await cleanUp()
 }
-process.exit()
+process.exit(process.exitCode)
 
 async function main(options: Options): Promise<void> {
   const subjects = chosenSubjects(options)
@@ -60,7 +60,8 @@ async function main(options: Options): Promise<void> {
   if (options.list) return list(subjects)
   const result = options.from ? await read(options.from) : await runParts(options, subjects)
   console.log(`\n${report(result)}`)
-  if (options.json) await writeFile(options.json, `${JSON.stringify(result)}\n`)
+  for (const failure of result.failures) console.error(`FAILED: ${failure}`)
+  if (result.failures.length > 0) process.exitCode = 1
   if (options.record) await record(result, relayNames(subjects))
 }
 
@@ -71,14 +72,25 @@ async function runParts(options: Options, subjects: readonly Subject[]): Promise
   for (const part of chosenParts(options)) {
     const seconds = Math.round((performance.now() - began) / 1000)
     console.log(`${String(seconds).padStart(5)} s  ${part.title}`)
-    await part.run(lab)
+    await lab.attempt(() => part.run(lab))
+    await save(options, resultOf(lab, machine))
   }
-  const { rounds, seconds } = options
-  return { machine, rounds, seconds, samples: lab.samples }
+  return resultOf(lab, machine)
 }
 
-const relayNames = (subjects: readonly Subject[]) =>
-  subjects.filter(({ isRelay }) => isRelay).map(({ name }) => name)
+function resultOf({ options, samples, failures }: Lab, machine: Machine): Result {
+  const { rounds, seconds } = options
+  return { machine, rounds, seconds, samples, failures }
+}
+
+/** After each part: a run that is interrupted is not lost. */
+async function save({ json }: Options, result: Result): Promise<void> {
+  if (json) await writeFile(json, resultText(result))
+}
+
+function relayNames(subjects: readonly Subject[]): string[] {
+  return subjects.filter(({ isRelay }) => isRelay).map(({ name }) => name)
+}
 
 function chosenParts({ only, soak: seconds, micro: alone }: Options): readonly Part[] {
   if (seconds !== undefined) return [soak]

@@ -2,11 +2,11 @@
 
 import { join } from 'node:path'
 import { run } from '../test/real/cache.ts'
-import { findNode, newestVersion } from '../test/real/node.ts'
+import { findNode } from '../test/real/node.ts'
 import type { Part } from './lab.ts'
 import { bin, here, root } from './paths.ts'
 import { scratchFolder } from './scratch.ts'
-import { NODE_20 } from './subjects.ts'
+import { NODES } from './subjects.ts'
 
 export const MICRO = 'micro'
 
@@ -14,11 +14,12 @@ export const MICRO = 'micro'
 const RUNTIMES: Readonly<Record<string, () => Promise<string[]>>> = {
   bun: async () => [bin('bun')],
   deno: async () => [bin('deno'), 'run', '-A', '--v8-flags=--expose-gc'],
-  node20: async () => [await findNode(NODE_20), '--expose-gc'],
-  [`node${newestVersion.split('.')[0]}`]: async () => [
-    await findNode(newestVersion),
-    '--expose-gc',
-  ],
+  ...Object.fromEntries(
+    Object.entries(NODES).map(([name, version]) => [
+      name,
+      async () => [await findNode(version), '--expose-gc'],
+    ]),
+  ),
 }
 
 export const micro: Part = {

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { chart } from './chart.ts'
 import { here } from './paths.ts'
 import { introduction, verdictsOf } from './report.ts'
-import type { Result } from './result.ts'
+import { type Result, resultText } from './result.ts'
 import { Samples } from './samples.ts'
 import { markdown, short } from './table.ts'
 
@@ -13,7 +13,7 @@ const BEGIN = '<!-- measured: written by npm run bench -- --record -->'
 const END = '<!-- end of measured -->'
 
 export async function record(result: Result, relays: readonly string[]): Promise<void> {
-  await write(join(here, 'results.json'), `${JSON.stringify(result)}\n`)
+  await write(join(here, 'results.json'), resultText(result))
   const drawing = chart(result, relays)
   if (drawing !== undefined) await write(join(here, 'chart.svg'), drawing)
   const readme = join(here, 'README.md')

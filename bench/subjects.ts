@@ -11,7 +11,11 @@ import { findProgram, type ProgramName, versionOf } from './programs.ts'
 import { Service } from './service.ts'
 import { fill } from './template.ts'
 
-export const NODE_20 = '20.20.2'
+/** The versions of Node.js that the relay is measured on, by the name of the subject. */
+export const NODES: Readonly<Record<string, string>> = {
+  node20: '20.20.2',
+  [`node${newestVersion.split('.')[0]}`]: newestVersion,
+}
 
 type Keys = Readonly<Record<string, unknown>>
 
@@ -175,11 +179,8 @@ const relays: readonly Subject[] = [
     () => runtime(bin('bun')),
   ),
   relay('deno', () => [bin('deno'), 'run', '-A', join(root, 'src/deno.ts')], runtime),
-  relay('node20', async () => [await findNode(NODE_20), bundle], runtime),
-  relay(
-    `node${newestVersion.split('.')[0]}`,
-    async () => [await findNode(newestVersion), bundle],
-    runtime,
+  ...Object.entries(NODES).map(([name, version]) =>
+    relay(name, async () => [await findNode(version), bundle], runtime),
   ),
 ]
 

@@ -6,6 +6,7 @@ import { faultSetting, HEALTHY } from './faults.ts'
 import { MICRO } from './micro.ts'
 import { type Samples, type Spread, spread } from './samples.ts'
 import { SOAK } from './soak.ts'
+import { NODES } from './subjects.ts'
 import { lossSetting, udpSetting } from './udp.ts'
 import { batchSetting, onePointSetting } from './writes.ts'
 
@@ -31,7 +32,7 @@ interface Target {
 }
 
 const BUN = ['bun', 'executable']
-const NODE = ['node20', 'node26']
+const NODE = Object.keys(NODES)
 const ALL = [...BUN, 'deno', ...NODE]
 
 const onePoint =

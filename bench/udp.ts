@@ -8,14 +8,14 @@ import { here } from './paths.ts'
 import type { Running, Subject } from './subjects.ts'
 import { droppedAt, UdpSink } from './udp-sockets.ts'
 
-const RATES = [25_000, 50_000, 100_000, 150_000]
+const RATES = [50_000, 100_000, 150_000]
 const DATAGRAM_BYTES = 100
 
 /** What a relay may ask the system for; it gets as much as net.core.rmem_max. */
 const READ_BUFFER = 4 * 1024 * 1024
 
-/** What is sent has been relayed after this time, or never will be. */
-const SETTLE_MS = 500
+/** Where nothing has come for as long, nothing will. */
+const SETTLE_MS = 300
 
 export const udpSetting = (rate: number, output: string) => `${output}, ${rate / 1000}k a second`
 
@@ -35,9 +35,8 @@ export const udp: Part = {
   name: 'udp',
   title: 'Datagrams',
   async run(lab) {
-    const relays = lab.someRelays
-    const ours = relays.filter(({ isOurs }) => isOurs)
-    await measureSink(lab, relays, await datagramSink())
+    const ours = lab.distinctRelays.filter(({ isOurs }) => isOurs)
+    await measureSink(lab, lab.someRelays, await datagramSink())
     if (!lab.options.quick) await measureSink(lab, ours, await httpSink())
   },
 }
@@ -53,7 +52,7 @@ async function measureRelay(lab: Lab, relay: Subject, sink: Sink, round: number)
     udp: { 'read-buffer': READ_BUFFER, ...sink.keys },
   })
   if (!lab.options.quick) await sendAt(running, 50_000, 1)
-  const before = await sink.counts()
+  const before = await settledCounts(sink)
   let received = 0
   for (const rate of lab.options.quick ? [50_000] : RATES) {
     const figures = await measureRate(running, sink, rate, lab.options.seconds)
@@ -61,8 +60,8 @@ async function measureRelay(lab: Lab, relay: Subject, sink: Sink, round: number)
     const setting = udpSetting(rate, sink.name)
     lab.record({ part: 'udp', setting, subject: relay.name, round, figures: figures.shares })
   }
-  const after = await sink.counts()
-  const log = await running.finish()
+  const log = await running.finish() // what is still on its way goes out first
+  const after = await settledCounts(sink)
   await running.stop()
   const missing = after.map((count, i) => received - (count - (before[i] ?? 0)))
   lab.record({
@@ -90,8 +89,8 @@ async function measureRate(running: Running, sink: Sink, rate: number, seconds: 
   const droppedBefore = droppedAt(port)
   const before = await sink.counts()
   const { sent, seconds: took } = await sendAt(running, rate, seconds)
+  const relayed = (await settledCounts(sink)).map((count, i) => count - (before[i] ?? 0))
   const dropped = droppedAt(port) - droppedBefore
-  const relayed = (await sink.counts()).map((count, i) => count - (before[i] ?? 0))
   const share = (count: number) => (count / sent) * 100
   return {
     received: sent - dropped,
@@ -106,8 +105,17 @@ async function measureRate(running: Running, sink: Sink, rate: number, seconds: 
 async function sendAt({ url }: Running, rate: number, seconds: number) {
   const numbers = [new URL(url).port, rate, seconds, DATAGRAM_BYTES].map(String)
   const told = await run(process.execPath, [`${here}/udp-sender.ts`, ...numbers])
-  await delay(SETTLE_MS)
   return JSON.parse(told) as { sent: number; seconds: number }
+}
+
+/** Waits until nothing more comes. */
+async function settledCounts(sink: Sink): Promise<readonly number[]> {
+  for (let before = await sink.counts(); ; ) {
+    await delay(SETTLE_MS)
+    const counts = await sink.counts()
+    if (counts.every((count, i) => count === before[i])) return counts
+    before = counts
+  }
 }
 
 async function datagramSink(): Promise<Sink> {
