@@ -96,7 +96,7 @@ const isBlank = (code: number) => code === 32 || code === 9
 
 /** A target in absolute form, as for a proxy, names a server that is of no interest. */
 function originOf(target: string): string {
-  const origin = target.replace(/^https?:\/\/[^/?#]+/i, '')
+  const origin = target.replace(/^https?:\/\/[\w.~%:[\]-]+(?=[/?]|$)/i, '')
   const isPath = origin.startsWith('/')
   if (!isPath && origin === target && target !== '*') {
     throw new HttpError(400, 'malformed request target')

@@ -49,7 +49,7 @@ describe('the head of a request', () => {
     ['http://h', '/'],
     ['HTTPS://h:1/a/b?c', '/a/b?c'],
     ['http://h?c', '/?c'],
-    ['http://a@h/', '/'],
+    ['http://[::1]:80/', '/'],
   ])('takes the target %s for %s', (target, expected) => {
     expect(parseHead(head(`GET ${target} HTTP/1.1`, 'Host: h')).target).toBe(expected)
   })
@@ -153,6 +153,9 @@ describe('the head of a request', () => {
     'GET ** HTTP/1.1',
     'GET http:// HTTP/1.1',
     'GET ftp://h/ HTTP/1.1',
+    'GET http://a@h/ HTTP/1.1',
+    'GET http://h"/ HTTP/1.1',
+    'GET http://h#/ HTTP/1.1',
     'CONNECT h:80 HTTP/1.1',
     'PRI * HTTP/2.0',
     '',

@@ -42,6 +42,9 @@ async function send(wire: Wire, pieces: readonly string[]): Promise<void> {
     if (piece !== '' && !wire.destroyed) wire.push(Buffer.from(piece, 'latin1'))
     for (let i = 0; i < 4; i++) await new Promise(setImmediate)
   }
+  for (let i = 0; i < 100 && wire.answers === '' && !wire.destroyed; i++) {
+    await new Promise(setImmediate)
+  }
   for (let i = 0; i < 12; i++) await new Promise(setImmediate)
 }
 
