@@ -12,7 +12,7 @@ import type { Answer } from './answer.ts'
 import { Backoff } from './backoff.ts'
 import { takeBatch } from './batch.ts'
 import { type Entry, EntryList } from './entry.ts'
-import type { Handoff, Portion } from './handoff.ts'
+import type { Handoff, Mark, Portion } from './handoff.ts'
 import type { DurableHost, QueueLane } from './lane-host.ts'
 import { join } from './line.ts'
 import { DAMAGED } from './losses.ts'
@@ -31,8 +31,8 @@ interface Flight {
   readonly writes: readonly Write[]
   /** Those of the writes whose deliveries are known, by their place. */
   readonly entries: readonly (Entry | undefined)[]
-  /** The number of the last one's record, if they are the first on disk. */
-  last: number | undefined
+  /** The last one's record, if they are the first on disk. */
+  last: Mark | undefined
   /** Whether the disk had no place for them: later ones may be on it, behind which they must not go. */
   givenUp: boolean
 }

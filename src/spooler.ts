@@ -1,7 +1,7 @@
 /** Puts a lane's writes on disk, or gives up what the configuration says if there is no room for them. */
 
 import type { Entry, EntryList } from './entry.ts'
-import { bytesOnDisk, type Handoff } from './handoff.ts'
+import { bytesOnDisk, type Handoff, type Mark } from './handoff.ts'
 import type { DurableHost } from './lane-host.ts'
 import { failure } from './outcome.ts'
 import type { Write } from './write.ts'
@@ -23,10 +23,10 @@ export class Spooler {
 
   /**
    * Puts writes on disk, behind those that are there. Their deliveries are told what has become of them.
-   * Resolves with the number of the last one's record, or with undefined if none of them is on disk. Never
+   * Resolves with the last one's record, or with undefined if none of them is on disk. Never
    * rejects.
    */
-  async put(entries: readonly Entry[]): Promise<number | undefined> {
+  async put(entries: readonly Entry[]): Promise<Mark | undefined> {
     const { store } = this.host
     const bytes = bytesOnDisk(entries)
     try {
@@ -53,7 +53,7 @@ export class Spooler {
     while (list.head) await this.put(takeUpTo(list, MAX_TRIP_BYTES))
   }
 
-  private write(entries: readonly Entry[]): Promise<number> {
+  private write(entries: readonly Entry[]): Promise<Mark> {
     const { clock } = this.host.options
     return this.handoff.append(entries, Number(clock.wallNanoseconds() / 1_000_000n))
   }

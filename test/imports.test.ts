@@ -57,6 +57,7 @@ const LAYERS = [
     'http-connection.ts',
     'backend-connection.ts',
     'lane.ts',
+    'lane-file.ts',
     'ledger-file.ts',
     'record.ts',
     'relay.ts',
