@@ -169,8 +169,11 @@ describe('a destination with several folders', () => {
       for (let seed = 1; seed <= 10; seed++) {
         let left = count
         const a = () => (left-- > 0 ? stored() : refused())
-        const first = await createDurableFixture({ a, b: stored }, await twoFull(), singly)
-        await first.runtime.clock.advance(1)
+        const whole = await twoFull()
+        // At the end of the older one, half of the time.
+        if (seed % 2) whole.fail({ code: 'EIO', kinds: ['write'], path: 'lane-9/head', nth: 3 })
+        const first = await createDurableFixture({ a, b: stored }, whole, singly)
+        await first.runtime.clock.advance(1000)
         const disk = first.disk.crash(seededRandom(seed))
         const second = await createDurableFixture({ a: stored, b: stored }, disk, singly)
         await second.runtime.clock.advance(1)
