@@ -48,7 +48,6 @@ const LAYERS = [
     'body.ts',
     'cli.ts',
     'config-values.ts',
-    'damage.ts',
     'dead-letter.ts',
     'edge.ts',
     'folder-lock.ts',
@@ -66,7 +65,7 @@ const LAYERS = [
     'udp.ts',
     'whole-file.ts',
   ],
-  ['response-reader.ts'],
+  ['damage.ts', 'response-reader.ts'],
   [
     'address.ts',
     'answer.ts',
