@@ -17,7 +17,7 @@ import type { DurableHost, QueueLane } from './lane-host.ts'
 import { join } from './line.ts'
 import { DAMAGED } from './losses.ts'
 import { type Failure, isFailure, type Outcome } from './outcome.ts'
-import { abandon, Spooler } from './spooler.ts'
+import { abandon, giveBack, Spooler } from './spooler.ts'
 import type { Write } from './write.ts'
 
 /** How long a backend may take over a write that another has stored before the disk gets it. */
@@ -33,8 +33,15 @@ interface Flight {
   readonly entries: readonly (Entry | undefined)[]
   /** The last one's record, if they are the first on disk. */
   last: Mark | undefined
+  /** Whether the writes were read from disk, and so are views of memory that is nobody else's. */
+  readonly isReplay: boolean
   /** Whether the disk had no place for them: later ones may be on it, behind which they must not go. */
   givenUp: boolean
+  /**
+   * Why the disk has not taken them although they must not be lost. The backend is well and may yet answer
+   * them; if it does not, their clients learn of this.
+   */
+  refusal: string | undefined
 }
 
 export class DurableLane implements QueueLane {
@@ -115,6 +122,8 @@ export class DurableLane implements QueueLane {
     try {
       const flight = await this.nextFlight()
       if (flight) await this.fly(flight)
+      // Those that waited behind it had no place on disk either, and were to have its chance.
+      if (flight?.refusal !== undefined && this.hasKept()) this.keep()
     } catch (error) {
       this.host.diskFailed(error as Error)
       this.rest(0)
@@ -134,7 +143,8 @@ export class DurableLane implements QueueLane {
       const now = this.host.options.clock.now()
       const portion = await this.handoff.peek(this.host.maxBatchBytes, count, now)
       this.tellLost()
-      if (portion && !(await this.expire(portion))) return { ...portion, givenUp: false }
+      if (portion && !(await this.expire(portion)))
+        return { ...portion, isReplay: true, givenUp: false, refusal: undefined }
       if (portion) return undefined
     }
     await this.handoff.settle()
@@ -144,7 +154,14 @@ export class DurableLane implements QueueLane {
     if (entries.length === 0) return undefined
     const writes = entries.map(({ write }) => write)
     // At once, lest `spool` overlook them.
-    this.flight = { writes, entries, last: undefined, givenUp: false }
+    this.flight = {
+      writes,
+      entries,
+      last: undefined,
+      isReplay: false,
+      givenUp: false,
+      refusal: undefined,
+    }
     return this.flight
   }
 
@@ -167,7 +184,10 @@ export class DurableLane implements QueueLane {
     const body = join(bodies, (length) => buffers.take(length))
     if (flight.last !== undefined) await this.host.replay.pace(body.length)
     const outcome = await this.host.send(first.destination, body)
-    if (outcome.verdict === 'stored' && body !== bodies[0]) buffers.give(body)
+    if (outcome.verdict === 'stored') {
+      if (body !== bodies[0]) buffers.give(body)
+      if (flight.isReplay) for (const one of bodies) buffers.give(one)
+    }
     // The disk may just be getting these very writes. It gets none of them once they are answered.
     await this.spooling
     this.flight = undefined
@@ -227,6 +247,7 @@ export class DurableLane implements QueueLane {
   /** Writes that are only in memory go back to the front of those that wait. */
   private putBack(flight: Flight): void {
     if (flight.last !== undefined) return
+    if (flight.refusal !== undefined) giveBack(flight.entries, flight.refusal)
     for (const entry of [...flight.entries].reverse()) {
       if (entry?.isVoid || flight.givenUp) entry?.release()
       else if (entry) this.waiting.prepend(entry)
@@ -268,6 +289,7 @@ export class DurableLane implements QueueLane {
 
   /** Brings to disk all that is only in memory, in the order in which it was accepted. */
   private spool(): void {
+    if (this.flight?.refusal !== undefined) return
     this.cancelGrace?.()
     this.cancelGrace = undefined
     this.spooling ??= this.spoolAll().then(() => {
@@ -282,8 +304,12 @@ export class DurableLane implements QueueLane {
     const flight = this.flightInMemory
     if (flight) {
       const entries = flight.entries.filter((entry) => entry !== undefined)
-      flight.last = await this.spooler.put(entries)
+      flight.last = await this.spooler.put(entries, (reason) => {
+        if (this.failing) giveBack(entries, reason)
+        else flight.refusal = reason
+      })
       flight.givenUp = flight.last === undefined
+      if (flight.refusal !== undefined) return
     }
     await this.spooler.empty(this.waiting)
   }

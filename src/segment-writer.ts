@@ -7,6 +7,7 @@
  */
 
 import { type Backlog, createSegment, nameOf, type Segment } from './backlog.ts'
+import type { BufferPool } from './buffer-pool.ts'
 import { codeOf, createAnew, type Disk, type DiskFile } from './disk.ts'
 import { type Draft, draft, encode, type LogRecord } from './record.ts'
 
@@ -23,6 +24,7 @@ export class SegmentWriter {
   private readonly folder: string
   private readonly segmentBytes: number
   private readonly backlog: Backlog
+  private readonly buffers: BufferPool
   /** The segment that takes the next records. */
   private current: { readonly segment: Segment; readonly file: DiskFile } | undefined
   /** Calls that are neither resolved nor rejected, and those of them that are not being written. */
@@ -39,13 +41,14 @@ export class SegmentWriter {
     disk: Disk,
     folder: string,
     backlog: Backlog,
-    { segmentBytes, stray }: { segmentBytes: number; stray: boolean },
+    { segmentBytes, stray, buffers }: { segmentBytes: number; stray: boolean; buffers: BufferPool },
   ) {
     this.disk = disk
     this.folder = folder
     this.backlog = backlog
     this.segmentBytes = segmentBytes
     this.stray = stray
+    this.buffers = buffers
   }
 
   append(records: readonly LogRecord[]): Promise<number> {
@@ -137,11 +140,12 @@ export class SegmentWriter {
   }
 
   private async store(drafts: readonly Draft[]): Promise<void> {
-    const bytes = encode(drafts, this.backlog.next)
+    const bytes = encode(drafts, this.backlog.next, (length) => this.buffers.take(length))
     const isNew = this.current === undefined || this.current.segment.closed
     if (isNew) await this.begin()
     const { segment, file } = this.current as NonNullable<typeof this.current>
     await file.write(segment.end, bytes)
+    this.buffers.give(bytes)
     await file.sync()
     if (isNew) {
       // A segment whose name is lost takes its records with it.

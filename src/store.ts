@@ -1,6 +1,7 @@
 /** What one backend has on disk: a folder, and in it a folder with a log for each lane. */
 
 import { firstOf } from './backlog.ts'
+import type { BufferPool } from './buffer-pool.ts'
 import { type Damage, isUnreadable } from './damage.ts'
 import type { Disk, DiskLock } from './disk.ts'
 import { recordedWrite } from './handoff.ts'
@@ -20,6 +21,8 @@ export interface StoreOptions {
   readonly whenFull: WhenFull
   /** Older writes are given up; undefined to keep them for as long as there is room. */
   readonly maxAgeMs: number | undefined
+  /** Memory for what is written and read. */
+  readonly buffers: BufferPool
   onDamage(damage: Damage): void
   /** Takes note, durably, of writes of a lane that damage has cost; undefined if nobody can tell how many. */
   onLoss(destination: Destination, writes: number | undefined): Promise<void>
@@ -234,6 +237,7 @@ export class Store {
 
   private async openLog(path: string, destination: Destination): Promise<SegmentLog> {
     const log = await SegmentLog.open(this.disk, path, {
+      buffers: this.options.buffers,
       onDamage: (damage) => this.options.onDamage(damage),
       onLoss: (records) => this.options.onLoss(destination, records),
     })

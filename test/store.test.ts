@@ -8,6 +8,7 @@ import { createDurableFixture } from './durable-fixture.ts'
 import { FakeDisk, type OperationKind } from './fake-disk.ts'
 import { refused, stored } from './fake-runtime.ts'
 import { drain, record } from './log-fixture.ts'
+import { PoisoningPool } from './poisoning-pool.ts'
 import { seededRandom } from './seeded-random.ts'
 
 const TIMEOUT_MS = 60_000
@@ -61,6 +62,7 @@ class Clients {
   private open(disk: FakeDisk): Promise<Store> {
     return Store.open(disk, {
       ...{ folder: 'b', maxBytes: 1e9, whenFull: 'reject', maxAgeMs: undefined },
+      buffers: new PoisoningPool(),
       onDamage: () => {},
       // It counts what may be lost, such as a write whose sync failed.
       onLoss: async () => {},
