@@ -12,9 +12,9 @@ import type { Answer } from './answer.ts'
 import { Backoff } from './backoff.ts'
 import { takeBatch } from './batch.ts'
 import { type Entry, EntryList } from './entry.ts'
-import type { Handoff, Mark, Portion } from './handoff.ts'
+import { bodyOf, type Flight, flightOf, recycle, replayOf } from './flight.ts'
+import type { Handoff, Portion } from './handoff.ts'
 import type { DurableHost, QueueLane } from './lane-host.ts'
-import { join } from './line.ts'
 import { DAMAGED } from './losses.ts'
 import { type Failure, isFailure, type Outcome } from './outcome.ts'
 import { abandon, giveBack, Spooler } from './spooler.ts'
@@ -25,24 +25,6 @@ const GRACE_MS = 10
 
 /** The reason for which writes are given up, as the ledger has it. */
 const TOO_OLD = 'too old'
-
-/** What is on its way to the backend. */
-interface Flight {
-  readonly writes: readonly Write[]
-  /** Those of the writes whose deliveries are known, by their place. */
-  readonly entries: readonly (Entry | undefined)[]
-  /** The last one's record, if they are the first on disk. */
-  last: Mark | undefined
-  /** Whether the writes were read from disk, and so are views of memory that is nobody else's. */
-  readonly isReplay: boolean
-  /** Whether the disk had no place for them: later ones may be on it, behind which they must not go. */
-  givenUp: boolean
-  /**
-   * Why the disk has not taken them although they must not be lost. The backend is well and may yet answer
-   * them; if it does not, their clients learn of this.
-   */
-  refusal: string | undefined
-}
 
 export class DurableLane implements QueueLane {
   readonly key: string
@@ -143,8 +125,7 @@ export class DurableLane implements QueueLane {
       const now = this.host.options.clock.now()
       const portion = await this.handoff.peek(this.host.maxBatchBytes, count, now)
       this.tellLost()
-      if (portion && !(await this.expire(portion)))
-        return { ...portion, isReplay: true, givenUp: false, refusal: undefined }
+      if (portion && !(await this.expire(portion))) return replayOf(portion)
       if (portion) return undefined
     }
     await this.handoff.settle()
@@ -152,16 +133,8 @@ export class DurableLane implements QueueLane {
     if (!this.handoff.isEmpty || this.spooling) return undefined
     const entries = takeBatch(this.waiting, this.host.maxBatchBytes)
     if (entries.length === 0) return undefined
-    const writes = entries.map(({ write }) => write)
     // At once, lest `spool` overlook them.
-    this.flight = {
-      writes,
-      entries,
-      last: undefined,
-      isReplay: false,
-      givenUp: false,
-      refusal: undefined,
-    }
+    this.flight = flightOf(entries)
     return this.flight
   }
 
@@ -180,14 +153,10 @@ export class DurableLane implements QueueLane {
   private async fly(flight: Flight): Promise<void> {
     const [first] = flight.writes as [Write]
     const { buffers } = this.host.options
-    const bodies = flight.writes.map(({ points }) => points.bytes)
-    const body = join(bodies, (length) => buffers.take(length))
+    const body = bodyOf(flight, buffers)
     if (flight.last !== undefined) await this.host.replay.pace(body.length)
     const outcome = await this.host.send(first.destination, body)
-    if (outcome.verdict === 'stored') {
-      if (body !== bodies[0]) buffers.give(body)
-      if (flight.isReplay) for (const one of bodies) buffers.give(one)
-    }
+    if (outcome.verdict === 'stored') recycle(flight, body, buffers)
     // The disk may just be getting these very writes. It gets none of them once they are answered.
     await this.spooling
     this.flight = undefined
