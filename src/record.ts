@@ -49,12 +49,8 @@ export function draft({ acceptedAt, query, body }: LogRecord): Draft {
 }
 
 /** The records one behind the other, numbered from `sequence` on. */
-export function encode(
-  drafts: readonly Draft[],
-  sequence: number,
-  take = (length: number) => new Uint8Array(length),
-): Uint8Array {
-  const bytes = take(drafts.reduce((sum, one) => sum + one.bytes, 0))
+export function encode(drafts: readonly Draft[], sequence: number): Uint8Array {
+  const bytes = new Uint8Array(drafts.reduce((sum, one) => sum + one.bytes, 0))
   let at = 0
   for (const [i, one] of drafts.entries()) {
     write(one, sequence + i, bytes.subarray(at, at + one.bytes))

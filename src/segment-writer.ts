@@ -7,7 +7,6 @@
  */
 
 import { type Backlog, createSegment, nameOf, type Segment } from './backlog.ts'
-import type { BufferPool } from './buffer-pool.ts'
 import { codeOf, createAnew, type Disk, type DiskFile } from './disk.ts'
 import { type Draft, draft, encode, type LogRecord } from './record.ts'
 
@@ -24,7 +23,6 @@ export class SegmentWriter {
   private readonly folder: string
   private readonly segmentBytes: number
   private readonly backlog: Backlog
-  private readonly buffers: BufferPool
   /** The segment that takes the next records. */
   private current: { readonly segment: Segment; readonly file: DiskFile } | undefined
   /** Calls that are neither resolved nor rejected, and those of them that are not being written. */
@@ -41,14 +39,13 @@ export class SegmentWriter {
     disk: Disk,
     folder: string,
     backlog: Backlog,
-    { segmentBytes, stray, buffers }: { segmentBytes: number; stray: boolean; buffers: BufferPool },
+    { segmentBytes, stray }: { segmentBytes: number; stray: boolean },
   ) {
     this.disk = disk
     this.folder = folder
     this.backlog = backlog
     this.segmentBytes = segmentBytes
     this.stray = stray
-    this.buffers = buffers
   }
 
   append(records: readonly LogRecord[]): Promise<number> {
@@ -140,12 +137,11 @@ export class SegmentWriter {
   }
 
   private async store(drafts: readonly Draft[]): Promise<void> {
-    const bytes = encode(drafts, this.backlog.next, (length) => this.buffers.take(length))
+    const bytes = encode(drafts, this.backlog.next)
     const isNew = this.current === undefined || this.current.segment.closed
     if (isNew) await this.begin()
     const { segment, file } = this.current as NonNullable<typeof this.current>
     await file.write(segment.end, bytes)
-    this.buffers.give(bytes)
     await file.sync()
     if (isNew) {
       // A segment whose name is lost takes its records with it.

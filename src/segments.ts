@@ -17,7 +17,7 @@ export interface SegmentLogOptions extends DamageListener {
   /** About the size of a segment file; one call's records are never divided. @default 8 MiB */
   readonly segmentBytes?: number
   /**
-   * Memory for what is written and read. Who has done with a record that `peek` has given out may give
+   * Memory for what is read. Who has done with a record that `peek` has given out may give
    * back that of its body; then all that it gave out with it is gone, too.
    */
   readonly buffers?: BufferPool
@@ -67,7 +67,7 @@ export class SegmentLog {
     this.folder = folder
     this.backlog = backlog
     this.head = head
-    this.writer = new SegmentWriter(disk, folder, backlog, { segmentBytes, stray, buffers })
+    this.writer = new SegmentWriter(disk, folder, backlog, { segmentBytes, stray })
     this.reader = new SegmentReader(disk, folder, backlog, options, buffers)
     this.settled = backlog.isEmpty && backlog.drained.length === 0 && !stray
   }

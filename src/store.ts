@@ -21,7 +21,7 @@ export interface StoreOptions {
   readonly whenFull: WhenFull
   /** Older writes are given up; undefined to keep them for as long as there is room. */
   readonly maxAgeMs: number | undefined
-  /** Memory for what is written and read. */
+  /** Memory for what is read. */
   readonly buffers: BufferPool
   onDamage(damage: Damage): void
   /** Takes note, durably, of writes of a lane that damage has cost; undefined if nobody can tell how many. */
