@@ -129,22 +129,22 @@ describe('two lanes that are made at one time', () => {
   })
 })
 
-describe('a destination with several folders', () => {
-  /** A disk with folders for one destination, by their names, and what each holds. */
-  async function diskWith(folders: Record<string, string[]>): Promise<FakeDisk> {
-    const disk = new FakeDisk()
-    for (const [lane, bodies] of Object.entries(folders)) {
-      const { send, disk: own } = await createDurableFixture({ a: refused, b: stored })
-      for (const body of ['m none=0 0', ...bodies]) await send(body)
-      await disk.makeFolder(`data/a/${lane}`)
-      for (const [path, bytes] of own.files()) {
-        const isWanted = bodies.length > 0 ? path.startsWith('data/a/lane') : path.endsWith('.json')
-        if (isWanted) disk.put(path.replace('lane-1', lane), bytes)
-      }
+/** A disk with folders for one destination, by their names, and what each holds. */
+async function diskWith(folders: Record<string, string[]>): Promise<FakeDisk> {
+  const disk = new FakeDisk()
+  for (const [lane, bodies] of Object.entries(folders)) {
+    const { send, disk: own } = await createDurableFixture({ a: refused, b: stored })
+    for (const body of ['m none=0 0', ...bodies]) await send(body)
+    await disk.makeFolder(`data/a/${lane}`)
+    for (const [path, bytes] of own.files()) {
+      const isWanted = bodies.length > 0 ? path.startsWith('data/a/lane') : path.endsWith('.json')
+      if (isWanted) disk.put(path.replace('lane-1', lane), bytes)
     }
-    return disk
   }
+  return disk
+}
 
+describe('a destination with several folders', () => {
   const twoFull = () => diskWith({ 'lane-10': ['m v=2 1'], 'lane-9': ['m v=1 1'] })
   const OLD = ['m none=0 0', 'm v=1 1', 'm none=0 0', 'm v=2 1']
   const singly = { maxBatchBytes: 1 }
@@ -237,5 +237,25 @@ describe("a lane's file that cannot be read", () => {
     const third = await createDurableFixture({ a: stored, b: stored }, second.disk.kill())
     await third.runtime.clock.advance(1)
     expect(third.bodies('a')).toEqual(['m v=2 2'])
+  })
+
+  test('and no ledger to enter them in has them delivered later, before newer ones', async () => {
+    const disk = await diskWith({ 'lane-2': ['m v=1 1'] })
+    // A folder that was made for a lane and has no file: new writes must not go there.
+    await disk.makeFolder('data/a/lane-1')
+    disk.fail({ code: 'EIO', kinds: ['read'], path: 'lane-2.json', times: 2 })
+    disk.fail({ code: 'ENOSPC', kinds: ['create'], path: 'gaps' })
+    const first = await createDurableFixture({ a: refused, b: stored }, disk)
+    expect(await first.send('m v=2 1')).toMatchObject({ status: 204 })
+    const second = await createDurableFixture({ a: stored, b: stored }, first.disk.kill())
+    await second.runtime.clock.advance(1)
+    expect(second.bodies('a').join('')).toBe('m none=0 0\nm v=1 1\nm v=2 1')
+  })
+
+  test('has its folder left alone, also if nothing is in it', async () => {
+    const disk = await diskWith({ 'lane-1': [] })
+    disk.fail({ code: 'EIO', path: 'lane-1.json', times: 1e6 })
+    const { send } = await createDurableFixture({ a: refused, b: stored }, disk)
+    expect(await send('m v=1 1')).toMatchObject({ status: 204 })
   })
 })
