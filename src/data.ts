@@ -65,7 +65,7 @@ export async function openRelay(
 
 async function openBackend(
   options: BackendOptions,
-  { clock }: Runtime,
+  { clock, buffers }: Runtime,
   log: Log,
   data: Data | undefined,
 ): Promise<BackendDisk> {
@@ -78,6 +78,7 @@ async function openBackend(
       maxBytes: options.bufferBytes,
       whenFull: options.whenFull,
       maxAgeMs: options.maxAgeMs,
+      buffers,
       onDamage: ({ file, offset, bytes, records, reason, copy }) =>
         log.error('buffer is damaged', {
           ...{ backend, file, offset, bytes, records, reason, copy },

@@ -41,8 +41,12 @@ export interface DiskEntry {
 /** An open file. */
 export interface DiskFile {
   size(): Promise<number>
-  /** Up to `length` bytes from `offset` on: fewer only where the file ends. They are the caller's. */
-  read(offset: number, length: number): Promise<Uint8Array>
+  /**
+   * Up to `length` bytes from `offset` on: fewer only where the file ends. They are the caller's.
+   *
+   * @param into memory for them, if the caller has some
+   */
+  read(offset: number, length: number, into?: Uint8Array): Promise<Uint8Array>
   /** Writes all bytes, or rejects when it has written none or a part of them. */
   write(offset: number, bytes: Uint8Array): Promise<void>
   truncate(size: number): Promise<void>
@@ -65,6 +69,36 @@ export const LOCK_FILE = 'lock'
 export function codeOf(error: unknown): string | undefined {
   const { code } = (error ?? {}) as { code?: unknown }
   return typeof code === 'string' ? code : undefined
+}
+
+/** The usual errors of disks, in words. */
+const FAULTS = new Map([
+  ['EACCES', 'permission denied'],
+  ['EDQUOT', 'disk quota used up'],
+  ['EIO', 'disk error'],
+  ['EMFILE', 'too many open files'],
+  ['ENFILE', 'too many open files'],
+  ['ENOENT', 'no such file'],
+  ['ENOSPC', 'disk full'],
+  ['ENOTDIR', 'not a folder'],
+  ['EPERM', 'permission denied'],
+  ['EROFS', 'disk is read-only'],
+])
+
+/** What is wrong with the disk, and not where: for those who need not know how the relay keeps its files. */
+export function faultOf(error: unknown): string {
+  const code = codeOf(error) ?? codeOf((error as { cause?: unknown } | undefined)?.cause)
+  return code === undefined ? 'disk error' : `${FAULTS.get(code) ?? 'disk error'} (${code})`
+}
+
+/** An error of a disk that says what could not be done, and to which file. */
+export class DiskError extends Error {
+  readonly code: string | undefined
+
+  constructor(operation: string, path: string, cause: unknown) {
+    super(`cannot ${operation} ${path}: ${faultOf(cause)}`, { cause })
+    this.code = codeOf(cause)
+  }
 }
 
 /** Creates a file in place of one that may be there. */

@@ -12,12 +12,12 @@ import type { Answer } from './answer.ts'
 import { Backoff } from './backoff.ts'
 import { takeBatch } from './batch.ts'
 import { type Entry, EntryList } from './entry.ts'
+import { bodyOf, type Flight, flightOf, recycle, replayOf } from './flight.ts'
 import type { Handoff, Portion } from './handoff.ts'
 import type { DurableHost, QueueLane } from './lane-host.ts'
-import { join } from './line.ts'
 import { DAMAGED } from './losses.ts'
 import { type Failure, isFailure, type Outcome } from './outcome.ts'
-import { abandon, Spooler } from './spooler.ts'
+import { abandon, giveBack, Spooler } from './spooler.ts'
 import type { Write } from './write.ts'
 
 /** How long a backend may take over a write that another has stored before the disk gets it. */
@@ -25,17 +25,6 @@ const GRACE_MS = 10
 
 /** The reason for which writes are given up, as the ledger has it. */
 const TOO_OLD = 'too old'
-
-/** What is on its way to the backend. */
-interface Flight {
-  readonly writes: readonly Write[]
-  /** Those of the writes whose deliveries are known, by their place. */
-  readonly entries: readonly (Entry | undefined)[]
-  /** The number of the last one's record, if they are the first on disk. */
-  last: number | undefined
-  /** Whether the disk had no place for them: later ones may be on it, behind which they must not go. */
-  givenUp: boolean
-}
 
 export class DurableLane implements QueueLane {
   readonly key: string
@@ -115,6 +104,8 @@ export class DurableLane implements QueueLane {
     try {
       const flight = await this.nextFlight()
       if (flight) await this.fly(flight)
+      // Those that waited behind it had no place on disk either, and were to have its chance.
+      if (flight?.refusal !== undefined && this.hasKept()) this.keep()
     } catch (error) {
       this.host.diskFailed(error as Error)
       this.rest(0)
@@ -134,7 +125,7 @@ export class DurableLane implements QueueLane {
       const now = this.host.options.clock.now()
       const portion = await this.handoff.peek(this.host.maxBatchBytes, count, now)
       this.tellLost()
-      if (portion && !(await this.expire(portion))) return { ...portion, givenUp: false }
+      if (portion && !(await this.expire(portion))) return replayOf(portion)
       if (portion) return undefined
     }
     await this.handoff.settle()
@@ -142,9 +133,8 @@ export class DurableLane implements QueueLane {
     if (!this.handoff.isEmpty || this.spooling) return undefined
     const entries = takeBatch(this.waiting, this.host.maxBatchBytes)
     if (entries.length === 0) return undefined
-    const writes = entries.map(({ write }) => write)
     // At once, lest `spool` overlook them.
-    this.flight = { writes, entries, last: undefined, givenUp: false }
+    this.flight = flightOf(entries)
     return this.flight
   }
 
@@ -163,11 +153,10 @@ export class DurableLane implements QueueLane {
   private async fly(flight: Flight): Promise<void> {
     const [first] = flight.writes as [Write]
     const { buffers } = this.host.options
-    const bodies = flight.writes.map(({ points }) => points.bytes)
-    const body = join(bodies, (length) => buffers.take(length))
+    const body = bodyOf(flight, buffers)
     if (flight.last !== undefined) await this.host.replay.pace(body.length)
     const outcome = await this.host.send(first.destination, body)
-    if (outcome.verdict === 'stored' && body !== bodies[0]) buffers.give(body)
+    if (outcome.verdict === 'stored') recycle(flight, body, buffers)
     // The disk may just be getting these very writes. It gets none of them once they are answered.
     await this.spooling
     this.flight = undefined
@@ -227,6 +216,7 @@ export class DurableLane implements QueueLane {
   /** Writes that are only in memory go back to the front of those that wait. */
   private putBack(flight: Flight): void {
     if (flight.last !== undefined) return
+    if (flight.refusal !== undefined) giveBack(flight.entries, flight.refusal)
     for (const entry of [...flight.entries].reverse()) {
       if (entry?.isVoid || flight.givenUp) entry?.release()
       else if (entry) this.waiting.prepend(entry)
@@ -268,6 +258,7 @@ export class DurableLane implements QueueLane {
 
   /** Brings to disk all that is only in memory, in the order in which it was accepted. */
   private spool(): void {
+    if (this.flight?.refusal !== undefined) return
     this.cancelGrace?.()
     this.cancelGrace = undefined
     this.spooling ??= this.spoolAll().then(() => {
@@ -282,8 +273,12 @@ export class DurableLane implements QueueLane {
     const flight = this.flightInMemory
     if (flight) {
       const entries = flight.entries.filter((entry) => entry !== undefined)
-      flight.last = await this.spooler.put(entries)
+      flight.last = await this.spooler.put(entries, (reason) => {
+        if (this.failing) giveBack(entries, reason)
+        else flight.refusal = reason
+      })
       flight.givenUp = flight.last === undefined
+      if (flight.refusal !== undefined) return
     }
     await this.spooler.empty(this.waiting)
   }

@@ -8,15 +8,22 @@ import type { StoredRecord } from './segment-reader.ts'
 import type { SegmentLog } from './segments.ts'
 import { type Destination, recordedDestination, type Write } from './write.ts'
 
-/** Writes from the head of the log that can be sent as one. */
+/** A record on disk: each log has its own numbers. */
+export interface Mark {
+  readonly log: SegmentLog
+  readonly sequence: number
+  /** Where it ends, if it was read. */
+  readonly next: StoredRecord['next'] | undefined
+}
+
+/** Writes from the head of the backlog that can be sent as one. */
 export interface Portion {
   readonly writes: readonly Write[]
   /** Those of the writes that this process accepted and whose clients may still wait, by their place. */
   readonly entries: readonly (Entry | undefined)[]
   /** When the youngest was accepted, ms since the Unix epoch. */
   readonly newestAt: number
-  /** The number of the last one's record. */
-  readonly last: number
+  readonly last: Mark
 }
 
 /** How long the disk may fail to read what is next before that is set aside. */
@@ -25,22 +32,27 @@ const MAX_UNREADABLE_MS = 60_000
 export class Handoff {
   private readonly open: (destination: Destination) => Promise<SegmentLog>
   private readonly destination: Destination
-  private readonly entries = new Map<number, Entry>()
+  /** Logs that come before the one that is written to, while something may be in them. */
+  private readonly earlier: SegmentLog[]
   private log: SegmentLog | undefined
+  /** Deliveries of writes in `log`, by their records' numbers. */
+  private readonly entries = new Map<number, Entry>()
   /** Since when the disk fails to read what is next, by the clock. */
   private unreadableSince: number | undefined
-  /** Where the last portion ends. */
-  private peeked: Pick<StoredRecord, 'sequence' | 'next'> | undefined
 
-  /** @param open opens the lane's log; not called before something has to be written */
+  /**
+   * @param open opens the lane's log; not called before something has to be written
+   * @param logs what the lane has on disk, the oldest first
+   */
   constructor(
     destination: Destination,
     open: (destination: Destination) => Promise<SegmentLog>,
-    log?: SegmentLog,
+    logs: readonly SegmentLog[] = [],
   ) {
     this.destination = destination
     this.open = open
-    this.log = log
+    this.earlier = logs.slice(0, -1)
+    this.log = logs.at(-1)
   }
 
   /** Whether there is, or may be, something on disk. */
@@ -49,11 +61,7 @@ export class Handoff {
   }
 
   get isEmpty(): boolean {
-    return this.log?.isEmpty ?? true
-  }
-
-  get bytes(): number {
-    return this.log?.bytes ?? 0
+    return (this.log?.isEmpty ?? true) && this.earlier.every((log) => log.isEmpty)
   }
 
   /** The deliveries of writes on disk for which somebody may still wait. */
@@ -62,13 +70,14 @@ export class Handoff {
   }
 
   /**
-   * Puts writes on disk, behind those that are there. Resolves with the number of the last one's record.
+   * Puts writes on disk, behind those that are there. Resolves with the last one's record.
    *
    * @throws the error of the disk; then none of them is there
    */
-  async append(entries: readonly Entry[], acceptedAt: number): Promise<number> {
+  async append(entries: readonly Entry[], acceptedAt: number): Promise<Mark> {
     this.log ??= await this.open(this.destination)
-    const last = await this.log.append(
+    const { log } = this
+    const sequence = await log.append(
       entries.map(({ write }) => ({
         acceptedAt,
         query: write.destination.query,
@@ -76,9 +85,9 @@ export class Handoff {
       })),
     )
     for (const [i, entry] of entries.entries()) {
-      this.entries.set(last - entries.length + 1 + i, entry)
+      this.entries.set(sequence - entries.length + 1 + i, entry)
     }
-    return last
+    return { log, sequence, next: undefined }
   }
 
   /**
@@ -90,7 +99,9 @@ export class Handoff {
    * @throws an error of the disk
    */
   async peek(maxBytes: number, count: number, now: number): Promise<Portion | undefined> {
-    const records = await this.read(maxBytes, now)
+    const log = await this.oldest()
+    if (!log) return undefined
+    const records = await this.read(log, maxBytes, now)
     const writes: Write[] = []
     for (const { query, body } of records.slice(0, count)) {
       const previous = writes.at(-1)
@@ -100,19 +111,21 @@ export class Handoff {
     const taken = records.slice(0, writes.length)
     const end = taken.at(-1)
     if (!end) return undefined
-    const last = end.sequence
-    this.peeked = { sequence: last, next: end.next }
     return {
       writes,
-      entries: taken.map(({ sequence }) => this.entries.get(sequence)),
+      entries: taken.map(({ sequence }) => this.entryOf(log, sequence)),
       newestAt: Math.max(...taken.map(({ acceptedAt }) => acceptedAt)),
-      last,
+      last: { log, sequence: end.sequence, next: end.next },
     }
   }
 
-  private async read(maxBytes: number, now: number): Promise<readonly StoredRecord[]> {
+  private async read(
+    log: SegmentLog,
+    maxBytes: number,
+    now: number,
+  ): Promise<readonly StoredRecord[]> {
     try {
-      const records = (await this.log?.peek(maxBytes)) ?? []
+      const records = await log.peek(maxBytes)
       this.unreadableSince = undefined
       return records
     } catch (error) {
@@ -120,23 +133,36 @@ export class Handoff {
       this.unreadableSince ??= now
       if (now - this.unreadableSince < MAX_UNREADABLE_MS) throw error
       this.unreadableSince = undefined
-      await this.log?.giveUpUnreadable()
+      await log.giveUpUnreadable()
       throw error
     }
   }
 
+  /** The log that is next. Before it is another, nothing can come back to the one that was. */
+  private async oldest(): Promise<SegmentLog | undefined> {
+    for (let [log] = this.earlier; log?.isEmpty; [log] = this.earlier) {
+      await log.sync()
+      if (this.earlier[0] === log) this.earlier.shift()
+    }
+    return this.earlier[0] ?? this.log
+  }
+
+  private entryOf(log: SegmentLog, sequence: number): Entry | undefined {
+    return log === this.log ? this.entries.get(sequence) : undefined
+  }
+
   /** Takes the writes up to a record off the disk: they are delivered, or will never be. */
-  async advance(last: number): Promise<void> {
+  async advance({ log, sequence: last, next }: Mark): Promise<void> {
     for (const sequence of this.entries.keys()) {
-      if (sequence > last) break
+      if (log !== this.log || sequence > last) break
       this.entries.delete(sequence)
     }
-    if (this.peeked?.sequence === last) return this.log?.advance(this.peeked)
+    if (next) return log.advance({ sequence: last, next })
     for (;;) {
-      const records = (await this.log?.peek(1024 * 1024)) ?? []
+      const records = await log.peek(1024 * 1024)
       const done = records.filter(({ sequence }) => sequence <= last).at(-1)
       if (!done) return
-      await this.log?.advance(done)
+      await log.advance(done)
       if (done.sequence === last) return
     }
   }
@@ -147,11 +173,13 @@ export class Handoff {
    */
   async dropOldest(enter: (write: Write) => Promise<void>): Promise<Entry[]> {
     const dropped: Entry[] = []
-    await this.log?.dropOldest(async (records) => {
+    const log = await this.oldest()
+    await log?.dropOldest(async (records) => {
       for (const record of records) {
         await enter(recordedWrite(record, this.destination))
-        const entry = this.entries.get(record.sequence)
-        if (entry) dropped.push(entry)
+        const entry = this.entryOf(log, record.sequence)
+        if (!entry) continue
+        dropped.push(entry)
         this.entries.delete(record.sequence)
       }
     })
@@ -178,6 +206,7 @@ export class Handoff {
 
   /** Resolves once nothing that was taken off can come back, not even after a power cut. */
   async settle(): Promise<void> {
+    await this.oldest()
     if (this.log && !this.log.isSettled) await this.log.sync()
   }
 }

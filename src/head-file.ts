@@ -8,6 +8,7 @@
 
 import type { Position } from './backlog.ts'
 import { crc32c } from './checksum.ts'
+import { isUnreadable } from './damage.ts'
 import { codeOf, type Disk, type DiskFile } from './disk.ts'
 
 export const HEAD = 'head'
@@ -46,16 +47,12 @@ export class HeadFile {
    * The last position, synced, or undefined if there is none. Of the file's name the caller must take
    * care, by a sync of the folder.
    *
-   * @throws SyntaxError if the file holds no position that is intact, else an error of the disk
+   * @throws SyntaxError if the file holds no position that is intact, or twice cannot be read, and so was
+   * removed; else an error of the disk
    */
   async read(): Promise<Position | undefined> {
-    try {
-      this.file = await this.disk.open(this.path)
-    } catch (error) {
-      if (codeOf(error) === 'ENOENT') return undefined
-      throw error
-    }
-    const bytes = await this.file.read(0, PLACES.length * PLACE_BYTES)
+    const bytes = await this.load()
+    if (!bytes) return undefined
     const entries = PLACES.map((place) => decode(bytes, place * PLACE_BYTES))
     for (const place of PLACES) this.places[place] = entries[place]?.generation ?? 0
     this.generation = Math.max(...this.places)
@@ -64,7 +61,8 @@ export class HeadFile {
     this.durable = latest.durable
     // Whether the disk has what we read cannot be told: a killed process may not have synced it, or have
     // failed to. Only what is written now and synced is sure to be there.
-    await this.write(latest.position, true)
+    const write = () => this.write(latest.position, true)
+    await write().catch(write)
     return latest.position
   }
 
@@ -91,6 +89,24 @@ export class HeadFile {
     const { file } = this
     this.file = undefined
     await file?.close()
+  }
+
+  /** The bytes of the file, which is then open; undefined if there is none. */
+  private async load(): Promise<Uint8Array | undefined> {
+    const load = async () => {
+      this.file ??= await this.disk.open(this.path)
+      return this.file.read(0, PLACES.length * PLACE_BYTES)
+    }
+    try {
+      return await load().catch(load)
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return undefined
+      if (!isUnreadable(error)) throw error
+      await this.close().catch(() => {})
+      // Should the disk be able to read it one day, what it says then is long past.
+      await this.disk.remove(this.path)
+      throw new SyntaxError(`${this.path} cannot be read`, { cause: error })
+    }
   }
 
   private async openFile(): Promise<DiskFile> {

@@ -1,6 +1,7 @@
 /** Finds out, at start, what is in a log's folder, without reading all of it. */
 
 import { Backlog, createSegment, firstOf, nameOf, type Position, type Segment } from './backlog.ts'
+import { BufferPool } from './buffer-pool.ts'
 import {
   DAMAGED,
   type Damage,
@@ -223,10 +224,11 @@ async function endOf(
   from: Position,
   size: number,
 ): Promise<{ end: Position; reason: DamageReason | undefined }> {
-  const finder = new RecordFinder(file)
+  const finder = new RecordFinder(file, new BufferPool())
   let { offset, sequence } = from
   for (;;) {
-    const extent = { end: size, sequence, limit: Number.POSITIVE_INFINITY }
+    const [limit, room] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]
+    const extent = { end: size, sequence, limit, room }
     const { start, header, reason } = await finder.find(offset, extent)
     if (!header) return { end: { ...from, offset, sequence }, reason }
     offset = start + header.bytes

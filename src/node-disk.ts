@@ -11,19 +11,34 @@ import {
   stat,
 } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { codeOf, type Disk, type DiskEntry, type DiskFile } from './disk.ts'
+import { codeOf, type Disk, type DiskEntry, DiskError, type DiskFile } from './disk.ts'
 import { lockFolder } from './folder-lock.ts'
 
 export function createNodeDisk(): Disk {
   return {
-    makeFolder,
-    list,
-    syncFolder,
-    create: (path) => openFile(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL),
-    open: (path) => openFile(path, constants.O_RDWR),
-    remove,
-    rename,
+    makeFolder: (path) => told('make', path, makeFolder(path)),
+    list: (folder) => told('list', folder, list(folder)),
+    syncFolder: (folder) => told('sync', folder, syncFolder(folder)),
+    create: (path) => told('create', path, openFile(path, CREATE)),
+    open: (path) => told('open', path, openFile(path, constants.O_RDWR)),
+    remove: (path) => told('remove', path, remove(path)),
+    rename: (from, to) => told('rename', from, rename(from, to)),
     lock: lockFolder,
+  }
+}
+
+const CREATE = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL
+
+/** Has an error say what it is about: not every runtime does. */
+async function told<Result>(
+  operation: string,
+  path: string,
+  result: Promise<Result>,
+): Promise<Result> {
+  try {
+    return await result
+  } catch (error) {
+    throw codeOf(error) === undefined ? error : new DiskError(operation, path, error)
   }
 }
 
@@ -71,25 +86,27 @@ async function syncFolder(folder: string): Promise<void> {
 }
 
 async function openFile(path: string, flags: number): Promise<DiskFile> {
-  return new NodeFile(await open(path, flags, 0o600))
+  return new NodeFile(await open(path, flags, 0o600), path)
 }
 
 class NodeFile implements DiskFile {
   private readonly handle: FileHandle
+  private readonly path: string
 
-  constructor(handle: FileHandle) {
+  constructor(handle: FileHandle, path: string) {
     this.handle = handle
+    this.path = path
   }
 
   async size(): Promise<number> {
-    return (await this.handle.stat()).size
+    return (await told('measure', this.path, this.handle.stat())).size
   }
 
-  async read(offset: number, length: number): Promise<Uint8Array> {
-    const bytes = new Uint8Array(length)
+  async read(offset: number, length: number, bytes = new Uint8Array(length)): Promise<Uint8Array> {
     let done = 0
     while (done < length) {
-      const { bytesRead } = await this.handle.read(bytes, done, length - done, offset + done)
+      const reading = this.handle.read(bytes, done, length - done, offset + done)
+      const { bytesRead } = await told('read', this.path, reading)
       if (bytesRead === 0) break
       done += bytesRead
     }
@@ -100,20 +117,21 @@ class NodeFile implements DiskFile {
     let done = 0
     while (done < bytes.length) {
       const left = bytes.length - done
-      const { bytesWritten } = await this.handle.write(bytes, done, left, offset + done)
+      const writing = this.handle.write(bytes, done, left, offset + done)
+      const { bytesWritten } = await told('write', this.path, writing)
       done += bytesWritten
     }
   }
 
   truncate(size: number): Promise<void> {
-    return this.handle.truncate(size)
+    return told('truncate', this.path, this.handle.truncate(size))
   }
 
   sync(): Promise<void> {
-    return this.handle.datasync()
+    return told('sync', this.path, this.handle.datasync())
   }
 
   close(): Promise<void> {
-    return this.handle.close()
+    return told('close', this.path, this.handle.close())
   }
 }

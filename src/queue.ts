@@ -65,7 +65,7 @@ export class Queue implements Holder, DurableHost {
     this.maxBatchBytes = options.maxBatchBytes
     this.pending = new Budget(options.pendingBytes, ENTRY_OVERHEAD_BYTES)
     this.disk = store
-    for (const { destination, log } of lanes) this.addLane(destination, log)
+    for (const { destination, logs } of lanes) this.addLane(destination, logs)
   }
 
   get isDurable(): boolean {
@@ -132,13 +132,13 @@ export class Queue implements Holder, DurableHost {
   }
 
   private laneOf({ write }: Entry): QueueLane {
-    return this.lanes.get(write.destination.lane) ?? this.addLane(write.destination, undefined)
+    return this.lanes.get(write.destination.lane) ?? this.addLane(write.destination, [])
   }
 
-  private addLane(destination: Destination, log: SegmentLog | undefined): QueueLane {
+  private addLane(destination: Destination, logs: readonly SegmentLog[]): QueueLane {
     const create = (lane: Destination) => this.store.createLane(lane)
     const lane = this.disk
-      ? new DurableLane(destination.lane, this, new Handoff(destination, create, log))
+      ? new DurableLane(destination.lane, this, new Handoff(destination, create, logs))
       : new Lane(destination.lane, this)
     this.lanes.set(lane.key, lane)
     return lane

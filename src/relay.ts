@@ -3,6 +3,7 @@
 import { type Answer, errorAnswer, leftNothing } from './answer.ts'
 import type { Backend } from './backend.ts'
 import { backendsNeeded, type ConsistencyLevel } from './consistency.ts'
+import { faultOf } from './disk.ts'
 import type { Delivery, Entry, Fate } from './entry.ts'
 import type { Failure } from './outcome.ts'
 import type { Write } from './write.ts'
@@ -182,7 +183,7 @@ class FanOut implements Delivery {
       )
       this.answer(STORED)
     } catch (error) {
-      this.tell(notKept((error as Error).message))
+      this.tell(notKept(faultOf(error)))
     }
   }
 

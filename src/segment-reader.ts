@@ -1,6 +1,7 @@
 /** Reads the records of a log in order, over the ends of segments and past damage. */
 
 import { type Backlog, nameOf, type Position, type Segment } from './backlog.ts'
+import type { BufferPool } from './buffer-pool.ts'
 import { type DamageListener, type DamageReason, setAside } from './damage.ts'
 import { codeOf, type Disk, type DiskFile } from './disk.ts'
 import { HEADER_BYTES, type LogRecord, readHeader } from './record.ts'
@@ -34,6 +35,11 @@ export class Run {
     this.bodyRoom = maxBytes
   }
 
+  /** The longest body that it still takes. The first may have any length. */
+  get room(): number {
+    return this.records.length > 0 ? this.bodyRoom : Number.POSITIVE_INFINITY
+  }
+
   /** Goes on at `position`: there is nothing in between. */
   skipTo(position: Position): void {
     this.end = position
@@ -64,14 +70,22 @@ export class SegmentReader {
   private readonly folder: string
   private readonly backlog: Backlog
   private readonly listener: DamageListener
+  private readonly buffers: BufferPool
   /** The segment that was read last. */
   private current: OpenSegment | undefined
 
-  constructor(disk: Disk, folder: string, backlog: Backlog, listener: DamageListener) {
+  constructor(
+    disk: Disk,
+    folder: string,
+    backlog: Backlog,
+    listener: DamageListener,
+    buffers: BufferPool,
+  ) {
     this.disk = disk
     this.folder = folder
     this.backlog = backlog
     this.listener = listener
+    this.buffers = buffers
   }
 
   /**
@@ -133,6 +147,7 @@ export class SegmentReader {
         end: segment.end,
         sequence: from.sequence,
         limit: this.backlog.limitOf(segment),
+        room: run.room,
       }
       const found = await this.find(segment, from.offset, extent)
       const sequence = found.header?.sequence ?? extent.limit
@@ -145,7 +160,7 @@ export class SegmentReader {
       }
       run.skipTo(start)
       const record = storedAt(start, found)
-      if (!record) return true
+      if (!record) return found.header === undefined
       if (!run.take(record)) return false
     }
   }
@@ -213,7 +228,7 @@ export class SegmentReader {
     if (this.current?.segment === segment) return this.current
     await this.close()
     const file = await this.disk.open(`${this.folder}/${nameOf(segment.first)}`)
-    this.current = { segment, file, finder: new RecordFinder(file) }
+    this.current = { segment, file, finder: new RecordFinder(file, this.buffers) }
     return this.current
   }
 }

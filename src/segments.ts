@@ -4,6 +4,7 @@
  */
 
 import type { Backlog, Segment } from './backlog.ts'
+import { BufferPool } from './buffer-pool.ts'
 import { type DamageListener, isUnreadable } from './damage.ts'
 import type { Disk } from './disk.ts'
 import type { HeadFile } from './head-file.ts'
@@ -15,6 +16,11 @@ import { SegmentWriter } from './segment-writer.ts'
 export interface SegmentLogOptions extends DamageListener {
   /** About the size of a segment file; one call's records are never divided. @default 8 MiB */
   readonly segmentBytes?: number
+  /**
+   * Memory for what is read. Who has done with a record that `peek` has given out may give
+   * back that of its body; then all that it gave out with it is gone, too.
+   */
+  readonly buffers?: BufferPool
 }
 
 const DEFAULT_SEGMENT_BYTES = 8 * 1024 * 1024
@@ -56,13 +62,13 @@ export class SegmentLog {
     { backlog, head, stray }: LogFolder,
     options: SegmentLogOptions,
   ) {
-    const { segmentBytes = DEFAULT_SEGMENT_BYTES } = options
+    const { segmentBytes = DEFAULT_SEGMENT_BYTES, buffers = new BufferPool() } = options
     this.disk = disk
     this.folder = folder
     this.backlog = backlog
     this.head = head
     this.writer = new SegmentWriter(disk, folder, backlog, { segmentBytes, stray })
-    this.reader = new SegmentReader(disk, folder, backlog, options)
+    this.reader = new SegmentReader(disk, folder, backlog, options, buffers)
     this.settled = backlog.isEmpty && backlog.drained.length === 0 && !stray
   }
 

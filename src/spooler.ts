@@ -1,7 +1,8 @@
 /** Puts a lane's writes on disk, or gives up what the configuration says if there is no room for them. */
 
+import { faultOf } from './disk.ts'
 import type { Entry, EntryList } from './entry.ts'
-import { bytesOnDisk, type Handoff } from './handoff.ts'
+import { bytesOnDisk, type Handoff, type Mark } from './handoff.ts'
 import type { DurableHost } from './lane-host.ts'
 import { failure } from './outcome.ts'
 import type { Write } from './write.ts'
@@ -23,10 +24,14 @@ export class Spooler {
 
   /**
    * Puts writes on disk, behind those that are there. Their deliveries are told what has become of them.
-   * Resolves with the number of the last one's record, or with undefined if none of them is on disk. Never
-   * rejects.
+   * Resolves with the last one's record, or with undefined if none of them is on disk. Never rejects.
+   *
+   * @param refuse called instead, with the reason, if they must neither be given up nor are on disk
    */
-  async put(entries: readonly Entry[]): Promise<number | undefined> {
+  async put(
+    entries: readonly Entry[],
+    refuse = (reason: string) => giveBack(entries, reason),
+  ): Promise<Mark | undefined> {
     const { store } = this.host
     const bytes = bytesOnDisk(entries)
     try {
@@ -39,10 +44,11 @@ export class Spooler {
       this.handoff.forget((entry) => !entry.delivery.isOpen)
       return last
     } catch (error) {
-      if (!(error instanceof BufferFullError)) this.host.diskFailed(error as Error)
-      for (const entry of entries) {
-        entry.release()
-        entry.delivery.insecure(entry, (error as Error).message)
+      if (error instanceof BufferFullError) {
+        refuse(BUFFER_FULL)
+      } else {
+        this.host.diskFailed(error as Error)
+        refuse(faultOf(error))
       }
       return undefined
     }
@@ -53,7 +59,7 @@ export class Spooler {
     while (list.head) await this.put(takeUpTo(list, MAX_TRIP_BYTES))
   }
 
-  private write(entries: readonly Entry[]): Promise<number> {
+  private write(entries: readonly Entry[]): Promise<Mark> {
     const { clock } = this.host.options
     return this.handoff.append(entries, Number(clock.wallNanoseconds() / 1_000_000n))
   }
@@ -93,6 +99,15 @@ function takeUpTo(list: EntryList, maxBytes: number): Entry[] {
     entries.push(entry)
   }
   return entries
+}
+
+/** Lets go of writes that nobody may be told are safe. */
+export function giveBack(entries: Iterable<Entry | undefined>, reason: string): void {
+  for (const entry of entries) {
+    if (!entry) continue
+    entry.release()
+    entry.delivery.insecure(entry, reason)
+  }
 }
 
 /** Tells deliveries that the ledger has their writes, and the backend never will. */

@@ -1,12 +1,14 @@
 /** What one backend has on disk: a folder, and in it a folder with a log for each lane. */
 
 import { firstOf } from './backlog.ts'
-import type { Damage } from './damage.ts'
+import type { BufferPool } from './buffer-pool.ts'
+import { type Damage, isUnreadable } from './damage.ts'
 import type { Disk, DiskLock } from './disk.ts'
 import { recordedWrite } from './handoff.ts'
+import { decodeLane, encodeLane } from './lane-file.ts'
 import type { StoredRecord } from './segment-reader.ts'
 import { SegmentLog } from './segments.ts'
-import { createWhole, readWhole, removeIfThere } from './whole-file.ts'
+import { createWhole, readWhole, removeIfThere, replaceWhole } from './whole-file.ts'
 import { type Destination, laneDestination, type Write } from './write.ts'
 
 /** What is done with an acknowledged write when the buffer is full. */
@@ -19,6 +21,8 @@ export interface StoreOptions {
   readonly whenFull: WhenFull
   /** Older writes are given up; undefined to keep them for as long as there is room. */
   readonly maxAgeMs: number | undefined
+  /** Memory for what is read. */
+  readonly buffers: BufferPool
   onDamage(damage: Damage): void
   /** Takes note, durably, of writes of a lane that damage has cost; undefined if nobody can tell how many. */
   onLoss(destination: Destination, writes: number | undefined): Promise<void>
@@ -26,26 +30,34 @@ export interface StoreOptions {
   onLost(write: Write): Promise<void>
 }
 
-/** What the file beside a lane's folder says, readable by its owner only: whose writes it holds. */
-interface LaneFile {
-  readonly database: string
-  readonly retentionPolicy: string
-  readonly authorization: string | null
-}
-
+/** What a process before this one has left of a destination. */
 export interface StoredLane {
   readonly destination: Destination
+  /** At least one, the oldest first. */
+  readonly logs: readonly SegmentLog[]
+}
+
+interface OpenLane {
+  readonly destination: Destination
+  readonly path: string
   readonly log: SegmentLog
 }
+
+/** In place of a lane's file that the disk fails to read. */
+const UNREADABLE = new Uint8Array(0)
 
 export class Store {
   readonly options: StoreOptions
   private readonly disk: Disk
   private readonly lock: DiskLock
-  private readonly logs: SegmentLog[] = []
+  private logs: SegmentLog[] = []
   private nextLane = 1
-  /** Folders that were made for a lane and hold none. */
-  private readonly spare: string[] = []
+  /** Folders that were made for a lane and hold nothing. */
+  private spare: string[] = []
+  /** Folders in which a log could not be made yet, by the lanes that they may say they belong to. */
+  private readonly begun = new Map<string, string>()
+  /** Whether there are writes of which only a later start may learn where they are to go. */
+  private hasOrphans = false
   /** Bytes that are on their way to the disk. */
   private reserved = 0
 
@@ -81,37 +93,49 @@ export class Store {
     this.reserved -= bytes
   }
 
-  /** The lanes that a process before this one has left. To be called before any is created. */
+  /**
+   * The lanes that a process before this one has left, each destination once. To be called before any is
+   * created.
+   */
   async lanes(): Promise<StoredLane[]> {
-    const found: StoredLane[] = []
-    for (const { name, isFolder } of await this.disk.list(this.options.folder)) {
-      const number = /^lane-(\d{1,15})$/.exec(name)?.[1]
-      if (!isFolder || number === undefined) continue
-      this.nextLane = Math.max(this.nextLane, Number(number) + 1)
-      const lane = await this.openLane(`${this.options.folder}/${name}`)
-      if (lane) found.push(lane)
+    const lanes = new Map<string, OpenLane[]>()
+    for (const number of await this.numbers()) {
+      this.nextLane = number + 1
+      const found = await this.openLane(`${this.options.folder}/lane-${number}`)
+      if (!found) continue
+      const { lane } = found.destination
+      lanes.set(lane, [...(lanes.get(lane) ?? []), found])
     }
     await this.disk.syncFolder(this.options.folder)
-    return found
+    const merged: StoredLane[] = []
+    for (const found of lanes.values()) merged.push(await this.merge(found))
+    // Of several folders of one destination, the one with the higher number is taken for the younger.
+    if (this.hasOrphans) this.spare = []
+    return merged
   }
 
-  /** A new log for a lane that has none. */
+  /** A new log for a lane that has none. Can be called again if it rejects. */
   async createLane(destination: Destination): Promise<SegmentLog> {
-    const path = this.spare.pop() ?? `${this.options.folder}/lane-${this.nextLane++}`
+    const { lane } = destination
+    const begun = this.begun.get(lane)
+    const path = begun ?? this.spare.pop() ?? `${this.options.folder}/lane-${this.nextLane++}`
     try {
-      return await this.createLog(path, destination)
+      await this.disk.makeFolder(path)
     } catch (error) {
-      this.spare.push(path)
+      if (begun === undefined) this.spare.push(path)
       throw error
     }
+    // Its file may say from now on whose it is. No other folder may say the same, nor this one something
+    // else: after a crash they could not be told apart.
+    this.begun.set(lane, path)
+    const log = await this.createLog(path, destination)
+    this.begun.delete(lane)
+    return log
   }
 
   private async createLog(path: string, destination: Destination): Promise<SegmentLog> {
-    await this.disk.makeFolder(path)
     await removeIfThere(this.disk, fileOf(path))
-    const { database, retentionPolicy, authorization = null } = destination
-    const file: LaneFile = { database, retentionPolicy, authorization }
-    await createWhole(this.disk, fileOf(path), encode(file))
+    await createWhole(this.disk, fileOf(path), encodeLane(destination))
     await this.disk.syncFolder(this.options.folder)
     return this.openLog(path, destination)
   }
@@ -121,19 +145,72 @@ export class Store {
     await this.lock.release()
   }
 
-  private async openLane(path: string): Promise<StoredLane | undefined> {
-    const bytes = await readWhole(this.disk, fileOf(path))
-    const file = bytes && decode(bytes)
-    if (!file) {
-      // It is synced before the first record: without any, a crash has come between, and nothing is lost.
-      if (await this.hasSegments(path)) await this.giveUp(path, bytes?.length ?? 0)
-      else this.spare.push(path)
-      return undefined
+  /** The numbers of the lanes on disk, in order. */
+  private async numbers(): Promise<number[]> {
+    const entries = await this.disk.list(this.options.folder)
+    return entries
+      .filter(({ isFolder }) => isFolder)
+      .map(({ name }) => Number(/^lane-([1-9]\d{0,14})$/.exec(name)?.[1]))
+      .filter((number) => !Number.isNaN(number))
+      .sort((a, b) => a - b)
+  }
+
+  private async openLane(path: string): Promise<OpenLane | undefined> {
+    const file = await this.readFile(path)
+    const destination = file && decodeLane(file)
+    if (destination) {
+      await this.secure(path, destination)
+      return { destination, path, log: await this.openLog(path, destination) }
     }
-    await this.sync(fileOf(path))
-    const { database, retentionPolicy, authorization } = file
-    const destination = laneDestination(database, retentionPolicy, authorization ?? undefined)
-    return { destination, log: await this.openLog(path, destination) }
+    // It is synced before the first record: without any, a crash has come between, and nothing is lost.
+    if (await this.hasSegments(path)) await this.giveUp(path, file?.length ?? 0)
+    else if (file !== UNREADABLE) this.spare.push(path)
+    return undefined
+  }
+
+  private async readFile(path: string): Promise<Uint8Array | undefined> {
+    const read = () => readWhole(this.disk, fileOf(path))
+    try {
+      return await read().catch(read)
+    } catch (error) {
+      if (!isUnreadable(error)) throw error
+      return UNREADABLE
+    }
+  }
+
+  /** A process that was killed may have written a lane's file and not lived to sync it. */
+  private async secure(path: string, destination: Destination): Promise<void> {
+    try {
+      const file = await this.disk.open(fileOf(path))
+      await file.sync().finally(() => file.close())
+    } catch {
+      await replaceWhole(this.disk, fileOf(path), encodeLane(destination))
+    }
+  }
+
+  /**
+   * A destination has several folders if a relay could not read the file of one of them, and made another:
+   * the older is delivered first. Of those that hold nothing it keeps one, if it has no other.
+   */
+  private async merge(found: readonly OpenLane[]): Promise<StoredLane> {
+    const full = found.filter(({ log }) => !log.isEmpty)
+    const used = full.length > 0 ? full : found.slice(0, 1)
+    for (const lane of found) if (!used.includes(lane)) await this.vacate(lane)
+    const [{ destination }] = used as [OpenLane]
+    return { destination, logs: used.map(({ log }) => log) }
+  }
+
+  /** Leaves the folder of a lane that holds nothing to others, once nothing can come back to it. */
+  private async vacate({ path, log }: OpenLane): Promise<void> {
+    try {
+      await log.sync()
+      await log.close()
+    } catch {
+      // It is met again at the next start.
+      return
+    }
+    this.logs = this.logs.filter((other) => other !== log)
+    this.spare.push(path)
   }
 
   /** Nobody knows any more on whose behalf the writes of a lane are to be sent. They stay in `damaged/`. */
@@ -149,6 +226,7 @@ export class Store {
       await log.sync()
     } catch {
       // The rest is still there, and is met again at the next start.
+      this.hasOrphans = true
     }
   }
 
@@ -157,14 +235,9 @@ export class Store {
     return entries.some(({ name }) => firstOf(name) !== undefined)
   }
 
-  /** A process that was killed may have written the file and not lived to sync it. */
-  private async sync(path: string): Promise<void> {
-    const file = await this.disk.open(path)
-    await file.sync().finally(() => file.close())
-  }
-
   private async openLog(path: string, destination: Destination): Promise<SegmentLog> {
     const log = await SegmentLog.open(this.disk, path, {
+      buffers: this.options.buffers,
       onDamage: (damage) => this.options.onDamage(damage),
       onLoss: (records) => this.options.onLoss(destination, records),
     })
@@ -180,17 +253,4 @@ export class Store {
 
 function fileOf(path: string): string {
   return `${path}.json`
-}
-
-function encode(file: LaneFile): Uint8Array {
-  return new TextEncoder().encode(`${JSON.stringify(file)}\n`)
-}
-
-function decode(bytes: Uint8Array): LaneFile | undefined {
-  try {
-    const file = JSON.parse(new TextDecoder().decode(bytes))
-    return typeof file?.database === 'string' ? file : undefined
-  } catch {
-    return undefined
-  }
 }

@@ -105,14 +105,18 @@ const V2_PRECISIONS = new Map([
   ['us', 'u'],
 ])
 
-/** The destination of a lane's writes, as far as they have it in common. */
+/**
+ * The destination of a lane's writes, as far as they have it in common.
+ *
+ * @param db the database, percent-encoded as in their queries; so is `rp`, empty for the default
+ */
 export function laneDestination(
-  database: string,
-  retentionPolicy: string,
+  db: string,
+  rp: string,
   authorization: string | undefined,
 ): Destination {
-  const query = new Map([['db', encodeURIComponent(database)]])
-  if (retentionPolicy !== '') query.set('rp', encodeURIComponent(retentionPolicy))
+  const query = new Map([['db', db]])
+  if (rp !== '') query.set('rp', rp)
   return destination(query, authorization)
 }
 

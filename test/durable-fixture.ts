@@ -49,6 +49,7 @@ export async function createDurableFixture(
     const openStore = () =>
       Store.open(disk, {
         ...{ folder: `data/${name}`, maxBytes: own.bufferBytes, whenFull, maxAgeMs },
+        buffers: runtime.buffers,
         onDamage: damage,
         onLoss: (destination, writes) => losses.damaged(destination, writes),
         onLost: (write) => losses.lost(write, DAMAGED),

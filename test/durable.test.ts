@@ -93,7 +93,10 @@ describe('a backend with a buffer on disk', () => {
     disk.fail({ code: 'ENOSPC', kinds: ['write'], times: 100 })
     const { answer: got } = await send('m v=1 1')
     expect(got).toMatchObject({ status: 503, retryAfter: '1' })
+    // Where the relay keeps its files is nothing for clients.
+    expect(got?.error).toBe('unable to keep the write: disk full (ENOSPC)')
     expect(logged('disk failed')).toHaveLength(1)
+    expect(logged('data/a/lane-1')).toHaveLength(1)
   })
 
   test('sets aside, alone, what it rejects after it was acknowledged', async () => {
@@ -186,21 +189,53 @@ describe('a batch on its way that the disk has no room for', () => {
     expect(books.ledger.entries()).toMatchObject([{ points: 1, times: 1 }])
   })
 
-  test('goes back to its client, and is not kept, when the disk fails', async () => {
+  test('goes back to its client, and is not kept, when the backend fails, too', async () => {
     const a = later()
     const { send, runtime, disk, bodies, relay } = await createFixture({ a: a.handler, b: stored })
     const old = await send('m v=1 1')
     disk.fail({ code: 'ENOSPC', kinds: ['write'], path: '.segment' })
     await runtime.clock.advance(10)
-    expect(old).toMatchObject({ status: 503 })
-    await send('m v=2 1')
+    const young = await send('m v=2 1')
     await runtime.clock.advance(10)
+    expect([old.status, young.status]).toEqual([undefined, undefined])
     await a.respond(answer(500, 'timeout'))
+    expect(old.answer?.error).toBe('unable to keep the write: disk full (ENOSPC)')
+    expect(young).toMatchObject({ status: 204 })
     await runtime.clock.advance(500)
     await a.respond(stored())
     expect(bodies('a')).toEqual(['m v=1 1', 'm v=2 1'])
     expect(relay.undeliveredBytes).toBe(0)
   })
+
+  test.each([
+    ['broken', {}],
+    ['full', { bufferBytes: 1 }],
+  ])(
+    'is safe once a slow backend has answered it, as are those behind it, disk %s',
+    async (_, options) => {
+      const a = later()
+      const { send, runtime, disk, books } = await createFixture(
+        { a: a.handler, b: stored },
+        new FakeDisk(),
+        options,
+      )
+      disk.fail({ code: 'EIO', times: 1e6 })
+      const first = await send('m v=1 1')
+      const second = await send('m v=2 2')
+      await runtime.clock.advance(1000)
+      expect([first.status, second.status]).toEqual([undefined, undefined])
+      await a.respond(stored())
+      expect([first.status, second.status]).toEqual([204, undefined])
+      const third = await send('m v=3 3')
+      await runtime.clock.advance(1000)
+      await a.respond(answer(400, 'field type conflict'))
+      expect([second.status, third.status]).toEqual([400, undefined])
+      await a.respond(answer(500, 'timeout'))
+      expect(third.status).toBe(503)
+      expect(books.ledger.entries()).toEqual([])
+      expect(await send('m v=4 4')).toMatchObject({ status: 503 })
+    },
+  )
 })
 
 /** The rest of a lane after its first failure. */

@@ -250,11 +250,12 @@ class FakeFile implements DiskFile {
     return this.run('size', 0, () => this.inode.content.size)
   }
 
-  read(offset: number, length: number): Promise<Uint8Array> {
+  read(offset: number, length: number, into = new Uint8Array(length)): Promise<Uint8Array> {
     return this.run('read', length, () => {
       const bytes = this.inode.content.read(offset, length)
       this.disk.bytesRead += bytes.length
-      return bytes
+      into.set(bytes)
+      return into.subarray(0, bytes.length)
     })
   }
 

@@ -29,7 +29,7 @@ const LAYERS = [
     'log-folder.ts',
     'segment-reader.ts',
   ],
-  ['spooler.ts'],
+  ['flight.ts', 'spooler.ts'],
   [
     'app.ts',
     'config-output.ts',
@@ -48,7 +48,6 @@ const LAYERS = [
     'body.ts',
     'cli.ts',
     'config-values.ts',
-    'damage.ts',
     'dead-letter.ts',
     'edge.ts',
     'folder-lock.ts',
@@ -57,6 +56,7 @@ const LAYERS = [
     'http-connection.ts',
     'backend-connection.ts',
     'lane.ts',
+    'lane-file.ts',
     'ledger-file.ts',
     'record.ts',
     'relay.ts',
@@ -65,7 +65,7 @@ const LAYERS = [
     'udp.ts',
     'whole-file.ts',
   ],
-  ['response-reader.ts'],
+  ['damage.ts', 'response-reader.ts'],
   [
     'address.ts',
     'answer.ts',

@@ -4,6 +4,7 @@ import { chmod, mkdir, mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/pro
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { faultOf } from '../src/disk.ts'
 import { lockByFile } from '../src/folder-lock.ts'
 import { createNodeDisk } from '../src/node-disk.ts'
 import { SegmentLog } from '../src/segments.ts'
@@ -103,6 +104,38 @@ describe('files', () => {
     await writeFile(`${root}/file`, '')
     await chmod(`${root}/file`, 0)
     await expect(disk.open(`${root}/file`)).rejects.toMatchObject({ code: 'EACCES' })
+  })
+})
+
+describe('errors', () => {
+  test.runIf(process.platform === 'linux')('say what failed, where, and how', async () => {
+    const full = await disk.open('/dev/full')
+    await expect(full.write(0, bytes(1))).rejects.toMatchObject({
+      code: 'ENOSPC',
+      message: 'cannot write /dev/full: disk full (ENOSPC)',
+    })
+    await expect(full.sync()).rejects.toThrow('cannot sync /dev/full: disk error (EINVAL)')
+    await full.close()
+    const broken = await disk.open('/proc/self/mem')
+    await expect(broken.read(0, 10)).rejects.toMatchObject({
+      code: 'EIO',
+      message: 'cannot read /proc/self/mem: disk error (EIO)',
+    })
+    await broken.close()
+  })
+
+  test.each([
+    ['open', () => disk.open(`${root}/no`)],
+    ['create', () => disk.create(`${root}/no/no`)],
+    ['remove', () => disk.remove(`${root}/no`)],
+    ['rename', () => disk.rename(`${root}/no`, `${root}/a`)],
+    ['list', () => disk.list(`${root}/no`)],
+    ['sync', () => disk.syncFolder(`${root}/no`)],
+  ])('of %s name the file', async (operation, attempt) => {
+    const error = await attempt().catch((error: Error) => error)
+    expect(error).toMatchObject({ code: 'ENOENT' })
+    expect((error as Error).message).toMatch(`cannot ${operation} ${root}/no`)
+    expect(faultOf(error)).toBe('no such file (ENOENT)')
   })
 })
 

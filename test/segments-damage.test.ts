@@ -206,6 +206,40 @@ describe('a file that was cut', { timeout: TIMEOUT_MS }, () => {
   })
 })
 
+describe('a head file that the disk', () => {
+  const anew = [{ file: HEAD, reason: 'head' }]
+
+  test.each([
+    ['open', 1, range(3, 9), []],
+    ['open', 2, range(1, 9), anew],
+    ['read', 1, range(3, 9), []],
+    ['read', 2, range(1, 9), anew],
+    ['write', 1, range(3, 9), []],
+    ['sync', 1, range(3, 9), []],
+  ] as const)('fails to %s, %i times', async (kind, times, ids, reported) => {
+    const disk = FakeDisk.of(whole)
+    const { log } = await open(disk)
+    for (let i = 0; i < 2; i++) await log.advance(lastOf(await log.peek(1)))
+    const next = disk.kill()
+    next.fail({ code: 'EIO', kinds: [kind], path: HEAD, times })
+    const { ids: found, damage } = await salvage(next)
+    expect(found).toEqual(ids)
+    expect(damage).toMatchObject(reported)
+    const { log: last, damage: later } = await open(next.kill())
+    expect([await contentsOf(last), later]).toEqual([[100], []])
+  })
+
+  test.each(['remove', 'write', 'sync'] as const)(
+    'fails to %s keeps the log shut',
+    async (kind) => {
+      const disk = FakeDisk.of(whole)
+      if (kind === 'remove') disk.fail({ code: 'EIO', kinds: ['read'], path: HEAD, times: 2 })
+      disk.fail({ code: 'EIO', kinds: [kind], path: HEAD, times: 2 })
+      await expect(open(disk)).rejects.toThrow(HEAD)
+    },
+  )
+})
+
 describe('a file that is gone', () => {
   test('the head file: the log starts at the first segment', async () => {
     expect((await salvage(withFile(HEAD, undefined))).ids).toEqual(range(1, 9))

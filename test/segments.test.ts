@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { StoredRecord } from '../src/segment-reader.ts'
 import { FakeDisk, type Operation } from './fake-disk.ts'
 import { contentsOf, drain, idsOf, lastOf, open, range, record, records } from './log-fixture.ts'
+import { PoisoningPool } from './poisoning-pool.ts'
 import { seededRandom } from './seeded-random.ts'
 
 const segmentsOn = (disk: FakeDisk) =>
@@ -215,6 +216,32 @@ describe('segments', () => {
     expect(largest).toBeLessThan(mebibyte)
     expect(next.bytesRead).toBeLessThan(2 * log.bytes)
     expect(again.log.isEmpty).toBe(true)
+  })
+})
+
+describe('large records', () => {
+  test('are each read about once, from end to end, also where they do not fit', async () => {
+    const disk = new FakeDisk()
+    const { log } = await open(disk)
+    for (const id of range(1, 60)) await log.append([record(id, 300_000)])
+    const { bytesRead } = disk
+    expect(await drain(log, 500_000)).toEqual(range(1, 60))
+    expect(disk.bytesRead - bytesRead).toBeLessThan(1.2 * 60 * 300_000)
+  })
+
+  test('are read into memory that can be given back', async () => {
+    const buffers = new PoisoningPool()
+    const { log } = await open(new FakeDisk(), { buffers })
+    for (const id of range(1, 20)) await log.append([record(id, 100_000)])
+    for (const id of [1, 4, 7]) {
+      const found = await log.peek(300_000)
+      expect(idsOf(found)).toEqual(range(id, id + 2))
+      await log.advance(lastOf(found))
+      // What comes next is read before this is given back.
+      const next = await log.peek(300_000)
+      for (const { body } of found) buffers.give(body)
+      expect(idsOf(next)).toEqual(range(id + 3, id + 5))
+    }
   })
 })
 
