@@ -20,6 +20,8 @@ const DEAD_LETTERS = 'dead-letters'
 export interface Data {
   readonly disk: Host['disk']
   readonly books: Books
+  /** About the size of a file of a buffer; by default as a log has it. */
+  readonly segmentBytes?: number
 }
 
 /**
@@ -72,6 +74,7 @@ async function openBackend(options: BackendOptions, log: Log, data: Data): Promi
       maxBytes: options.bufferBytes,
       whenFull: options.whenFull,
       maxAgeMs: options.maxAgeMs,
+      segmentBytes: data.segmentBytes,
       onDamage: ({ file, offset, bytes, records, reason, copy }) =>
         log.error('buffer is damaged', {
           ...{ backend: options.name, file, offset, bytes, records, reason, copy },

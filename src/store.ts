@@ -16,6 +16,8 @@ export interface StoreOptions {
   readonly whenFull: WhenFull
   /** Older writes are given up; undefined to keep them for as long as there is room. */
   readonly maxAgeMs: number | undefined
+  /** About the size of a file; undefined for a log's own choice. */
+  readonly segmentBytes?: number | undefined
   onDamage(damage: Damage): void
 }
 
@@ -123,8 +125,9 @@ export class Store {
   }
 
   private async openLog(path: string): Promise<SegmentLog> {
-    const { onDamage } = this.options
-    const log = await SegmentLog.open(this.disk, path, { onDamage })
+    const { onDamage, segmentBytes } = this.options
+    const size = segmentBytes === undefined ? {} : { segmentBytes }
+    const log = await SegmentLog.open(this.disk, path, { onDamage, ...size })
     this.logs.push(log)
     return log
   }

@@ -1,7 +1,9 @@
 /** What befalls servers and disks: for a while, and then again. */
 
 import type { FakeDisk, OperationKind } from '../fake-disk.ts'
-import type { Mood, SimulatedInfluxDB } from './simulated-influxdb.ts'
+import { credentialsOf } from './points.ts'
+import type { Settings } from './settings.ts'
+import type { Grievance, Mood, SimulatedInfluxDB } from './simulated-influxdb.ts'
 import type { World } from './world.ts'
 
 const BAD_MOODS: readonly Mood[] = ['down', 'down', 'stalled', 'failing', 'busy', 'flaky', 'empty']
@@ -26,16 +28,30 @@ const FRAIL: readonly OperationKind[] = [
 export async function trouble(
   server: SimulatedInfluxDB,
   world: World,
+  settings: Settings,
   isOver: () => boolean,
 ): Promise<void> {
   if (world.chance(0.3)) server.maxBodyBytes = world.integer(100, 1000)
   while (!isOver()) {
     await world.sleep(world.between(100, 8000))
     if (isOver()) return
-    server.become(world.pick(BAD_MOODS))
+    if (world.chance(0.2)) server.resent(grievance(world, settings))
+    else server.become(world.pick(BAD_MOODS))
     await world.sleep(world.chance(0.5) ? world.between(10, 1000) : world.between(1000, 15_000))
-    if (!isOver()) server.become('well')
+    if (isOver()) return
+    server.become('well')
+    if (server.grievance) server.resent(undefined)
   }
+}
+
+function grievance(world: World, { writing: { databases, users } }: Settings): Grievance {
+  const database = world.pick(databases)
+  return world.pick<Grievance>([
+    { kind: 'no database', database },
+    { kind: 'database fails', database },
+    { kind: 'no retention policy', retentionPolicy: 'long' },
+    { kind: 'no user', credentials: credentialsOf(world.pick(users)) },
+  ])
 }
 
 /** Has the disk that is in use fill up or fail now and then, until `isOver`. */

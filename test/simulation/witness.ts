@@ -1,0 +1,193 @@
+/**
+ * Sees what passes between clients, relay and servers: keeps the writes in the order in which the relay
+ * accepted them, and takes note of what must not happen at any moment.
+ */
+
+import { backendsNeeded } from '../../src/consistency.ts'
+import type { Write } from '../../src/write.ts'
+import { isBroken, linesOf, type Point, pointsOf, type Target } from './points.ts'
+import type { Settings } from './settings.ts'
+import type { SimulatedInfluxDB } from './simulated-influxdb.ts'
+import type { World } from './world.ts'
+
+/** One write that the relay accepted. */
+export interface Acceptance {
+  readonly number: number
+  readonly at: number
+  readonly target: Target
+  readonly bytes: number
+  readonly lines: readonly string[]
+  readonly points: readonly Point[]
+  /** How many servers must have it before its client is told that it is stored. */
+  readonly needed: number
+  /** Whether nobody waits for an answer, so that it is the relay's own from the start. */
+  readonly isOwned: boolean
+  /** Whether it may be lost: the relay died before it could put what it owns on disk. */
+  isExcused: boolean
+  /** The relay's answer, and when it came. */
+  status: number | undefined
+  answeredAt: number
+}
+
+type WitnessOptions = Pick<Settings, 'isDurable' | 'isDiskFailing' | 'slowness' | 'maxInFlight'>
+
+/** An answer may take this long after enough servers have the write: a short grace for the others. */
+const LATE_MS = 50
+
+/** What is owned is on disk by then, if nothing is wrong with the disk. */
+const OWNED_MS = 1100
+
+export class Witness {
+  readonly acceptances: Acceptance[] = []
+  readonly faults = new Set<string>()
+  private readonly world: World
+  private readonly servers: readonly SimulatedInfluxDB[]
+  private readonly options: WitnessOptions
+  private readonly sentLines = new Set<string>()
+  /** Writes without an answer that came but once, and the servers that have told the relay that they have them. */
+  private readonly open = new Map<Acceptance, Set<string>>()
+  /** When enough had. */
+  private readonly due = new Map<Acceptance, number>()
+  /** By server and line: when a server asked to be left alone, and until when. */
+  private readonly rests = new Map<string, { readonly from: number; readonly until: number }>()
+  private readonly lastAccepted = new Map<string, number>()
+  /** Whether the disk takes no time and does not fail, so that clients need not wait for it. */
+  private readonly isCalm: boolean
+  private isEnding = false
+
+  constructor(world: World, servers: readonly SimulatedInfluxDB[], options: WitnessOptions) {
+    this.world = world
+    this.servers = servers
+    this.options = options
+    this.isCalm = options.slowness === 0 && !options.isDiskFailing
+  }
+
+  /** A client sends this, or a part of it. */
+  sent(body: string): void {
+    for (const line of linesOf(body)) this.sentLines.add(line)
+  }
+
+  accepted({ destination, points: { bytes }, consistency }: Write, isOwned: boolean): Acceptance {
+    const { world } = this
+    const text = new TextDecoder().decode(bytes)
+    const lines = linesOf(text)
+    const { database, retentionPolicy, precision, authorization: credentials = '' } = destination
+    const target = { database, retentionPolicy, precision, credentials }
+    const now = world.wallNanoseconds()
+    const whole = lines.filter((line) => !isBroken(line))
+    const isQueued = consistency === 'any' && this.options.isDurable
+    const acceptance: Acceptance = {
+      ...{ number: this.acceptances.length + 1, at: world.now(), target, lines, isOwned },
+      points: whole.flatMap((line) => pointsOf(target, line, now)),
+      needed: isQueued ? 0 : backendsNeeded(consistency, this.servers.length),
+      ...{ bytes: bytes.length, isExcused: false, status: undefined, answeredAt: world.now() },
+    }
+    world.log(`accept #${acceptance.number} ${database} ${text.replaceAll('\n', ' | ')}`)
+    this.acceptances.push(acceptance)
+    // Of a write that came before nobody can tell which of the two a server has.
+    const isRepeated = lines.some((line) => this.lastAccepted.has(line))
+    if (isRepeated) this.forget(lines)
+    else if (!isOwned) this.open.set(acceptance, new Set())
+    for (const line of lines) {
+      this.lastAccepted.set(line, world.now())
+      if (!this.wasSent(line)) this.faults.add(`#${acceptance.number}: nobody has sent ${line}`)
+    }
+    return acceptance
+  }
+
+  answered(acceptance: Acceptance, status: number, error: string): void {
+    const { number, lines, bytes } = acceptance
+    this.world.log(`answer #${number} ${status} ${error}`)
+    this.open.delete(acceptance)
+    this.due.delete(acceptance)
+    acceptance.status = status
+    acceptance.answeredAt = this.world.now()
+    if (status === 204) {
+      const have = this.servers.filter((server) => server.hasSeen(acceptance.points)).length
+      if (have >= acceptance.needed) return
+      this.faults.add(`#${number} is acknowledged, ${have} of ${acceptance.needed} servers have it`)
+    } else if (status === 400 || status === 413) {
+      if (this.servers.some((server) => server.refuses(lines, bytes))) return
+      this.faults.add(`#${number} is rejected although every server would take it`)
+    }
+  }
+
+  /** The relay learns that a server has stored a body. */
+  stored(server: SimulatedInfluxDB, body: string): void {
+    if (this.isEnding) return
+    const lines = new Set(linesOf(body))
+    for (const [acceptance, confirmed] of this.open) {
+      if (!acceptance.lines.every((line) => lines.has(line))) continue
+      confirmed.add(server.name)
+      if (confirmed.size < Math.max(acceptance.needed, 1) || this.due.has(acceptance)) continue
+      this.due.set(acceptance, this.world.now() + LATE_MS)
+    }
+  }
+
+  /** The relay learns that a server wants to be left alone with a body. */
+  askedToWait(server: SimulatedInfluxDB, body: string, ms: number): void {
+    // With more than one batch in flight, the first that is refused says how long the lane rests.
+    if (this.options.maxInFlight > 1) return
+    const from = this.world.now()
+    this.world.log(`${server.name} asks to be left alone for ${ms} ms`)
+    for (const line of linesOf(body)) {
+      this.rests.set(`${server.name} ${line}`, { from, until: from + ms })
+    }
+  }
+
+  /** The relay sends a body to a server. */
+  asks(server: SimulatedInfluxDB, body: string): void {
+    const now = this.world.now()
+    for (const line of linesOf(body)) {
+      const rest = this.rests.get(`${server.name} ${line}`)
+      // A client may have sent the same once more in the meantime.
+      if (!rest || now >= rest.until || (this.lastAccepted.get(line) ?? 0) >= rest.from) continue
+      this.faults.add(`${server.name} was asked again before its Retry-After: ${line}`)
+    }
+  }
+
+  /** The relay says that a buffer is damaged. A crash leaves odd bytes, but nothing is missing. */
+  sawDamage(damage: string): void {
+    const isLost = /reason=(missing|unreadable)/.test(damage)
+    const isHeadLost = /reason=head\b/.test(damage) && !this.options.isDiskFailing
+    if (isLost || isHeadLost) this.faults.add(`a buffer is said to be damaged: ${damage}`)
+  }
+
+  /** The relay is told to stop: it need not answer any more. */
+  lifeEnds(): void {
+    this.isEnding = true
+    this.due.clear()
+  }
+
+  /** The relay's process has ended. */
+  lifeEnded(): void {
+    this.isEnding = false
+    this.open.clear()
+    this.due.clear()
+    this.rests.clear()
+    const safe = this.isCalm && this.options.isDurable ? this.world.now() - OWNED_MS : -1
+    for (const acceptance of this.acceptances) {
+      if (acceptance.isOwned && acceptance.at > safe) acceptance.isExcused = true
+    }
+  }
+
+  /** Sees whether something should have happened by now. */
+  look(): void {
+    if (!this.isCalm) return
+    for (const [{ number }, due] of this.due) {
+      if (this.world.now() > due) this.faults.add(`#${number} is stored, and its client waits`)
+    }
+  }
+
+  private forget(lines: readonly string[]): void {
+    for (const acceptance of this.open.keys()) {
+      if (!acceptance.lines.some((line) => lines.includes(line))) continue
+      this.open.delete(acceptance)
+      this.due.delete(acceptance)
+    }
+  }
+
+  private wasSent(line: string): boolean {
+    return this.sentLines.has(line) || this.sentLines.has(line.slice(0, line.lastIndexOf(' ')))
+  }
+}
