@@ -2,7 +2,7 @@
  * Puts deliberate bugs into the relay, one at a time, and sees whether the simulation catches them:
  *
  *     npm run mutants                          all of them
- *     npm run mutants -- --only "head"         those with this in their names
+ *     npm run mutants -- --only head           those whose names match a regular expression
  *     npm run mutants -- --seeds 5000          look for longer before one counts as survivor
  */
 
@@ -89,7 +89,7 @@ async function watch(child: ChildProcess): Promise<Fate | undefined> {
   return fate
 }
 
-const mutants = MUTANTS.filter(({ name }) => name.includes(values.only))
+const mutants = MUTANTS.filter(({ name }) => new RegExp(values.only).test(name))
 await checkMutants(MUTANTS)
 const survivors: Mutant[] = []
 const queue = [...mutants]

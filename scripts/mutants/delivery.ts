@@ -25,13 +25,6 @@ export const DELIVERY: readonly Mutant[] = [
     replace: 'if (flight && flight.last !== undefined && !flight.givenUp)',
   },
   {
-    name: 'spooling overlaps the end of a flight',
-    breaks: 'a flight is settled while the disk is getting it',
-    file: 'durable-lane.ts',
-    find: '    await this.spooling\n',
-    replace: '',
-  },
-  {
     name: 'put back in reverse',
     breaks: 'a failed batch comes again in the opposite order',
     file: 'durable-lane.ts',
@@ -88,13 +81,6 @@ export const DELIVERY: readonly Mutant[] = [
     file: 'durable-lane.ts',
     find: 'this.cancelGrace = undefined\n    if (this.hasKept()) this.spool()',
     replace: 'this.cancelGrace = undefined',
-  },
-  {
-    name: 'nothing is kept after a failure',
-    breaks: 'a write that another backend has stays in memory when this one fails',
-    file: 'durable-lane.ts',
-    find: 'if (this.hasKept()) this.spool()\n    if (this.waiting.head',
-    replace: 'if (this.waiting.head',
   },
   {
     name: 'secured before the disk has it',

@@ -110,11 +110,11 @@ export const DISK: readonly Mutant[] = [
     replace: '',
   },
   {
-    name: 'tail not cut',
-    breaks: 'the end of an interrupted write stays where the next records go',
+    name: 'numbers start again',
+    breaks: 'after a restart a new segment takes the place of one that holds records',
     file: 'log-folder.ts',
-    find: 'last.end = end.offset\n',
-    replace: '',
+    find: 'Math.max(last.first, end.sequence)',
+    replace: 'last.first',
   },
   {
     name: 'lane file not synced',

@@ -24,6 +24,8 @@ export interface ClientOptions {
   readonly writes: number
   /** The longest that a client rests between two writes. */
   readonly restMs: number
+  /** The most lines that one write has. */
+  readonly maxLines: number
   /** Timestamps that all clients write to. */
   readonly sharedPoints: number
   /** The time between two points: at ten minutes an entry of the ledger says nothing of others. */
@@ -113,7 +115,7 @@ export class Clients {
 
   private body(unit: bigint): string {
     const lines: string[] = []
-    const count = this.world.chance(0.7) ? 1 : this.world.integer(2, 4)
+    const count = this.world.chance(0.7) ? 1 : this.world.integer(2, this.options.maxLines)
     for (let i = 0; i < count; i++) lines.push(this.line(unit))
     return this.world.chance(0.5) ? `${lines.join('\n')}\n` : lines.join('\n')
   }

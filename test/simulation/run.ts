@@ -24,7 +24,7 @@ const DRAIN_MS = 300_000
 const RECORDS_MS = 5000
 
 /** Operations before and after which a power cut tells most. */
-const TELLING: readonly OperationKind[] = ['remove', 'rename', 'truncate', 'syncFolder', 'create']
+const TELLING: readonly OperationKind[] = ['remove', 'rename', 'truncate', 'syncFolder', 'sync']
 
 /** A story has some thousand events; one that has so many, or disk operations in one, goes in circles. */
 const MAX_EVENTS = 1_000_000
@@ -88,7 +88,13 @@ class Simulation {
     this.clients.start(settings.clients)
     const isOver = () => this.isPeaceful
     for (const server of this.servers) void trouble(server, world, settings, isOver)
-    if (settings.isDiskFailing) void wearOut(() => this.disk, world, isOver)
+    if (settings.isDiskFailing)
+      void wearOut(
+        () => this.disk,
+        world,
+        () => this.cutNow(),
+        isOver,
+      )
     if (settings.isPowerFailing) this.danger = this.cutPower()
     if (world.chance(0.2)) void this.intrude()
     const finished = await world.run(STORY_MS, () => this.watch() || this.clients.busy === 0)
@@ -215,12 +221,19 @@ class Simulation {
       if (this.isPeaceful || !process) continue
       if (world.chance(0.6)) await this.untilOperation(disk)
       if (process.isDead) continue
-      const kind = world.pick(['power cut', 'power cut', 'kill', 'stop'] as const)
+      const kind = world.pick(['power cut', 'power cut', 'kill', 'kill', 'stop'] as const)
       world.log(kind)
       if (kind === 'stop') await Promise.race([process.stop(), world.sleep(1000)])
       if (process.isDead) continue
       this.end(kind === 'power cut' ? disk.crash(world.random) : disk.kill())
     }
+  }
+
+  private cutNow(): void {
+    const { process, disk, world } = this
+    if (!process || this.isPeaceful || !this.settings.isPowerFailing) return
+    world.log('power cut')
+    this.end(disk.crash(world.random))
   }
 
   /** Resolves in the middle of one of the next operations, or when none comes. */

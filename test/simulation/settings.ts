@@ -48,6 +48,7 @@ export function chooseSettings(world: World): Settings {
     writing: {
       writes: world.integer(50, 200),
       restMs: world.pick([2000, 1000, 300, 20]),
+      maxLines: world.pick([4, 4, 4, 20]),
       sharedPoints: world.pick([1, 1, 4]),
       stepMs: world.pick([600_000, 600_000, 10_000]),
       databases: world.chance(0.5) ? ['d'] : ['d', 'e'],

@@ -8,21 +8,15 @@ import type { World } from './world.ts'
 
 const BAD_MOODS: readonly Mood[] = ['down', 'down', 'stalled', 'failing', 'busy', 'flaky', 'empty']
 
-/** Operations that may fail. Reads do not: what cannot be read back is lost, whatever a relay does. */
+/** Operations that may fail, some more often than others. */
 const FRAIL: readonly OperationKind[] = [
-  'write',
-  'sync',
-  'syncFolder',
-  'create',
-  'rename',
-  'remove',
-  'truncate',
-  'makeFolder',
-  'list',
-  'size',
-  'close',
-  'lock',
+  ...(['write', 'write', 'sync', 'sync', 'sync', 'syncFolder', 'syncFolder'] as const),
+  ...(['create', 'rename', 'remove', 'truncate', 'makeFolder'] as const),
+  ...(['list', 'size', 'close', 'lock'] as const),
 ]
+
+/** Whether what was written may not be read back: then the ledger must have it. */
+export const READS_FAIL = FRAIL.includes('read') || FRAIL.includes('open')
 
 /** Changes a server's mood now and then, until `isOver`. */
 export async function trouble(
@@ -54,17 +48,23 @@ function grievance(world: World, { writing: { databases, users } }: Settings): G
   ])
 }
 
-/** Has the disk that is in use fill up or fail now and then, until `isOver`. */
+/**
+ * Has the disk that is in use fill up or fail now and then, until `isOver`.
+ *
+ * @param cut cuts the power, which tells what a disk that has failed has kept
+ */
 export async function wearOut(
   disk: () => FakeDisk,
   world: World,
+  cut: () => void,
   isOver: () => boolean,
 ): Promise<void> {
   while (!isOver()) {
-    await world.sleep(world.between(500, 15_000))
+    await world.sleep(world.between(200, 10_000))
     if (isOver()) return
     if (world.chance(0.4)) fillUp(disk(), world)
     else fail(disk(), world)
+    if (world.chance(0.3)) world.after(world.between(1, 2000), cut)
     await world.sleep(world.between(10, 5000))
     if (isOver()) return
     world.log('disk is well')

@@ -3,11 +3,11 @@
  * accepted them, and takes note of what must not happen at any moment.
  */
 
-import { backendsNeeded } from '../../src/consistency.ts'
 import type { Write } from '../../src/write.ts'
 import { isBroken, linesOf, type Point, pointsOf, type Target } from './points.ts'
 import type { Settings } from './settings.ts'
 import type { SimulatedInfluxDB } from './simulated-influxdb.ts'
+import { READS_FAIL } from './weather.ts'
 import type { World } from './world.ts'
 
 /** One write that the relay accepted. */
@@ -75,11 +75,10 @@ export class Witness {
     const target = { database, retentionPolicy, precision, credentials }
     const now = world.wallNanoseconds()
     const whole = lines.filter((line) => !isBroken(line))
-    const isQueued = consistency === 'any' && this.options.isDurable
     const acceptance: Acceptance = {
       ...{ number: this.acceptances.length + 1, at: world.now(), target, lines, isOwned },
       points: whole.flatMap((line) => pointsOf(target, line, now)),
-      needed: isQueued ? 0 : backendsNeeded(consistency, this.servers.length),
+      needed: this.neededFor(consistency),
       ...{ bytes: bytes.length, isExcused: false, status: undefined, answeredAt: world.now() },
     }
     world.log(`accept #${acceptance.number} ${database} ${text.replaceAll('\n', ' | ')}`)
@@ -146,11 +145,15 @@ export class Witness {
     }
   }
 
-  /** The relay says that a buffer is damaged. A crash leaves odd bytes, but nothing is missing. */
+  /**
+   * The relay says that a buffer is damaged. A crash leaves odd bytes, but nothing is missing, unless a
+   * sync has failed before.
+   */
   sawDamage(damage: string): void {
-    const isLost = /reason=(missing|unreadable)/.test(damage)
-    const isHeadLost = /reason=head\b/.test(damage) && !this.options.isDiskFailing
-    if (isLost || isHeadLost) this.faults.add(`a buffer is said to be damaged: ${damage}`)
+    const { isDiskFailing } = this.options
+    const isNews = /reason=(missing|head)\b/.test(damage) && !isDiskFailing
+    const isUnreadable = /reason=unreadable/.test(damage) && !READS_FAIL
+    if (isNews || isUnreadable) this.faults.add(`a buffer is said to be damaged: ${damage}`)
   }
 
   /** The relay is told to stop: it need not answer any more. */
@@ -177,6 +180,14 @@ export class Witness {
     for (const [{ number }, due] of this.due) {
       if (this.world.now() > due) this.faults.add(`#${number} is stored, and its client waits`)
     }
+  }
+
+  /** As InfluxDB Enterprise has it; what is queued on disk does for `any`. */
+  private neededFor(level: Write['consistency']): number {
+    const total = this.servers.length
+    if (level === 'all') return total
+    if (level === 'quorum') return total === 2 ? 2 : (total + 1) / 2
+    return level === 'any' && this.options.isDurable ? 0 : 1
   }
 
   private forget(lines: readonly string[]): void {
