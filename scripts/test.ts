@@ -14,7 +14,7 @@ const simulate = join(root, 'scripts', 'simulate.ts')
 const torture = join(root, 'scripts', 'torture.ts')
 
 /** Seeds of the simulation, and kills on each way to run; more by `npm run simulate` and `torture`. */
-const SEEDS = '500'
+const SEEDS = '5000'
 const CYCLES = '25'
 
 const contract = [vitest, 'run', '--project', 'contract']

@@ -3,6 +3,7 @@
  * do what they like; then all is well, and what must be true is checked.
  */
 
+import process from 'node:process'
 import { parseLedger } from '../../src/ledger-file.ts'
 import { FakeDisk, type OperationKind } from '../fake-disk.ts'
 import { findFaults, type Records } from './checks.ts'
@@ -42,7 +43,14 @@ export interface Report {
 
 /** Tells the story of a seed. */
 export async function simulate(seed: number): Promise<Report> {
-  return new Simulation(seed).run()
+  const simulation = new Simulation(seed)
+  const onRejection = (reason: unknown) => simulation.fault(`nobody handles a rejection: ${reason}`)
+  process.on('unhandledRejection', onRejection)
+  try {
+    return await simulation.run()
+  } finally {
+    process.off('unhandledRejection', onRejection)
+  }
 }
 
 /** The report of a failed run, for people. */
@@ -154,7 +162,7 @@ class Simulation {
     return result?.value
   }
 
-  private fault(text: string): void {
+  fault(text: string): void {
     this.witness.faults.add(text)
   }
 
