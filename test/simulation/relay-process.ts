@@ -80,7 +80,7 @@ export class RelayProcess implements Caller {
     )
     if (this.isDead) return
     for (const { name, queue } of relay.backends) this.inherited.set(name, queue.bytes)
-    this.observe(relay)
+    this.observe(relay, settings.isDurable)
     this.relay = relay
     this.app = createApp(httpConfig(settings), relay, runtime, log)
     this.udp = new UdpRelay(udpConfig(settings), relay, runtime, log)
@@ -127,17 +127,17 @@ export class RelayProcess implements Caller {
   }
 
   /** Notes in which order the relay accepts writes, and what it says of them. */
-  private observe(relay: Relay): void {
+  private observe(relay: Relay, isDurable: boolean): void {
     const accept = relay.accept.bind(relay)
     relay.accept = async (write) => {
-      const acceptance = this.witness.accepted(write, false)
+      const acceptance = this.witness.accepted(write, { isOwned: false, isDurable })
       const answer = await accept(write)
       if (!this.isDead) this.witness.answered(acceptance, answer.status, answer.error ?? '')
       return answer
     }
     const own = relay.own.bind(relay)
     relay.own = (write) => {
-      this.witness.accepted(write, true)
+      this.witness.accepted(write, { isOwned: true, isDurable })
       own(write)
     }
   }

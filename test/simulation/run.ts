@@ -121,6 +121,8 @@ class Simulation {
       server.resent(undefined)
     }
     await this.until(this.danger)
+    const isLeavingDisk = this.settings.isDurable && !this.process?.settings.isDurable
+    if (isLeavingDisk && this.process) this.end(this.disk.kill())
     await this.drain()
     await this.probe()
     await this.drain()
@@ -180,7 +182,7 @@ class Simulation {
 
   private boot(): void {
     const { world, network, witness, disk } = this
-    const life = chooseLife(world, this.settings)
+    const life = chooseLife(world, this.settings, this.isPeaceful)
     this.lives.push(life)
     world.log(`life ${this.lives.length} begins`)
     const relay = new RelayProcess({ world, network, witness }, disk, life)

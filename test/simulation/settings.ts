@@ -12,6 +12,8 @@ export interface Settings {
   readonly servers: readonly string[]
   /** Without buffers on disk a crash loses what is buffered, as it may: then there is none. */
   readonly isDurable: boolean
+  /** Whether some lives have no buffers on disk all the same, and leave alone what is there. */
+  readonly isSwitching: boolean
   /** Whether there is room for everything, and nothing fails but servers. */
   readonly isAmple: boolean
   readonly isPowerFailing: boolean
@@ -26,6 +28,8 @@ export interface Settings {
 
 /** What a process is started with. */
 export interface LifeSettings {
+  /** Whether buffers are on disk. */
+  readonly isDurable: boolean
   readonly dataDir: string
   readonly backends: readonly BackendOptions[]
   readonly maxPendingBytes: number
@@ -39,6 +43,7 @@ export function chooseSettings(world: World): Settings {
   return {
     servers,
     isDurable,
+    isSwitching: isDurable && !isAmple && world.chance(0.1),
     isAmple,
     isPowerFailing: isDurable && !isAmple && world.chance(0.8),
     isDiskFailing: !isAmple && world.chance(0.5),
@@ -59,9 +64,14 @@ export function chooseSettings(world: World): Settings {
   }
 }
 
-/** A configuration, another one in each life. */
-export function chooseLife(world: World, settings: Settings): LifeSettings {
-  const { isAmple, isDurable, maxInFlight } = settings
+/**
+ * A configuration, another one in each life.
+ *
+ * @param isLast whether it is the life in which everything is to be delivered
+ */
+export function chooseLife(world: World, settings: Settings, isLast: boolean): LifeSettings {
+  const { isAmple, isSwitching, maxInFlight } = settings
+  const isDurable = settings.isDurable && (isLast || !isSwitching || world.chance(0.6))
   const options: Omit<BackendOptions, 'name' | 'writeUrl'> = {
     ...DEFAULTS,
     bufferBytes: isAmple ? 1_000_000 : world.pick([1000, 4000, 100_000]),
@@ -70,11 +80,12 @@ export function chooseLife(world: World, settings: Settings): LifeSettings {
     maxAgeMs: !isAmple && world.chance(0.15) ? world.integer(1000, 20_000) : undefined,
     timeoutMs: world.integer(500, 5000),
     maxDelayMs: world.integer(500, 4000),
-    pendingBytes: isAmple ? 1_000_000 : world.pick([3000, 100_000]),
+    pendingBytes: isAmple ? 1_000_000 : world.pick([1000, 3000, 100_000]),
     gzip: world.chance(0.2),
     maxInFlight,
   }
   return {
+    isDurable,
     dataDir: DATA,
     backends: settings.servers.map((name) => ({
       ...options,

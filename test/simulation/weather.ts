@@ -15,6 +15,9 @@ const FRAIL: readonly OperationKind[] = [
   ...(['list', 'size', 'close', 'lock'] as const),
 ]
 
+/** What is done when the bytes of a write are there, and what would undo it. */
+const LATE: readonly OperationKind[] = ['sync', 'syncFolder', 'truncate', 'remove']
+
 /** Whether what was written may not be read back: then the ledger must have it. */
 export const READS_FAIL = FRAIL.includes('read') || FRAIL.includes('open')
 
@@ -64,7 +67,7 @@ export async function wearOut(
     if (isOver()) return
     if (world.chance(0.4)) fillUp(disk(), world)
     else fail(disk(), world)
-    if (world.chance(0.3)) world.after(world.between(1, 2000), cut)
+    if (world.chance(0.3)) world.after(world.between(1, 6000), cut)
     await world.sleep(world.between(10, 5000))
     if (isOver()) return
     world.log('disk is well')
@@ -80,7 +83,7 @@ function fillUp(disk: FakeDisk, world: World): void {
 }
 
 function fail(disk: FakeDisk, world: World): void {
-  const kinds = world.chance(0.5) ? [world.pick(FRAIL)] : FRAIL
+  const kinds = world.pick([[world.pick(FRAIL)], [world.pick(FRAIL)], LATE, FRAIL])
   const times = world.chance(0.5) ? world.integer(1, 3) : 1000
   const nth = world.chance(0.7) ? 1 : world.integer(1, 5)
   world.log(`disk fails: ${kinds.join(' ')} from the ${nth}th, ${times} times`)

@@ -22,14 +22,12 @@ export interface Acceptance {
   readonly needed: number
   /** Whether nobody waits for an answer, so that it is the relay's own from the start. */
   readonly isOwned: boolean
-  /** Whether it may be lost: the relay died before it could put what it owns on disk. */
+  /** Whether it may be lost: the relay died before it put on disk what it owns, or was told not to. */
   isExcused: boolean
   /** The relay's answer, and when it came. */
   status: number | undefined
   answeredAt: number
 }
-
-type WitnessOptions = Pick<Settings, 'isDurable' | 'isDiskFailing' | 'slowness' | 'maxInFlight'>
 
 /** An answer may take this long after enough servers have the write: a short grace for the others. */
 const LATE_MS = 50
@@ -42,7 +40,7 @@ export class Witness {
   readonly faults = new Set<string>()
   private readonly world: World
   private readonly servers: readonly SimulatedInfluxDB[]
-  private readonly options: WitnessOptions
+  private readonly options: Settings
   private readonly sentLines = new Set<string>()
   /** Writes without an answer that came but once, and the servers that have told the relay that they have them. */
   private readonly open = new Map<Acceptance, Set<string>>()
@@ -50,12 +48,17 @@ export class Witness {
   private readonly due = new Map<Acceptance, number>()
   /** By server and line: when a server asked to be left alone, and until when. */
   private readonly rests = new Map<string, { readonly from: number; readonly until: number }>()
+  /** Which write a line came with, by lines; undefined if it came with several. */
+  private readonly origins = new Map<string, { lane: string; number: number } | undefined>()
+  /** Lines that each server was asked to take; and the latest write of each lane among them. */
+  private readonly asked = new Set<string>()
+  private readonly latest = new Map<string, number>()
   private readonly lastAccepted = new Map<string, number>()
   /** Whether the disk takes no time and does not fail, so that clients need not wait for it. */
   private readonly isCalm: boolean
   private isEnding = false
 
-  constructor(world: World, servers: readonly SimulatedInfluxDB[], options: WitnessOptions) {
+  constructor(world: World, servers: readonly SimulatedInfluxDB[], options: Settings) {
     this.world = world
     this.servers = servers
     this.options = options
@@ -67,7 +70,10 @@ export class Witness {
     for (const line of linesOf(body)) this.sentLines.add(line)
   }
 
-  accepted({ destination, points: { bytes }, consistency }: Write, isOwned: boolean): Acceptance {
+  accepted(
+    { destination, points: { bytes }, consistency }: Write,
+    { isOwned, isDurable }: { isOwned: boolean; isDurable: boolean },
+  ): Acceptance {
     const { world } = this
     const text = new TextDecoder().decode(bytes)
     const lines = linesOf(text)
@@ -78,13 +84,19 @@ export class Witness {
     const acceptance: Acceptance = {
       ...{ number: this.acceptances.length + 1, at: world.now(), target, lines, isOwned },
       points: whole.flatMap((line) => pointsOf(target, line, now)),
-      needed: this.neededFor(consistency),
-      ...{ bytes: bytes.length, isExcused: false, status: undefined, answeredAt: world.now() },
+      needed: this.neededFor(consistency, isDurable),
+      ...{
+        bytes: bytes.length,
+        isExcused: this.options.isDurable && !isDurable,
+        status: undefined,
+        answeredAt: world.now(),
+      },
     }
     world.log(`accept #${acceptance.number} ${database} ${text.replaceAll('\n', ' | ')}`)
     this.acceptances.push(acceptance)
     // Of a write that came before nobody can tell which of the two a server has.
     const isRepeated = lines.some((line) => this.lastAccepted.has(line))
+    this.remember(acceptance)
     if (isRepeated) this.forget(lines)
     else if (!isOwned) this.open.set(acceptance, new Set())
     for (const line of lines) {
@@ -138,6 +150,7 @@ export class Witness {
   asks(server: SimulatedInfluxDB, body: string): void {
     const now = this.world.now()
     for (const line of linesOf(body)) {
+      this.checkOrder(server, line)
       const rest = this.rests.get(`${server.name} ${line}`)
       // A client may have sent the same once more in the meantime.
       if (!rest || now >= rest.until || (this.lastAccepted.get(line) ?? 0) >= rest.from) continue
@@ -183,11 +196,32 @@ export class Witness {
   }
 
   /** As InfluxDB Enterprise has it; what is queued on disk does for `any`. */
-  private neededFor(level: Write['consistency']): number {
+  private neededFor(level: Write['consistency'], isDurable: boolean): number {
     const total = this.servers.length
     if (level === 'all') return total
     if (level === 'quorum') return total === 2 ? 2 : (total + 1) / 2
-    return level === 'any' && this.options.isDurable ? 0 : 1
+    return level === 'any' && isDurable ? 0 : 1
+  }
+
+  private remember({ target, number, lines }: Acceptance): void {
+    const lane = `${target.database}/${target.retentionPolicy}/${target.credentials}`
+    for (const line of lines) {
+      const isKnown = this.origins.has(line)
+      this.origins.set(line, isKnown ? undefined : { lane, number })
+    }
+  }
+
+  /** A write must not be sent for the first time behind one of its lane that was accepted later. */
+  private checkOrder(server: SimulatedInfluxDB, line: string): void {
+    const { maxInFlight, isSwitching } = this.options
+    const origin = this.origins.get(line)
+    const first = `${server.name} ${line}`
+    if (!origin || this.asked.has(first) || maxInFlight > 1 || isSwitching) return
+    this.asked.add(first)
+    const lane = `${server.name} ${origin.lane}`
+    const latest = this.latest.get(lane) ?? 0
+    if (origin.number < latest) this.faults.add(`${lane} gets #${origin.number} after #${latest}`)
+    this.latest.set(lane, Math.max(latest, origin.number))
   }
 
   private forget(lines: readonly string[]): void {
