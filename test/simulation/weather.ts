@@ -51,27 +51,25 @@ function grievance(world: World, { writing: { databases, users } }: Settings): G
   ])
 }
 
-/**
- * Has the disk that is in use fill up or fail now and then, until `isOver`.
- *
- * @param cut cuts the power, which tells what a disk that has failed has kept
- */
-export async function wearOut(
-  disk: () => FakeDisk,
-  world: World,
-  cut: () => void,
-  isOver: () => boolean,
-): Promise<void> {
+/** A machine whose disk may fail. */
+interface Frail {
+  readonly disk: FakeDisk
+  /** Tells what a disk that has failed has kept. */
+  cutPower(): void
+}
+
+/** Has the disk that is in use fill up or fail now and then, until `isOver`. */
+export async function wearOut(machine: Frail, world: World, isOver: () => boolean): Promise<void> {
   while (!isOver()) {
     await world.sleep(world.between(200, 10_000))
     if (isOver()) return
-    if (world.chance(0.4)) fillUp(disk(), world)
-    else fail(disk(), world)
-    if (world.chance(0.3)) world.after(world.between(1, 6000), cut)
+    if (world.chance(0.4)) fillUp(machine.disk, world)
+    else fail(machine.disk, world)
+    if (world.chance(0.3)) world.after(world.between(1, 6000), () => machine.cutPower())
     await world.sleep(world.between(10, 5000))
     if (isOver()) return
     world.log('disk is well')
-    disk().heal()
+    machine.disk.heal()
   }
 }
 

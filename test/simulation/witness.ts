@@ -65,6 +65,10 @@ export class Witness {
     this.isCalm = options.slowness === 0 && !options.isDiskFailing
   }
 
+  fault(text: string): void {
+    this.faults.add(text)
+  }
+
   /** A client sends this, or a part of it. */
   sent(body: string): void {
     for (const line of linesOf(body)) this.sentLines.add(line)
@@ -101,7 +105,7 @@ export class Witness {
     else if (!isOwned) this.open.set(acceptance, new Set())
     for (const line of lines) {
       this.lastAccepted.set(line, world.now())
-      if (!this.wasSent(line)) this.faults.add(`#${acceptance.number}: nobody has sent ${line}`)
+      if (!this.wasSent(line)) this.fault(`#${acceptance.number}: nobody has sent ${line}`)
     }
     return acceptance
   }
@@ -116,10 +120,10 @@ export class Witness {
     if (status === 204) {
       const have = this.servers.filter((server) => server.hasSeen(acceptance.points)).length
       if (have >= acceptance.needed) return
-      this.faults.add(`#${number} is acknowledged, ${have} of ${acceptance.needed} servers have it`)
+      this.fault(`#${number} is acknowledged, ${have} of ${acceptance.needed} servers have it`)
     } else if (status === 400 || status === 413) {
       if (this.servers.some((server) => server.refuses(lines, bytes))) return
-      this.faults.add(`#${number} is rejected although every server would take it`)
+      this.fault(`#${number} is rejected although every server would take it`)
     }
   }
 
@@ -154,7 +158,7 @@ export class Witness {
       const rest = this.rests.get(`${server.name} ${line}`)
       // A client may have sent the same once more in the meantime.
       if (!rest || now >= rest.until || (this.lastAccepted.get(line) ?? 0) >= rest.from) continue
-      this.faults.add(`${server.name} was asked again before its Retry-After: ${line}`)
+      this.fault(`${server.name} was asked again before its Retry-After: ${line}`)
     }
   }
 
@@ -166,7 +170,7 @@ export class Witness {
     const { isDiskFailing } = this.options
     const isNews = /reason=(missing|head)\b/.test(damage) && !isDiskFailing
     const isUnreadable = /reason=unreadable/.test(damage) && !READS_FAIL
-    if (isNews || isUnreadable) this.faults.add(`a buffer is said to be damaged: ${damage}`)
+    if (isNews || isUnreadable) this.fault(`a buffer is said to be damaged: ${damage}`)
   }
 
   /** The relay is told to stop: it need not answer any more. */
@@ -191,7 +195,7 @@ export class Witness {
   look(): void {
     if (!this.isCalm) return
     for (const [{ number }, due] of this.due) {
-      if (this.world.now() > due) this.faults.add(`#${number} is stored, and its client waits`)
+      if (this.world.now() > due) this.fault(`#${number} is stored, and its client waits`)
     }
   }
 
@@ -220,7 +224,7 @@ export class Witness {
     this.asked.add(first)
     const lane = `${server.name} ${origin.lane}`
     const latest = this.latest.get(lane) ?? 0
-    if (origin.number < latest) this.faults.add(`${lane} gets #${origin.number} after #${latest}`)
+    if (origin.number < latest) this.fault(`${lane} gets #${origin.number} after #${latest}`)
     this.latest.set(lane, Math.max(latest, origin.number))
   }
 
