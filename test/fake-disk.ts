@@ -43,6 +43,9 @@ interface Stop {
   stopped(): void
 }
 
+/** With this no name is changed, and no byte written, that was not synced. */
+const NOTHING_LEFT: Random = () => 0.999
+
 export class FakeDisk implements Disk {
   /** Operations begun so far, in all and by kind, and bytes moved by them. */
   operations = 0
@@ -119,6 +122,11 @@ export class FakeDisk implements Disk {
   crash(random: Random): FakeDisk {
     this.isDead = true
     return new FakeDisk(this.root.afterCrash(random, new Map()))
+  }
+
+  /** All files as a power cut now would leave them, if nothing outlasts it that need not. */
+  syncedFiles(): Map<string, Uint8Array> {
+    return new FakeDisk(this.root.afterCrash(NOTHING_LEFT, new Map())).files()
   }
 
   makeFolder(path: string): Promise<void> {

@@ -1,7 +1,7 @@
 /** What must be true when all is well again. */
 
 import type { GapEntry } from '../../src/gaps.ts'
-import { isBroken, type Point, pointsOf } from './points.ts'
+import { isBroken, type Point, pointsOf, type Target } from './points.ts'
 import type { SimulatedInfluxDB } from './simulated-influxdb.ts'
 import type { Acceptance } from './witness.ts'
 import { EPOCH } from './world.ts'
@@ -121,7 +121,7 @@ class ServerCheck {
 
   /** What is wrong with the ledger, if it does not account for a version that the server lacks. */
   private unexplained(version: Version): string | undefined {
-    const entries = this.ledger.filter((entry) => covers(entry, version))
+    const entries = this.ledger.filter((entry) => covers(entry, version.acceptance.target, version))
     if (entries.length === 0) return ''
     const good = entries.filter((entry) => this.isGoodReason(entry, version.acceptance))
     if (good.length === 0) return `, for no good reason: ${entries.map(({ reason }) => reason)}`
@@ -148,7 +148,17 @@ class ServerCheck {
   }
 }
 
-function covers(entry: GapEntry, { acceptance: { target }, timestamp }: Version): boolean {
+/** Whether the ledger says of all points of a write that a server lacks them. */
+export function isEntered(
+  { target, points }: Acceptance,
+  server: string,
+  ledger: readonly GapEntry[],
+): boolean {
+  const own = ledger.filter(({ backend }) => backend === server)
+  return points.every((point) => own.some((entry) => covers(entry, target, point)))
+}
+
+function covers(entry: GapEntry, target: Target, { timestamp }: Point): boolean {
   if (entry.database !== target.database) return false
   if (entry.retentionPolicy !== target.retentionPolicy) return false
   if (entry.first === undefined || entry.last === undefined) return true

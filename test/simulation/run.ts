@@ -5,15 +5,15 @@
 
 import process from 'node:process'
 import { parseLedger } from '../../src/ledger-file.ts'
-import { findFaults, type Records } from './checks.ts'
+import { findFaults, isEntered, type Records } from './checks.ts'
 import { Clients } from './clients.ts'
 import { Machine } from './machine.ts'
 import { Network } from './network.ts'
 import { probe } from './probe.ts'
-import { chooseSettings, type Settings } from './settings.ts'
+import { chooseSettings, DATA, type Settings } from './settings.ts'
 import { SimulatedInfluxDB } from './simulated-influxdb.ts'
 import { trouble, wearOut } from './weather.ts'
-import { Witness } from './witness.ts'
+import { type Acceptance, Witness } from './witness.ts'
 import { World } from './world.ts'
 
 /** By then clients must have finished, and some time after the last trouble all must be delivered. */
@@ -22,6 +22,8 @@ const DRAIN_MS = 300_000
 
 /** By then what could not be entered in the ledger before is there. */
 const RECORDS_MS = 5000
+
+const LEDGER = 'gaps.jsonl'
 
 /** A story has some thousand events; one that has so many goes in circles. */
 const MAX_EVENTS = 1_000_000
@@ -74,7 +76,7 @@ class Simulation {
     const settings = chooseSettings(world)
     this.settings = settings
     this.servers = settings.servers.map((name) => new SimulatedInfluxDB(name, world))
-    this.witness = new Witness(world, this.servers, settings)
+    this.witness = new Witness(world, this.servers, settings, (one) => this.dangerTo(one))
     const { witness } = this
     const network = new Network(world, witness, this.servers)
     this.machine = new Machine({ world, network, witness }, settings)
@@ -197,14 +199,35 @@ class Simulation {
   private records(): Records {
     const ledger: Records['ledger'][number][] = []
     const letters = new Map<string, string>()
-    for (const [path, bytes] of this.machine.disk.crash(() => 0.99).files()) {
+    for (const [path, bytes] of this.machine.disk.syncedFiles()) {
       const text = new TextDecoder().decode(bytes)
       const name = path.split('/').at(-1) as string
-      if (name === 'gaps.jsonl') ledger.push(...parseLedger(text).entries)
+      if (name === LEDGER) ledger.push(...parseLedger(text).entries)
       const [backend = ''] = name.split('.')
       if (path.includes('dead-letters')) letters.set(backend, (letters.get(backend) ?? '') + text)
     }
     // Without a buffer on disk there is nowhere to keep what a broken disk does not take as a letter.
     return { ledger, letters: this.settings.isDurable ? letters : undefined }
+  }
+
+  /** What is wrong if the power goes now, just when a write is being acknowledged. */
+  private dangerTo(acceptance: Acceptance): string | undefined {
+    const { isDurable } = this.settings
+    if (!isDurable || acceptance.isExcused) return undefined
+    const lacking = this.servers.filter((server) => !server.hasSeen(acceptance.points))
+    if (lacking.length === 0) return undefined
+    const files = [...this.machine.disk.syncedFiles()].map(
+      ([path, bytes]) => [path, new TextDecoder('latin1').decode(bytes)] as const,
+    )
+    const ledger = files.flatMap(([path, text]) =>
+      path.endsWith(LEDGER) ? parseLedger(text).entries : [],
+    )
+    const exposed = lacking.find(({ name }) => {
+      const own = files.filter(([path]) => path.startsWith(`${DATA}/${name}/`))
+      if (acceptance.lines.every((line) => own.some(([, text]) => text.includes(line))))
+        return false
+      return !isEntered(acceptance, name, ledger)
+    })
+    return exposed && `if the power goes now, ${exposed.name} will never get it`
   }
 }

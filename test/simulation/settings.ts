@@ -51,7 +51,7 @@ export function chooseSettings(world: World): Settings {
     maxInFlight: !isDurable && world.chance(0.4) ? world.integer(2, 4) : 1,
     clients: world.integer(2, 12),
     writing: {
-      writes: world.integer(50, 200),
+      writes: world.chance(0.2) ? world.integer(100, 200) : world.integer(50, 100),
       restMs: world.pick([2000, 1000, 300, 20]),
       maxLines: world.pick([4, 4, 4, 20]),
       sharedPoints: world.pick([1, 1, 4]),
@@ -74,14 +74,14 @@ export function chooseLife(world: World, settings: Settings, isLast: boolean): L
   const isDurable = settings.isDurable && (isLast || !isSwitching || world.chance(0.6))
   const options: Omit<BackendOptions, 'name' | 'writeUrl'> = {
     ...DEFAULTS,
-    bufferBytes: isAmple ? 1_000_000 : world.pick([1000, 4000, 100_000]),
+    bufferBytes: isAmple ? 1_000_000 : world.pick([1000, 1000, 4000, 100_000]),
     whenFull: world.pick(['reject', 'drop-oldest', 'drop-newest'] as const),
     maxBatchBytes: world.pick([100, 400, 4000]),
     maxAgeMs: !isAmple && world.chance(0.15) ? world.integer(1000, 20_000) : undefined,
     timeoutMs: world.integer(500, 5000),
     maxDelayMs: world.integer(500, 4000),
     pendingBytes: isAmple ? 1_000_000 : world.pick([1000, 3000, 100_000]),
-    gzip: world.chance(0.2),
+    gzip: world.chance(0.1),
     maxInFlight,
   }
   return {

@@ -41,6 +41,8 @@ export class Witness {
   private readonly world: World
   private readonly servers: readonly SimulatedInfluxDB[]
   private readonly options: Settings
+  /** What a power cut at this moment would do to a write, if anything. */
+  private readonly dangerTo: (acceptance: Acceptance) => string | undefined
   private readonly sentLines = new Set<string>()
   /** Writes without an answer that came but once, and the servers that have told the relay that they have them. */
   private readonly open = new Map<Acceptance, Set<string>>()
@@ -53,13 +55,21 @@ export class Witness {
   /** Lines that each server was asked to take; and the latest write of each lane among them. */
   private readonly asked = new Set<string>()
   private readonly latest = new Map<string, number>()
+  /** The latest write of each lane that a server has told this process that it has stored. */
+  private readonly done = new Map<string, number>()
   private readonly lastAccepted = new Map<string, number>()
   /** Whether the disk takes no time and does not fail, so that clients need not wait for it. */
   private readonly isCalm: boolean
   private isEnding = false
 
-  constructor(world: World, servers: readonly SimulatedInfluxDB[], options: Settings) {
+  constructor(
+    world: World,
+    servers: readonly SimulatedInfluxDB[],
+    options: Settings,
+    dangerTo: Witness['dangerTo'],
+  ) {
     this.world = world
+    this.dangerTo = dangerTo
     this.servers = servers
     this.options = options
     this.isCalm = options.slowness === 0 && !options.isDiskFailing
@@ -118,6 +128,8 @@ export class Witness {
     acceptance.status = status
     acceptance.answeredAt = this.world.now()
     if (status === 204) {
+      const danger = this.dangerTo(acceptance)
+      if (danger !== undefined) this.fault(`#${number} is acknowledged, and ${danger}`)
       const have = this.servers.filter((server) => server.hasSeen(acceptance.points)).length
       if (have >= acceptance.needed) return
       this.fault(`#${number} is acknowledged, ${have} of ${acceptance.needed} servers have it`)
@@ -131,6 +143,7 @@ export class Witness {
   stored(server: SimulatedInfluxDB, body: string): void {
     if (this.isEnding) return
     const lines = new Set(linesOf(body))
+    for (const line of lines) this.noteDone(server, line)
     for (const [acceptance, confirmed] of this.open) {
       if (!acceptance.lines.every((line) => lines.has(line))) continue
       confirmed.add(server.name)
@@ -185,6 +198,7 @@ export class Witness {
     this.open.clear()
     this.due.clear()
     this.rests.clear()
+    this.done.clear()
     const safe = this.isCalm && this.options.isDurable ? this.world.now() - OWNED_MS : -1
     for (const acceptance of this.acceptances) {
       if (acceptance.isOwned && acceptance.at > safe) acceptance.isExcused = true
@@ -215,14 +229,24 @@ export class Witness {
     }
   }
 
+  private noteDone(server: SimulatedInfluxDB, line: string): void {
+    const origin = this.origins.get(line)
+    if (!origin) return
+    const lane = `${server.name} ${origin.lane}`
+    this.done.set(lane, Math.max(this.done.get(lane) ?? 0, origin.number))
+  }
+
   /** A write must not be sent for the first time behind one of its lane that was accepted later. */
   private checkOrder(server: SimulatedInfluxDB, line: string): void {
     const { maxInFlight, isSwitching } = this.options
     const origin = this.origins.get(line)
-    const first = `${server.name} ${line}`
-    if (!origin || this.asked.has(first) || maxInFlight > 1 || isSwitching) return
-    this.asked.add(first)
+    if (!origin || maxInFlight > 1 || isSwitching) return
     const lane = `${server.name} ${origin.lane}`
+    const done = this.done.get(lane) ?? 0
+    if (origin.number < done) this.fault(`${lane} gets #${origin.number} once more behind #${done}`)
+    const first = `${server.name} ${line}`
+    if (this.asked.has(first)) return
+    this.asked.add(first)
     const latest = this.latest.get(lane) ?? 0
     if (origin.number < latest) this.fault(`${lane} gets #${origin.number} after #${latest}`)
     this.latest.set(lane, Math.max(latest, origin.number))
