@@ -72,7 +72,8 @@ export class Machine {
   private end(disk: FakeDisk): void {
     this.process?.die()
     this.process = undefined
-    this.surroundings.witness.lifeEnded()
+    const life = this.lives.at(-1)
+    this.surroundings.witness.lifeEnded(life?.backends[0]?.maxAgeMs !== undefined)
     this.disk = this.prepare(disk)
     this.world.after(this.world.between(10, 3000), () => this.boot())
   }

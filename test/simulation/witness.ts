@@ -192,8 +192,16 @@ export class Witness {
     this.due.clear()
   }
 
-  /** The relay's process has ended. */
-  lifeEnded(): void {
+  /**
+   * The relay's process has ended.
+   *
+   * @param hadAgeLimit whether it may have given up what comes back now, with all that follows
+   */
+  lifeEnded(hadAgeLimit: boolean): void {
+    if (hadAgeLimit) {
+      this.asked.clear()
+      this.latest.clear()
+    }
     this.isEnding = false
     this.open.clear()
     this.due.clear()
