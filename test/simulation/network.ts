@@ -18,11 +18,24 @@ export class Network {
   private readonly world: World
   private readonly witness: Witness
   private readonly servers: ReadonlyMap<string, SimulatedInfluxDB>
+  private lossiness: number
 
-  constructor(world: World, witness: Witness, servers: readonly SimulatedInfluxDB[]) {
+  /** @param lossiness how many requests are lost on their way */
+  constructor(
+    world: World,
+    witness: Witness,
+    servers: readonly SimulatedInfluxDB[],
+    lossiness: number,
+  ) {
     this.world = world
+    this.lossiness = lossiness
     this.witness = witness
     this.servers = new Map(servers.map((server) => [server.name, server]))
+  }
+
+  /** Nothing is lost any more. */
+  makePeace(): void {
+    this.lossiness = 0
   }
 
   fetchFor(caller: Caller): Fetch {
@@ -40,7 +53,7 @@ export class Network {
         if (caller.isDead) return
         const call = new Call({ world, witness, server, request, caller, resolve, reject })
         signal.addEventListener('abort', () => call.abort())
-        call.start()
+        call.start(world.chance(this.lossiness))
       })
     }
   }
@@ -79,11 +92,11 @@ class Call {
     this.server = options.server
   }
 
-  start(): void {
+  start(isLost: boolean): void {
     const { caller, witness, request } = this.options
     witness.asks(this.server, request.body)
     caller.onDeath(() => this.abort())
-    this.world.after(this.latency(), () => this.arrive())
+    if (!isLost) this.world.after(this.latency(), () => this.arrive())
   }
 
   /**

@@ -7,7 +7,7 @@ import type { Grievance, SimulatedInfluxDB } from './simulated-influxdb.ts'
 import type { World } from './world.ts'
 
 /** A disk that is slow takes its time; but nothing that fails is waited for. */
-const PATIENCE_MS = 10_000
+const PATIENCE_MS = 20_000
 
 interface Probe extends Target {
   readonly line: string
@@ -32,7 +32,7 @@ export async function probe(
       const sent = write(parts)
       const status = await statusOf(world, relay, sent)
       const isConcerned = parts === concerned
-      const what = `a write that ${isConcerned ? 'one server does' : 'every server does not'} resent`
+      const what = isConcerned ? 'what one server resents' : 'what no server resents'
       if (status !== 204) return `${what} is answered ${status ?? 'by nothing'}`
       if (isConcerned) continue
       await world.sleep(PATIENCE_MS)

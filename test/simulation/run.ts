@@ -65,6 +65,7 @@ class Simulation {
   private readonly settings: Settings
   private readonly servers: readonly SimulatedInfluxDB[]
   private readonly witness: Witness
+  private readonly network: Network
   private readonly machine: Machine
   private readonly clients: Clients
   private isPeaceful = false
@@ -78,8 +79,8 @@ class Simulation {
     this.servers = settings.servers.map((name) => new SimulatedInfluxDB(name, world))
     this.witness = new Witness(world, this.servers, settings, (one) => this.dangerTo(one))
     const { witness } = this
-    const network = new Network(world, witness, this.servers)
-    this.machine = new Machine({ world, network, witness }, settings)
+    this.network = new Network(world, witness, this.servers, settings.lossiness)
+    this.machine = new Machine({ world, network: this.network, witness }, settings)
     this.clients = new Clients(world, { ...settings.writing, relay: () => this.machine.process })
   }
 
@@ -104,6 +105,7 @@ class Simulation {
       server.become('well')
       server.resent(undefined)
     }
+    this.network.makePeace()
     await this.until(this.machine.makePeace())
     await this.drain()
     await this.probe()

@@ -20,6 +20,8 @@ export interface Settings {
   readonly isDiskFailing: boolean
   /** How many of a disk's operations take time. */
   readonly slowness: number
+  /** How many requests are lost on their way, so that nobody ever answers. */
+  readonly lossiness: number
   /** Batches of a lane on their way at one time. With more than one, only a weaker order holds. */
   readonly maxInFlight: number
   readonly clients: number
@@ -48,6 +50,7 @@ export function chooseSettings(world: World): Settings {
     isPowerFailing: isDurable && !isAmple && world.chance(0.8),
     isDiskFailing: !isAmple && world.chance(0.5),
     slowness: isAmple ? 0 : world.pick([0, 0, 0.1, 0.4]),
+    lossiness: world.pick([0, 0, 0.05]),
     maxInFlight: !isDurable && world.chance(0.4) ? world.integer(2, 4) : 1,
     clients: world.integer(2, 12),
     writing: {
