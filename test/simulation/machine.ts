@@ -37,12 +37,13 @@ export class Machine {
     if (world.chance(0.2)) void this.intrude()
   }
 
-  /** Cuts the power now, if it fails at all. */
-  cutPower(): void {
+  /** Cuts the power now, or kills the relay, if such things happen at all. */
+  breakDown(): void {
     const { process, disk, world, settings } = this
     if (!process || this.isPeaceful || !settings.isPowerFailing) return
-    world.log('power cut')
-    this.end(disk.crash(world.random))
+    const kind = world.pick(['power cut', 'kill'] as const)
+    world.log(kind)
+    this.end(kind === 'power cut' ? disk.crash(world.random) : disk.kill())
   }
 
   /** Nothing fails any more. Resolves when that is sure, and a relay runs that delivers everything. */

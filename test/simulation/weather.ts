@@ -54,8 +54,8 @@ function grievance(world: World, { writing: { databases, users } }: Settings): G
 /** A machine whose disk may fail. */
 interface Frail {
   readonly disk: FakeDisk
-  /** Tells what a disk that has failed has kept. */
-  cutPower(): void
+  /** Ends the relay, which tells what a disk that has failed has kept. */
+  breakDown(): void
 }
 
 /** Has the disk that is in use fill up or fail now and then, until `isOver`. */
@@ -65,11 +65,12 @@ export async function wearOut(machine: Frail, world: World, isOver: () => boolea
     if (isOver()) return
     if (world.chance(0.4)) fillUp(machine.disk, world)
     else fail(machine.disk, world)
-    if (world.chance(0.3)) world.after(world.between(1, 6000), () => machine.cutPower())
-    await world.sleep(world.between(10, 5000))
+    if (world.chance(0.15)) world.after(world.between(1, 2000), () => machine.breakDown())
+    await world.sleep(world.chance(0.5) ? world.between(1, 500) : world.between(500, 5000))
     if (isOver()) return
     world.log('disk is well')
     machine.disk.heal()
+    if (world.chance(0.4)) world.after(world.between(1, 1500), () => machine.breakDown())
   }
 }
 
