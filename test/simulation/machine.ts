@@ -6,7 +6,9 @@ import { chooseLife, type LifeSettings, type Settings } from './settings.ts'
 import type { World } from './world.ts'
 
 /** Operations before and after which a power cut tells most. */
-const TELLING: readonly OperationKind[] = ['remove', 'rename', 'truncate', 'syncFolder', 'sync']
+const TELLING: readonly OperationKind[] = [
+  ...(['remove', 'remove', 'rename', 'truncate', 'syncFolder', 'sync'] as const),
+]
 
 /** A relay that does so much on disk between two events goes in circles. */
 const MAX_OPERATIONS = 100_000
@@ -101,7 +103,7 @@ export class Machine {
   private async untilOperation(disk: FakeDisk): Promise<void> {
     const { world } = this
     const nth = world.chance(0.5) ? world.integer(1, 10) : world.integer(1, 60)
-    const stopped = world.chance(0.3)
+    const stopped = world.chance(0.4)
       ? disk.stopAt(1, world.random, [world.pick(TELLING)])
       : disk.stopAt(nth, world.random)
     await Promise.race([stopped, world.sleep(10_000)])

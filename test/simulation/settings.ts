@@ -79,7 +79,7 @@ export function chooseLife(world: World, settings: Settings, isLast: boolean): L
     ...DEFAULTS,
     bufferBytes: isAmple ? 1_000_000 : world.pick([1000, 1000, 4000, 100_000]),
     whenFull: world.pick(['reject', 'drop-oldest', 'drop-newest'] as const),
-    maxBatchBytes: world.pick([100, 400, 4000]),
+    maxBatchBytes: world.pick([100, 100, 400, 4000]),
     maxAgeMs: !isAmple && world.chance(0.15) ? world.integer(1000, 20_000) : undefined,
     timeoutMs: world.integer(500, 5000),
     maxDelayMs: world.integer(500, 4000),
