@@ -96,20 +96,6 @@ export const DISK: readonly Mutant[] = [
     replace: 'if (header.sequence < 0 || limit < 0)',
   },
   {
-    name: 'last segment not synced at start',
-    breaks: 'records that a killed process wrote are delivered, and then lost with their numbers',
-    file: 'log-folder.ts',
-    find: '      await file.sync()\n',
-    replace: '',
-  },
-  {
-    name: 'folder not synced at start',
-    breaks: 'names that a killed process made are relied on, and then lost',
-    file: 'log-folder.ts',
-    find: '    await this.disk.syncFolder(this.path)\n',
-    replace: '',
-  },
-  {
     name: 'numbers start again',
     breaks: 'after a restart a new segment takes the place of one that holds records',
     file: 'log-folder.ts',
