@@ -17,7 +17,7 @@ const backlog = join(root, 'scripts', 'backlog.ts')
 const bench = join(root, 'bench', 'main.ts')
 
 /** Seeds of the simulation, and kills on each way to run; more by `npm run simulate` and `torture`. */
-const SEEDS = '500'
+const SEEDS = '5000'
 const CYCLES = '25'
 
 /** Of what `npm run backlog` does at large on each way to run. */

@@ -20,6 +20,8 @@ const DEAD_LETTERS = 'dead-letters'
 export interface Data {
   readonly disk: Host['disk']
   readonly books: Books
+  /** About the size of a file of a buffer; by default as a log has it. */
+  readonly segmentBytes?: number
 }
 
 /**
@@ -79,6 +81,7 @@ async function openBackend(
       whenFull: options.whenFull,
       maxAgeMs: options.maxAgeMs,
       buffers,
+      segmentBytes: data.segmentBytes,
       onDamage: ({ file, offset, bytes, records, reason, copy }) =>
         log.error('buffer is damaged', {
           ...{ backend, file, offset, bytes, records, reason, copy },

@@ -136,7 +136,8 @@ export class SegmentReader {
   async close(): Promise<void> {
     const file = this.current?.file
     this.current = undefined
-    await file?.close()
+    // Only read from: whatever the disk says now, nothing is lost by it.
+    await file?.close().catch(() => {})
   }
 
   /** Reads to the end of a segment, true, or until the run is full, false. */

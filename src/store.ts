@@ -23,6 +23,8 @@ export interface StoreOptions {
   readonly maxAgeMs: number | undefined
   /** Memory for what is read. */
   readonly buffers: BufferPool
+  /** About the size of a file; undefined for a log's own choice. */
+  readonly segmentBytes?: number | undefined
   onDamage(damage: Damage): void
   /** Takes note, durably, of writes of a lane that damage has cost; undefined if nobody can tell how many. */
   onLoss(destination: Destination, writes: number | undefined): Promise<void>
@@ -236,8 +238,10 @@ export class Store {
   }
 
   private async openLog(path: string, destination: Destination): Promise<SegmentLog> {
+    const { buffers, segmentBytes } = this.options
     const log = await SegmentLog.open(this.disk, path, {
-      buffers: this.options.buffers,
+      buffers,
+      ...(segmentBytes === undefined ? {} : { segmentBytes }),
       onDamage: (damage) => this.options.onDamage(damage),
       onLoss: (records) => this.options.onLoss(destination, records),
     })

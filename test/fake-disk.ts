@@ -35,6 +35,17 @@ export interface Fault {
   readonly times?: number
 }
 
+/** The operation in which the process will end. */
+interface Stop {
+  left: number
+  readonly random: Random
+  readonly kinds: readonly OperationKind[] | undefined
+  stopped(): void
+}
+
+/** With this no name is changed, and no byte written, that was not synced. */
+const NOTHING_LEFT: Random = () => 0.999
+
 export class FakeDisk implements Disk {
   /** Operations begun so far, in all and by kind, and bytes moved by them. */
   operations = 0
@@ -50,7 +61,7 @@ export class FakeDisk implements Disk {
   private readonly root: Folder
   private locks = new Set<Folder>()
   private faults: { fault: Fault; seen: number }[] = []
-  private stop: { left: number; random: Random; stopped: () => void } | undefined
+  private stop: Stop | undefined
   private isDead = false
 
   constructor(root = new Folder()) {
@@ -92,10 +103,12 @@ export class FakeDisk implements Disk {
   /**
    * Ends the process in its nth operation from now. That one is done, or not, or in part; neither it nor
    * any later one ever ends. Resolves when it has come to that.
+   *
+   * @param kinds counts only operations of these kinds, by default all
    */
-  stopAt(nth: number, random: Random): Promise<void> {
+  stopAt(nth: number, random: Random, kinds?: readonly OperationKind[]): Promise<void> {
     return new Promise((stopped) => {
-      this.stop = { left: nth, random, stopped }
+      this.stop = { left: nth, random, kinds, stopped }
     })
   }
 
@@ -109,6 +122,11 @@ export class FakeDisk implements Disk {
   crash(random: Random): FakeDisk {
     this.isDead = true
     return new FakeDisk(this.root.afterCrash(random, new Map()))
+  }
+
+  /** All files as a power cut now would leave them, if nothing outlasts it that need not. */
+  syncedFiles(): Map<string, Uint8Array> {
+    return new FakeDisk(this.root.afterCrash(NOTHING_LEFT, new Map())).files()
   }
 
   makeFolder(path: string): Promise<void> {
@@ -190,7 +208,7 @@ export class FakeDisk implements Disk {
     if (this.isDead) return never()
     this.operations++
     this.counts.set(operation.kind, (this.counts.get(operation.kind) ?? 0) + 1)
-    if (this.stop && --this.stop.left <= 0) {
+    if (this.stop && this.isStopping(this.stop, operation.kind)) {
       const share = this.stop.random() * 3 - 1
       if (share >= 1) attempt(effect)
       else if (share > 0) failures.part?.(share)
@@ -202,6 +220,11 @@ export class FakeDisk implements Disk {
     if (code === undefined) return effect()
     failures.fail?.()
     throw diskError(code, operation.path)
+  }
+
+  private isStopping(stop: Stop, kind: OperationKind): boolean {
+    if (stop.kinds && !stop.kinds.includes(kind)) return false
+    return --stop.left <= 0
   }
 
   /** For files: bytes that are still free. */

@@ -50,7 +50,8 @@ function torn(
   zeros: boolean,
   random: Random,
 ): Change {
-  const [from, to] = [random(), random()]
+  // Most often it is the end that is missing.
+  const [from, to] = [random() < 0.5 ? 0 : random(), random()]
     .map((share) => Math.floor(share * (bytes.length + 1)))
     .sort((a, b) => a - b) as [number, number]
   if (!zeros) return { kind: 'write', offset: offset + from, bytes: bytes.subarray(from, to) }

@@ -3,10 +3,11 @@
 import { describe, expect, test, vi } from 'vitest'
 import { IncomingBody } from '../src/http-body.ts'
 import { framingOf } from '../src/http-framing.ts'
+import { PoisoningPool } from './poisoning-pool.ts'
 
 function incoming(length: number | 'chunked') {
   const onWanted = vi.fn()
-  return { body: new IncomingBody(framingOf(length), onWanted), onWanted }
+  return { body: new IncomingBody(framingOf(length), new PoisoningPool(), onWanted), onWanted }
 }
 
 const bytes = (text: string) => new TextEncoder().encode(text)

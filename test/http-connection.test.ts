@@ -5,6 +5,7 @@ import { Duplex } from 'node:stream'
 import { describe, expect, test } from 'vitest'
 import { type ConnectionHost, type FetchHandler, HttpConnection } from '../src/http-connection.ts'
 import { ResponseWriter } from '../src/http-response.ts'
+import { PoisoningPool } from './poisoning-pool.ts'
 
 const READ_MS = 1000
 const IDLE_MS = 5000
@@ -20,7 +21,8 @@ class Client extends Duplex {
   constructor(fetch: FetchHandler) {
     super({ allowHalfOpen: true })
     const limits = { readTimeoutMs: READ_MS, idleTimeoutMs: IDLE_MS }
-    this.host = { fetch, writer: new ResponseWriter(), now: 0, ...limits }
+    const shared = { buffers: new PoisoningPool(), writer: new ResponseWriter() }
+    this.host = { fetch, ...shared, now: 0, ...limits }
     this.connection = new HttpConnection(this as unknown as Socket, this.host)
   }
 

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { describeFailure, type Report, simulate } from './simulation/run.ts'
 
 /** How many seeds, and the first of them: CI runs thousands, divided among processes. */
-const SEEDS = Number(process.env.SEEDS ?? 200)
+const SEEDS = Number(process.env.SEEDS ?? 100)
 const FIRST_SEED = Number(process.env.FIRST_SEED ?? 1)
 
 /** A test's share: an interrupted run then says about where it was. */
@@ -32,17 +32,16 @@ test('stories differ, and most writes are acknowledged', async () => {
   expect(sum('lives')).toBeGreaterThan(reports.length)
 }, 60_000)
 
-// Each of these has shown a fault once; but a change of the simulation changes their stories.
+// In each of these stories a bug of scripts/mutants/ shows that only few others show. A change of the
+// simulation changes its stories: `npm run mutants` prints which show what.
 test.each([
-  [4, 'a buffer keeps to its bound, records and lanes side by side counted'],
-  [10, 'a write that is given up on disk is answered'],
-  [78, 'nothing is given up before the ledger has it on disk'],
-  [98, 'a full disk does not lose what the buffer has no room for'],
-  [136, 'what is too old stays until the ledger has it on disk'],
-  [157, 'what the ledger could not write is written when the disk is well'],
-  [13135, 'a lane file that was not synced before a kill does not tear'],
-  [32666, 'a write in flight that found no room is not put on disk behind later ones'],
-  [20693, 'a loss is in the ledger soon after the disk is well'],
+  [115, 'what the ledger could not write is written when the disk is well'],
+  [221, 'a record stays on disk until its dead letter is there'],
+  [328, 'what the ledger could not write is not acknowledged'],
+  [361, 'a record that a power cut has torn is not delivered'],
+  [453, 'a lane file that was not synced before a kill does not tear'],
+  [532, 'a segment is removed only behind the head on disk'],
+  [1080, 'a write in flight that found no room is not put on disk behind later ones'],
 ])('seed %i: %s', expectNoFaults, 60_000)
 
 const starts = Array.from(

@@ -1,39 +1,43 @@
 /** Clients that write one thing after the other, try again, lose patience, and write nonsense. */
 
-import type { RelayProcess, Sending } from './relay-process.ts'
+import { credentialsOf } from './points.ts'
+import type { ClientRequest, RelayProcess, Sending } from './relay-process.ts'
 import type { World } from './world.ts'
-
-/** Points further apart than the ledger's ranges: an entry for one says nothing about another. */
-const STEP_NS = 600_000_000_000n
 
 const FIRST_NS = 1_600_000_000_000_000_000n
 
 const LEVELS = ['', '', '', '', '&consistency=any', '&consistency=quorum', '&consistency=all']
 
+/** Precisions, and how many nanoseconds they have. */
+const PRECISIONS = [
+  ...[1, 2, 3, 4, 5].map(() => ['', 1n] as const),
+  ...([['&precision=n', 1n] as const, ['&precision=s', 1_000_000_000n] as const] as const),
+] as const
+
 /** One in ten clients hangs up in the middle. */
 const SENDING: readonly Sending[] = [
-  ...(['whole', 'whole', 'whole', 'whole', 'chunked'] as const),
-  ...(['whole', 'whole', 'whole', 'chunked', 'cut short'] as const),
+  ...(['whole', 'whole', 'whole', 'whole', 'chunked', 'chunked'] as const),
+  ...(['whole', 'gzip', 'gzip', 'cut short', 'gzip cut short'] as const),
 ]
 
 export interface ClientOptions {
   readonly writes: number
   /** The longest that a client rests between two writes. */
   readonly restMs: number
+  /** The most lines that one write has. */
+  readonly maxLines: number
   /** Timestamps that all clients write to. */
   readonly sharedPoints: number
+  /** The time between two points: at ten minutes an entry of the ledger says nothing of others. */
+  readonly stepMs: number
   readonly databases: readonly string[]
+  /** Names; empty for nobody. */
+  readonly users: readonly string[]
+  /** How many of the writes are datagrams. */
+  readonly datagrams: number
   readonly servers: readonly string[]
   /** The relay as it can be reached now. */
   relay(): RelayProcess | undefined
-}
-
-/** Gives each written value, and each unique point, a number of its own. */
-class Counter {
-  private last = 0
-  next(): number {
-    return ++this.last
-  }
 }
 
 export class Clients {
@@ -41,8 +45,9 @@ export class Clients {
   busy = 0
   private readonly world: World
   private readonly options: ClientOptions
-  private readonly values = new Counter()
   private left: number
+  /** Each written value, and each unique point, has a number of its own. */
+  private values = 0
 
   constructor(world: World, options: ClientOptions) {
     this.world = world
@@ -57,23 +62,28 @@ export class Clients {
     }
   }
 
+  /** A line that every server takes. */
+  goodLine(): string {
+    const value = ++this.values
+    return `good v=${value}i ${this.uniqueStamp(value, 1n)}`
+  }
+
   private async live(): Promise<void> {
+    const { world, options } = this
     while (this.left > 0) {
-      await this.world.sleep(
-        this.world.chance(0.3) ? 0 : this.world.between(0, this.options.restMs),
-      )
-      if (this.left-- > 0) await this.write()
+      await world.sleep(world.chance(0.3) ? 0 : world.between(0, options.restMs))
+      if (this.left-- <= 0) return
+      if (world.chance(options.datagrams)) options.relay()?.datagram(this.body(1n))
+      else await this.write()
     }
   }
 
   private async write(): Promise<void> {
     const { world } = this
-    const search = this.search()
-    const body = this.body()
+    const request = this.request()
     const attempts = world.integer(1, 5)
     for (let i = 0; i < attempts; i++) {
-      const sending = world.pick(SENDING)
-      const answer = this.options.relay()?.request(search, body, sending)
+      const answer = this.options.relay()?.request({ ...request, sending: world.pick(SENDING) })
       // A client may lose patience; the relay does not learn of it.
       const patience = world.chance(0.1) ? world.between(1, 500) : 20_000
       const status = await Promise.race([answer, world.sleep(patience)])
@@ -82,29 +92,53 @@ export class Clients {
     }
   }
 
-  private search(): string {
-    const policy = this.world.chance(0.2) ? '&rp=long' : ''
-    return `db=${this.world.pick(this.options.databases)}${policy}${this.world.pick(LEVELS)}`
+  private request(): Omit<ClientRequest, 'sending'> {
+    const { world } = this
+    const [precision, unit] = world.pick(PRECISIONS)
+    const user = world.pick(this.options.users)
+    const database = world.pick(this.options.databases)
+    const isLong = world.chance(0.2)
+    const body = this.body(unit)
+    const token = credentialsOf(user) || undefined
+    if (world.chance(0.1)) {
+      const bucket = `${database}${isLong ? '/long' : ''}`
+      const path = `/api/v2/write?bucket=${bucket}${precision.replace('=n', '=ns')}`
+      return { path, authorization: user === '' ? undefined : `Token ${user}:secret`, body }
+    }
+    const named = user !== '' && world.chance(0.3)
+    const parameters = [
+      ...[`db=${database}`, isLong ? '&rp=long' : '', precision, world.pick(LEVELS)],
+      named ? `&u=${user}&p=secret` : '',
+    ]
+    return { path: `/write?${parameters.join('')}`, authorization: named ? undefined : token, body }
   }
 
-  private body(): string {
+  private body(unit: bigint): string {
     const lines: string[] = []
-    const count = this.world.chance(0.7) ? 1 : this.world.integer(2, 4)
-    for (let i = 0; i < count; i++) lines.push(this.line())
+    const count = this.world.chance(0.7) ? 1 : this.world.integer(2, this.options.maxLines)
+    for (let i = 0; i < count; i++) lines.push(this.line(unit))
     return this.world.chance(0.5) ? `${lines.join('\n')}\n` : lines.join('\n')
   }
 
-  private line(): string {
+  private line(unit: bigint): string {
     const { world } = this
     const { sharedPoints, servers } = this.options
-    const value = this.values.next()
+    const value = ++this.values
     const fields = world.chance(0.2) ? `v=${value}i,w=${value}i` : `v=${value}i`
-    const unique = ` ${FIRST_NS + BigInt(sharedPoints + value) * STEP_NS}`
+    const unique = ` ${this.uniqueStamp(value, unit)}`
     if (world.chance(0.02)) return `broken,s=${value}${unique}`
     if (world.chance(0.02)) return `conflict ${fields}${unique}`
     if (world.chance(0.02)) return `clash-${world.pick(servers)} ${fields}${unique}`
     if (world.chance(0.02)) return `now,s=${value} ${fields}`
     if (world.chance(0.4)) return `m,s=${world.pick(['a', 'b'])} ${fields}${unique}`
-    return `shared ${fields} ${FIRST_NS + BigInt(world.integer(0, sharedPoints - 1)) * STEP_NS}`
+    return `shared ${fields} ${this.stamp(world.integer(0, sharedPoints - 1), unit)}`
+  }
+
+  private uniqueStamp(value: number, unit: bigint): bigint {
+    return this.stamp(this.options.sharedPoints + value, unit)
+  }
+
+  private stamp(step: number, unit: bigint): bigint {
+    return (FIRST_NS + BigInt(step * this.options.stepMs) * 1_000_000n) / unit
   }
 }

@@ -1,7 +1,10 @@
 /** What lies between a relay and its servers: time, and everything that can go wrong on the way. */
 
+import { gunzipSync } from 'node:zlib'
 import type { Fetch } from '../../src/runtime.ts'
+import type { Target } from './points.ts'
 import type { Reply, SimulatedInfluxDB } from './simulated-influxdb.ts'
+import type { Witness } from './witness.ts'
 import type { World } from './world.ts'
 
 /** The process at the near end of connections. */
@@ -13,62 +16,87 @@ export interface Caller {
 
 export class Network {
   private readonly world: World
+  private readonly witness: Witness
   private readonly servers: ReadonlyMap<string, SimulatedInfluxDB>
+  private lossiness: number
 
-  constructor(world: World, servers: readonly SimulatedInfluxDB[]) {
+  /** @param lossiness how many requests are lost on their way */
+  constructor(
+    world: World,
+    witness: Witness,
+    servers: readonly SimulatedInfluxDB[],
+    lossiness: number,
+  ) {
     this.world = world
+    this.lossiness = lossiness
+    this.witness = witness
     this.servers = new Map(servers.map((server) => [server.name, server]))
   }
 
+  /** Nothing is lost any more. */
+  makePeace(): void {
+    this.lossiness = 0
+  }
+
   fetchFor(caller: Caller): Fetch {
-    return (url, { body = new Uint8Array(0), signal }) => {
+    const { world, witness } = this
+    return (url, { headers = {}, body = new Uint8Array(0), signal }) => {
       const { host, searchParams } = new URL(url)
       const server = this.servers.get(host)
       if (!server) throw new Error(`no server ${host}`)
+      const { authorization, 'content-encoding': encoding } = headers
+      const request = {
+        target: targetOf(searchParams, authorization),
+        body: new TextDecoder().decode(encoding === 'gzip' ? gunzipSync(body) : body),
+      }
       return new Promise((resolve, reject) => {
         if (caller.isDead) return
-        const text = new TextDecoder().decode(body)
-        const request = new Call(this.world, server, searchParams, text, caller, resolve, reject)
-        signal.addEventListener('abort', () => request.abort())
-        request.start()
+        const call = new Call({ world, witness, server, request, caller, resolve, reject })
+        signal.addEventListener('abort', () => call.abort())
+        call.start(world.chance(this.lossiness))
       })
     }
   }
 }
 
+function targetOf(query: URLSearchParams, credentials = ''): Target {
+  return {
+    database: query.get('db') ?? '',
+    retentionPolicy: query.get('rp') ?? '',
+    precision: query.get('precision') ?? '',
+    credentials,
+  }
+}
+
+interface CallOptions {
+  readonly world: World
+  readonly witness: Witness
+  readonly server: SimulatedInfluxDB
+  readonly request: { readonly target: Target; readonly body: string }
+  readonly caller: Caller
+  resolve(response: Response): void
+  reject(error: Error): void
+}
+
 /** One request, which reaches the server once or never, and ends once. */
 class Call {
+  private readonly options: CallOptions
   private readonly world: World
   private readonly server: SimulatedInfluxDB
-  private readonly query: URLSearchParams
-  private readonly body: string
-  private readonly caller: Caller
-  private readonly resolve: (response: Response) => void
-  private readonly reject: (error: Error) => void
   private hasArrived = false
   private isOver = false
 
-  constructor(
-    world: World,
-    server: SimulatedInfluxDB,
-    query: URLSearchParams,
-    body: string,
-    caller: Caller,
-    resolve: (response: Response) => void,
-    reject: (error: Error) => void,
-  ) {
-    this.world = world
-    this.server = server
-    this.query = query
-    this.body = body
-    this.caller = caller
-    this.resolve = resolve
-    this.reject = reject
+  constructor(options: CallOptions) {
+    this.options = options
+    this.world = options.world
+    this.server = options.server
   }
 
-  start(): void {
-    this.caller.onDeath(() => this.abort())
-    this.world.after(this.latency(), () => this.arrive())
+  start(isLost: boolean): void {
+    const { caller, witness, request } = this.options
+    witness.asks(this.server, request.body)
+    caller.onDeath(() => this.abort())
+    if (!isLost) this.world.after(this.latency(), () => this.arrive())
   }
 
   /**
@@ -97,18 +125,20 @@ class Call {
     this.answer({ status: 500, error: 'timeout' })
   }
 
+  /** The connection breaks, or nobody ever learns what has become of it. */
   private loseConnection(): void {
     const reply = this.world.chance(0.7) ? this.write() : undefined
+    if (this.world.chance(0.2)) return
     if (reply && this.world.chance(0.3)) this.answer(reply)
     else this.world.after(this.latency(), () => this.fail('ECONNRESET: connection lost'))
   }
 
   private write(): Reply {
     this.hasArrived = true
-    const database = this.query.get('db') ?? ''
-    const reply = this.server.write(database, this.query.get('rp') ?? '', this.body)
-    const lines = this.body.trim().replaceAll('\n', ' | ')
-    this.world.log(`${this.server.name} ${database} ${reply.status} ${lines}`)
+    const { target, body } = this.options.request
+    const reply = this.server.write(target, body)
+    const lines = body.trim().replaceAll('\n', ' | ')
+    this.world.log(`${this.server.name} ${target.database} ${reply.status} ${lines}`)
     return reply
   }
 
@@ -117,14 +147,23 @@ class Call {
     this.world.after(this.latency(), () => {
       if (this.isOver) return
       this.isOver = true
-      if (!this.caller.isDead) this.resolve(responseOf(reply))
+      if (this.options.caller.isDead) return
+      this.tell(reply)
+      this.options.resolve(responseOf(reply))
     })
+  }
+
+  private tell({ status, retryAfter }: Reply): void {
+    const { witness, request } = this.options
+    if (status === 204) witness.stored(this.server, request.body)
+    if (retryAfter === undefined) return
+    witness.askedToWait(this.server, request.body, Number(retryAfter) * 1000)
   }
 
   private fail(message: string): void {
     if (this.isOver) return
     this.isOver = true
-    if (!this.caller.isDead) this.reject(new Error(message))
+    if (!this.options.caller.isDead) this.options.reject(new Error(message))
   }
 
   /** Most answers come at once, some take long. */

@@ -1,29 +1,40 @@
 /** One life of the relay: from its start to its stop, or to the moment when the power goes. */
 
+import { gzipSync } from 'node:zlib'
 import type { Hono } from 'hono'
 import { createApp } from '../../src/app.ts'
-import type { BackendOptions } from '../../src/backend.ts'
-import type { Config, HttpConfig } from '../../src/config.ts'
+import type { Config, HttpConfig, UdpConfig } from '../../src/config.ts'
 import { openData, openRelay } from '../../src/data.ts'
 import { gunzip, gzip } from '../../src/gzip.ts'
 import { createLog } from '../../src/log.ts'
 import type { Relay } from '../../src/relay.ts'
-import type { Clock, Host, Runtime } from '../../src/runtime.ts'
+import type { Clock, Host, Runtime, UdpRuntime } from '../../src/runtime.ts'
+import { UdpRelay } from '../../src/udp.ts'
 import type { FakeDisk } from '../fake-disk.ts'
 import { PoisoningPool } from '../poisoning-pool.ts'
-import type { History } from './history.ts'
 import type { Caller, Network } from './network.ts'
+import type { LifeSettings } from './settings.ts'
+import type { Witness } from './witness.ts'
 import type { World } from './world.ts'
 
-export const DATA = 'data'
+/** Where datagrams go. */
+export const DATAGRAM_DATABASE = 'd'
 
-/** How a client sends a body: with its length, in chunks, or not to its end. */
-export type Sending = 'whole' | 'chunked' | 'cut short'
+/** How a client sends a body: with its length, in chunks, as gzip, or not to its end. */
+export type Sending = 'whole' | 'chunked' | 'gzip' | 'cut short' | 'gzip cut short'
+
+export interface ClientRequest {
+  /** With its query string. */
+  readonly path: string
+  readonly authorization: string | undefined
+  readonly body: string
+  readonly sending: Sending
+}
 
 export interface Surroundings {
   readonly world: World
   readonly network: Network
-  readonly history: History
+  readonly witness: Witness
 }
 
 export class RelayProcess implements Caller {
@@ -33,24 +44,21 @@ export class RelayProcess implements Caller {
   unanswered = 0
   /** Bytes that each backend had on disk when the process began: a smaller bound cannot undo them. */
   readonly inherited = new Map<string, number>()
-  readonly options: readonly BackendOptions[]
+  readonly settings: LifeSettings
   private readonly world: World
   private readonly network: Network
-  private readonly history: History
+  private readonly witness: Witness
   private readonly disk: FakeDisk
   private app: Hono | undefined
+  private udp: UdpRelay | undefined
   private endings = new Set<() => void>()
 
-  constructor(
-    { world, network, history }: Surroundings,
-    disk: FakeDisk,
-    options: readonly BackendOptions[],
-  ) {
+  constructor({ world, network, witness }: Surroundings, disk: FakeDisk, settings: LifeSettings) {
     this.world = world
     this.network = network
-    this.history = history
+    this.witness = witness
     this.disk = disk
-    this.options = options
+    this.settings = settings
   }
 
   onDeath(callback: () => void): void {
@@ -59,35 +67,56 @@ export class RelayProcess implements Caller {
 
   /** Begins to serve. Never ends if the process dies before. */
   async start(): Promise<void> {
+    const { settings } = this
     const runtime = this.runtime()
     const log = createLog(runtime.writeLog, () => this.world.wallNanoseconds())
-    const config: Config = { http: [], udp: [], shutdownTimeoutMs: 0, dataDir: DATA }
+    const { dataDir, segmentBytes } = settings
+    const config: Config = { http: [], udp: [], shutdownTimeoutMs: 0, dataDir }
     const data = await openData(config, { disk: this.disk } as Partial<Host> as Host, log)
-    const relay = await openRelay(this.options, runtime, log, data)
+    const relay = await openRelay(
+      settings.backends,
+      runtime,
+      log,
+      data && { ...data, segmentBytes },
+    )
     if (this.isDead) return
     for (const { name, queue } of relay.backends) this.inherited.set(name, queue.bytes)
-    this.observe(relay)
+    this.observe(relay, settings.isDurable)
     this.relay = relay
-    this.app = createApp(httpConfig(this.options), relay, runtime, log)
+    this.app = createApp(httpConfig(settings), relay, runtime, log)
+    this.udp = new UdpRelay(udpConfig(settings), relay, runtime, log)
     this.world.log('relay serves')
   }
 
   /** The status of the relay's answer, or undefined if there is none. */
-  request(search: string, body: string, sending: Sending): Promise<number | undefined> {
+  request(request: ClientRequest): Promise<number | undefined> {
     const { app } = this
     if (!app || this.isDead) return Promise.resolve(undefined)
+    this.witness.sent(request.body)
     this.unanswered++
     return new Promise((resolve) => {
       const cutOff = () => resolve(undefined)
       this.endings.add(cutOff)
-      const answer = app.request(`/write?${search}`, { method: 'POST', ...sent(body, sending) })
-      void Promise.resolve(answer).then(({ status }) => {
+      void Promise.resolve(app.request(request.path, initOf(request))).then(({ status }) => {
         if (this.isDead) return
         this.unanswered--
         this.endings.delete(cutOff)
         resolve(status)
       })
     })
+  }
+
+  /** Brings a datagram, if the relay is there to take it. */
+  datagram(body: string): void {
+    if (!this.udp || this.isDead) return
+    this.witness.sent(body)
+    this.udp.accept(new TextEncoder().encode(body))
+  }
+
+  /** Closes its files; it may be cut off before that is done. */
+  async stop(): Promise<void> {
+    this.witness.lifeEnds()
+    await this.relay?.close()
   }
 
   /** Cuts the process off from the world. */
@@ -98,24 +127,30 @@ export class RelayProcess implements Caller {
     for (const end of endings) end()
   }
 
-  /** Notes in which order the relay accepts writes, and which of them it says are stored. */
-  private observe(relay: Relay): void {
+  /** Notes in which order the relay accepts writes, and what it says of them. */
+  private observe(relay: Relay, isDurable: boolean): void {
     const accept = relay.accept.bind(relay)
-    relay.accept = (write) => {
-      const { database, retentionPolicy } = write.destination
-      const text = new TextDecoder().decode(write.points.bytes)
-      const acceptance = this.history.accepted(database, retentionPolicy, text)
-      this.world.log(`accept #${acceptance.number} ${database} ${text.replaceAll('\n', ' | ')}`)
-      return accept(write).then((answer) => {
-        if (this.isDead) return answer
-        if (answer.status === 204) acceptance.isAcknowledged = true
-        this.world.log(`answer #${acceptance.number} ${answer.status} ${answer.error ?? ''}`)
-        return answer
-      })
+    relay.accept = async (write) => {
+      const acceptance = this.witness.accepted(write, { isOwned: false, isDurable })
+      const answer = await accept(write)
+      if (!this.isDead) this.witness.answered(acceptance, answer.status, answer.error ?? '')
+      return answer
+    }
+    const own = relay.own.bind(relay)
+    relay.own = (write) => {
+      this.witness.accepted(write, { isOwned: true, isDurable })
+      own(write)
     }
   }
 
-  private runtime(): Runtime {
+  private hear(line: string): void {
+    if (this.isDead) return
+    this.world.log(`  ${line.replace(/^time=\S+ /, '')}`)
+    const [, damage] = /msg="buffer is damaged" (.*)/.exec(line) ?? []
+    if (damage !== undefined) this.witness.sawDamage(damage)
+  }
+
+  private runtime(): Runtime & UdpRuntime {
     const { world } = this
     const clock: Clock = {
       now: () => world.now(),
@@ -131,27 +166,42 @@ export class RelayProcess implements Caller {
       createFetch: () => this.network.fetchFor(this),
       gunzip,
       gzip,
-      writeLog: (line) => {
-        if (!this.isDead) world.log(`  ${line.replace(/^time=\S+ /, '')}`)
-      },
+      createUdpSender: unused,
+      resolve: unused,
+      writeLog: (line) => this.hear(line),
     }
   }
 }
 
-function sent(body: string, sending: Sending): RequestInit {
-  if (sending === 'whole') return { body, headers: { 'content-length': String(body.length) } }
-  if (sending === 'chunked') return { body }
-  const half = new TextEncoder().encode(body.slice(0, body.length >> 1))
-  const stream = new ReadableStream({
-    pull(controller) {
-      controller.enqueue(half)
-      controller.error(new Error('aborted'))
-    },
-  })
-  return { body: stream, duplex: 'half' } as RequestInit
+function unused(): never {
+  throw new Error('no output gets datagrams')
 }
 
-function httpConfig(backends: readonly BackendOptions[]): HttpConfig {
+function initOf({ body, sending, authorization }: ClientRequest): RequestInit {
+  const headers: Record<string, string> = authorization === undefined ? {} : { authorization }
+  const text = new TextEncoder().encode(body)
+  const isGzip = sending === 'gzip' || sending === 'gzip cut short'
+  if (isGzip) headers['content-encoding'] = 'gzip'
+  const bytes = isGzip ? new Uint8Array(gzipSync(text)) : text
+  if (sending === 'whole') headers['content-length'] = String(bytes.length)
+  if (sending === 'gzip cut short') return { method: 'POST', headers, body: bytes.slice(0, -9) }
+  if (sending !== 'cut short') return { method: 'POST', headers, body: bytes }
+  return { method: 'POST', headers, body: brokenOff(bytes), duplex: 'half' } as RequestInit
+}
+
+/** The first half of a body, behind which the connection breaks. */
+function brokenOff(bytes: Uint8Array): ReadableStream {
+  let isSent = false
+  return new ReadableStream({
+    pull(controller) {
+      if (isSent) controller.error(new Error('aborted'))
+      else controller.enqueue(bytes.slice(0, bytes.length >> 1))
+      isSent = true
+    },
+  })
+}
+
+function httpConfig({ backends, maxPendingBytes }: LifeSettings): HttpConfig {
   return {
     name: 'simulation',
     bind: { host: '', port: 0 },
@@ -160,11 +210,25 @@ function httpConfig(backends: readonly BackendOptions[]): HttpConfig {
     pingStatus: 204,
     consistency: 'one',
     maxBodyBytes: 100_000,
-    maxPendingBytes: 100_000,
+    maxPendingBytes,
     maxConnections: 100,
     readTimeoutMs: 10_000,
     idleTimeoutMs: 10_000,
     backends,
     ignored: [],
+  }
+}
+
+function udpConfig({ backends }: LifeSettings): UdpConfig {
+  return {
+    name: 'simulation',
+    bind: { host: '', port: 0 },
+    precision: 'n',
+    readBufferBytes: 0,
+    maxQueuedDatagrams: 0,
+    database: DATAGRAM_DATABASE,
+    retentionPolicy: '',
+    outputs: [],
+    backends,
   }
 }

@@ -1,58 +1,76 @@
 /** What befalls servers and disks: for a while, and then again. */
 
 import type { FakeDisk, OperationKind } from '../fake-disk.ts'
-import type { Mood, SimulatedInfluxDB } from './simulated-influxdb.ts'
+import { credentialsOf } from './points.ts'
+import type { Settings } from './settings.ts'
+import type { Grievance, Mood, SimulatedInfluxDB } from './simulated-influxdb.ts'
 import type { World } from './world.ts'
 
 const BAD_MOODS: readonly Mood[] = ['down', 'down', 'stalled', 'failing', 'busy', 'flaky', 'empty']
 
-/** Operations that may fail. Reads do not: what cannot be read back is lost, whatever a relay does. */
+/** Operations that may fail, some more often than others. */
 const FRAIL: readonly OperationKind[] = [
-  'write',
-  'sync',
-  'syncFolder',
-  'create',
-  'rename',
-  'remove',
-  'truncate',
-  'makeFolder',
-  'list',
-  'size',
-  'close',
-  'lock',
+  ...(['write', 'write', 'sync', 'sync', 'sync', 'syncFolder', 'syncFolder'] as const),
+  ...(['create', 'rename', 'remove', 'truncate', 'makeFolder'] as const),
+  ...(['list', 'size', 'close', 'lock'] as const),
 ]
+
+/** What is done when the bytes of a write are there, and what would undo it. */
+const LATE: readonly OperationKind[] = ['sync', 'syncFolder', 'truncate', 'remove']
+
+/** Whether what was written may not be read back: then the ledger must have it. */
+export const READS_FAIL = FRAIL.includes('read') || FRAIL.includes('open')
 
 /** Changes a server's mood now and then, until `isOver`. */
 export async function trouble(
   server: SimulatedInfluxDB,
   world: World,
+  settings: Settings,
   isOver: () => boolean,
 ): Promise<void> {
   if (world.chance(0.3)) server.maxBodyBytes = world.integer(100, 1000)
   while (!isOver()) {
     await world.sleep(world.between(100, 8000))
     if (isOver()) return
-    server.become(world.pick(BAD_MOODS))
+    if (world.chance(0.2)) server.resent(grievance(world, settings))
+    else server.become(world.pick(BAD_MOODS))
     await world.sleep(world.chance(0.5) ? world.between(10, 1000) : world.between(1000, 15_000))
-    if (!isOver()) server.become('well')
+    if (isOver()) return
+    server.become('well')
+    if (server.grievance) server.resent(undefined)
   }
 }
 
+function grievance(world: World, { writing: { databases, users } }: Settings): Grievance {
+  const database = world.pick(databases)
+  return world.pick<Grievance>([
+    { kind: 'no database', database },
+    { kind: 'database fails', database },
+    { kind: 'no retention policy', retentionPolicy: 'long' },
+    { kind: 'no user', credentials: credentialsOf(world.pick(users)) },
+  ])
+}
+
+/** A machine whose disk may fail. */
+interface Frail {
+  readonly disk: FakeDisk
+  /** Ends the relay, which tells what a disk that has failed has kept. */
+  breakDown(): void
+}
+
 /** Has the disk that is in use fill up or fail now and then, until `isOver`. */
-export async function wearOut(
-  disk: () => FakeDisk,
-  world: World,
-  isOver: () => boolean,
-): Promise<void> {
+export async function wearOut(machine: Frail, world: World, isOver: () => boolean): Promise<void> {
   while (!isOver()) {
-    await world.sleep(world.between(500, 15_000))
+    await world.sleep(world.between(200, 10_000))
     if (isOver()) return
-    if (world.chance(0.4)) fillUp(disk(), world)
-    else fail(disk(), world)
-    await world.sleep(world.between(10, 5000))
+    if (world.chance(0.4)) fillUp(machine.disk, world)
+    else fail(machine.disk, world)
+    if (world.chance(0.15)) world.after(world.between(1, 2000), () => machine.breakDown())
+    await world.sleep(world.chance(0.5) ? world.between(1, 500) : world.between(500, 5000))
     if (isOver()) return
     world.log('disk is well')
-    disk().heal()
+    machine.disk.heal()
+    if (world.chance(0.4)) world.after(world.between(1, 1500), () => machine.breakDown())
   }
 }
 
@@ -64,7 +82,7 @@ function fillUp(disk: FakeDisk, world: World): void {
 }
 
 function fail(disk: FakeDisk, world: World): void {
-  const kinds = world.chance(0.5) ? [world.pick(FRAIL)] : FRAIL
+  const kinds = world.pick([[world.pick(FRAIL)], [world.pick(FRAIL)], LATE, FRAIL])
   const times = world.chance(0.5) ? world.integer(1, 3) : 1000
   const nth = world.chance(0.7) ? 1 : world.integer(1, 5)
   world.log(`disk fails: ${kinds.join(' ')} from the ${nth}th, ${times} times`)

@@ -15,12 +15,15 @@ interface Event {
   callback: (() => void) | undefined
 }
 
-const EPOCH = 1_700_000_000_000_000_000n
+/** When a simulation begins, in nanoseconds. */
+export const EPOCH = 1_700_000_000_000_000_000n
 
 export class World implements Clock {
   readonly random: () => number
   /** What happened: time in ms and text. */
   readonly trace: string[] = []
+  /** Events so far. */
+  turns = 0
   private readonly events: Event[] = []
   private time = 0
   private readings = 0n
@@ -85,6 +88,7 @@ export class World implements Clock {
       this.events.pop()
       if (!event.callback) continue
       this.time = event.at
+      this.turns++
       event.callback()
       await settle()
     }

@@ -1,0 +1,6 @@
+import { ANSWERS } from './answers.ts'
+import { DELIVERY } from './delivery.ts'
+import { DISK } from './disk.ts'
+import type { Mutant } from './mutant.ts'
+
+export const MUTANTS: readonly Mutant[] = [...ANSWERS, ...DELIVERY, ...DISK]

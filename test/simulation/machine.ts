@@ -1,0 +1,146 @@
+/** The machine that the relay runs on: it loses its power, and starts the relay again. */
+
+import { FakeDisk, type OperationKind } from '../fake-disk.ts'
+import { RelayProcess, type Surroundings } from './relay-process.ts'
+import { chooseLife, type LifeSettings, type Settings } from './settings.ts'
+import type { World } from './world.ts'
+
+/** Operations before and after which a power cut tells most. */
+const TELLING: readonly OperationKind[] = [
+  ...(['remove', 'remove', 'rename', 'truncate', 'syncFolder', 'sync'] as const),
+]
+
+/** A relay that does so much on disk between two events goes in circles. */
+const MAX_OPERATIONS = 100_000
+
+export class Machine {
+  disk: FakeDisk
+  /** The relay, unless it is down. */
+  process: RelayProcess | undefined
+  readonly lives: LifeSettings[] = []
+  private readonly surroundings: Surroundings
+  private readonly settings: Settings
+  private readonly world: World
+  private isPeaceful = false
+  /** Resolves when nothing more will be done to the power. */
+  private danger = Promise.resolve()
+
+  constructor(surroundings: Surroundings, settings: Settings) {
+    this.surroundings = surroundings
+    this.settings = settings
+    this.world = surroundings.world
+    this.disk = this.prepare(new FakeDisk())
+  }
+
+  start(): void {
+    const { settings, world } = this
+    this.boot()
+    if (settings.isPowerFailing) this.danger = this.failNowAndThen()
+    if (world.chance(0.2)) void this.intrude()
+  }
+
+  /** Cuts the power now, or kills the relay, if such things happen at all. */
+  breakDown(): void {
+    const { process, disk, world, settings } = this
+    if (!process || this.isPeaceful || !settings.isPowerFailing) return
+    const kind = world.pick(['power cut', 'kill'] as const)
+    world.log(kind)
+    this.end(kind === 'power cut' ? disk.crash(world.random) : disk.kill())
+  }
+
+  /** Nothing fails any more. Resolves when that is sure, and a relay runs that delivers everything. */
+  async makePeace(): Promise<void> {
+    this.isPeaceful = true
+    this.disk.heal()
+    await this.danger
+    const leavesDiskAlone = this.settings.isDurable && !this.process?.settings.isDurable
+    if (leavesDiskAlone && this.process) this.end(this.disk.kill())
+  }
+
+  private boot(): void {
+    const { world, disk } = this
+    const life = chooseLife(world, this.settings, this.isPeaceful)
+    this.lives.push(life)
+    world.log(`life ${this.lives.length} begins`)
+    const relay = new RelayProcess(this.surroundings, disk, life)
+    this.process = relay
+    relay.start().catch((error: Error) => {
+      if (relay.isDead) return
+      world.log(`relay cannot start: ${error.message}`)
+      this.end(disk.kill())
+    })
+  }
+
+  /** Ends the relay; another one begins later with the disk that is left. */
+  private end(disk: FakeDisk): void {
+    this.process?.die()
+    this.process = undefined
+    const life = this.lives.at(-1)
+    this.surroundings.witness.lifeEnded(life?.backends[0]?.maxAgeMs !== undefined)
+    this.disk = this.prepare(disk)
+    this.world.after(this.world.between(10, 3000), () => this.boot())
+  }
+
+  /** The relay loses its power now and then, or is killed, or stopped. */
+  private async failNowAndThen(): Promise<void> {
+    const { world } = this
+    while (!this.isPeaceful) {
+      // Some lives are short: what the one before them left unsynced is at stake again.
+      await world.sleep(world.chance(0.3) ? world.between(1, 300) : world.between(100, 15_000))
+      const { process, disk } = this
+      if (this.isPeaceful || !process) continue
+      if (world.chance(0.6)) await this.untilOperation(disk)
+      if (process.isDead) continue
+      const kind = world.pick(['power cut', 'power cut', 'kill', 'kill', 'stop'] as const)
+      world.log(kind)
+      if (kind === 'stop') await Promise.race([process.stop(), world.sleep(1000)])
+      if (process.isDead) continue
+      this.end(kind === 'power cut' ? disk.crash(world.random) : disk.kill())
+    }
+  }
+
+  /** Resolves in the middle of one of the next operations, or when none comes. */
+  private async untilOperation(disk: FakeDisk): Promise<void> {
+    const { world } = this
+    const nth = world.chance(0.5) ? world.integer(1, 10) : world.integer(1, 60)
+    const stopped = world.chance(0.4)
+      ? disk.stopAt(1, world.random, [world.pick(TELLING)])
+      : disk.stopAt(nth, world.random)
+    await Promise.race([stopped, world.sleep(10_000)])
+  }
+
+  /** Another relay is started on the same data, or with the same buffers: it must not come up. */
+  private async intrude(): Promise<void> {
+    const { world, settings } = this
+    await world.sleep(world.between(100, 20_000))
+    const { process, disk } = this
+    if (!process?.relay || this.isPeaceful) return
+    const hasOwnData = process.settings.isDurable && settings.isDurable && world.chance(0.5)
+    const life = { ...process.settings, ...(hasOwnData ? { dataDir: 'other' } : {}) }
+    world.log(`another relay begins in ${life.dataDir}`)
+    try {
+      await new RelayProcess(this.surroundings, disk, life).start()
+      if (!process.isDead) this.surroundings.witness.fault(`two relays run in ${life.dataDir}`)
+    } catch (error) {
+      world.log(`another relay cannot start: ${(error as Error).message}`)
+    }
+  }
+
+  private prepare(disk: FakeDisk): FakeDisk {
+    const { world, settings } = this
+    let turn = 0
+    let operations = 0
+    disk.before = () => {
+      if (turn !== world.turns) operations = 0
+      turn = world.turns
+      if (++operations > MAX_OPERATIONS) {
+        this.surroundings.witness.fault('the relay does not leave the disk alone')
+        return new Promise(() => {})
+      }
+      if (world.chance(settings.slowness)) {
+        return world.sleep(world.chance(0.05) ? world.between(10, 500) : world.between(0.1, 8))
+      }
+    }
+    return disk
+  }
+}

@@ -1,0 +1,103 @@
+/** What kind of world a seed makes, and how the relay is configured in each of its lives. */
+
+import type { BackendOptions } from '../../src/backend.ts'
+import { DEFAULTS } from '../relay-fixture.ts'
+import type { ClientOptions } from './clients.ts'
+import type { World } from './world.ts'
+
+export const DATA = 'data'
+
+/** What stays the same for as long as a world lasts. */
+export interface Settings {
+  readonly servers: readonly string[]
+  /** Without buffers on disk a crash loses what is buffered, as it may: then there is none. */
+  readonly isDurable: boolean
+  /** Whether some lives have no buffers on disk all the same, and leave alone what is there. */
+  readonly isSwitching: boolean
+  /** Whether there is room for everything, and nothing fails but servers. */
+  readonly isAmple: boolean
+  readonly isPowerFailing: boolean
+  readonly isDiskFailing: boolean
+  /** How many of a disk's operations take time. */
+  readonly slowness: number
+  /** How many requests are lost on their way, so that nobody ever answers. */
+  readonly lossiness: number
+  /** Batches of a lane on their way at one time. With more than one, only a weaker order holds. */
+  readonly maxInFlight: number
+  readonly clients: number
+  readonly writing: Omit<ClientOptions, 'relay'>
+}
+
+/** What a process is started with. */
+export interface LifeSettings {
+  /** Whether buffers are on disk. */
+  readonly isDurable: boolean
+  readonly dataDir: string
+  readonly backends: readonly BackendOptions[]
+  readonly maxPendingBytes: number
+  readonly segmentBytes: number
+}
+
+export function chooseSettings(world: World): Settings {
+  const servers = ['a', 'b', 'c'].slice(0, world.integer(2, 3))
+  const isDurable = world.chance(0.85)
+  const isAmple = world.chance(0.1)
+  return {
+    servers,
+    isDurable,
+    isSwitching: isDurable && !isAmple && world.chance(0.1),
+    isAmple,
+    isPowerFailing: isDurable && !isAmple && world.chance(0.8),
+    isDiskFailing: !isAmple && world.chance(0.5),
+    slowness: isAmple ? 0 : world.pick([0, 0, 0.1, 0.4]),
+    lossiness: world.pick([0, 0, 0.05]),
+    maxInFlight: !isDurable && world.chance(0.4) ? world.integer(2, 4) : 1,
+    clients: world.integer(2, 12),
+    writing: {
+      writes: world.chance(0.2) ? world.integer(100, 200) : world.integer(50, 100),
+      restMs: world.pick([2000, 1000, 300, 20]),
+      maxLines: world.pick([4, 4, 4, 20]),
+      sharedPoints: world.pick([1, 1, 4]),
+      stepMs: world.pick([600_000, 600_000, 10_000]),
+      databases: world.chance(0.5) ? ['d'] : ['d', 'e'],
+      users: world.chance(0.6) ? [''] : ['', 'ann', 'bob'],
+      datagrams: world.pick([0, 0, 0.2]),
+      servers,
+    },
+  }
+}
+
+/**
+ * A configuration, another one in each life.
+ *
+ * @param isLast whether it is the life in which everything is to be delivered
+ */
+export function chooseLife(world: World, settings: Settings, isLast: boolean): LifeSettings {
+  const { isAmple, isSwitching, maxInFlight } = settings
+  const isDurable = settings.isDurable && (isLast || !isSwitching || world.chance(0.6))
+  const options: Omit<BackendOptions, 'name' | 'writeUrl'> = {
+    ...DEFAULTS,
+    bufferBytes: isAmple ? 1_000_000 : world.pick([1000, 1000, 4000, 100_000]),
+    whenFull: world.pick(['reject', 'drop-oldest', 'drop-newest'] as const),
+    maxBatchBytes: world.pick([100, 100, 400, 4000]),
+    maxAgeMs: !isAmple && world.chance(0.15) ? world.integer(1000, 20_000) : undefined,
+    timeoutMs: world.integer(500, 5000),
+    maxDelayMs: world.integer(500, 4000),
+    pendingBytes: isAmple ? 1_000_000 : world.pick([1000, 3000, 100_000]),
+    gzip: world.chance(0.1),
+    replayRate: isDurable && world.chance(0.2) ? 2000 : 0,
+    maxInFlight,
+  }
+  return {
+    isDurable,
+    dataDir: DATA,
+    backends: settings.servers.map((name) => ({
+      ...options,
+      name,
+      writeUrl: `http://${name}/write`,
+      folder: isDurable ? `${DATA}/${name}` : undefined,
+    })),
+    maxPendingBytes: isAmple ? 1_000_000 : world.pick([1000, 100_000]),
+    segmentBytes: world.pick([200, 1000, 1_000_000]),
+  }
+}

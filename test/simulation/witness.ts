@@ -1,0 +1,277 @@
+/**
+ * Sees what passes between clients, relay and servers: keeps the writes in the order in which the relay
+ * accepted them, and takes note of what must not happen at any moment.
+ */
+
+import type { Write } from '../../src/write.ts'
+import { isBroken, linesOf, type Point, pointsOf, type Target } from './points.ts'
+import type { Settings } from './settings.ts'
+import type { SimulatedInfluxDB } from './simulated-influxdb.ts'
+import { READS_FAIL } from './weather.ts'
+import type { World } from './world.ts'
+
+/** One write that the relay accepted. */
+export interface Acceptance {
+  readonly number: number
+  readonly at: number
+  readonly target: Target
+  readonly bytes: number
+  readonly lines: readonly string[]
+  readonly points: readonly Point[]
+  /** How many servers must have it before its client is told that it is stored. */
+  readonly needed: number
+  /** Whether nobody waits for an answer, so that it is the relay's own from the start. */
+  readonly isOwned: boolean
+  /** Whether it may be lost: the relay died before it put on disk what it owns, or was told not to. */
+  isExcused: boolean
+  /** The relay's answer, and when it came. */
+  status: number | undefined
+  answeredAt: number
+}
+
+/** An answer may take this long after enough servers have the write: a short grace for the others. */
+const LATE_MS = 50
+
+/** What is owned is on disk by then, if nothing is wrong with the disk. */
+const OWNED_MS = 1100
+
+export class Witness {
+  readonly acceptances: Acceptance[] = []
+  readonly faults = new Set<string>()
+  private readonly world: World
+  private readonly servers: readonly SimulatedInfluxDB[]
+  private readonly options: Settings
+  /** What a power cut at this moment would do to a write, if anything. */
+  private readonly dangerTo: (acceptance: Acceptance) => string | undefined
+  private readonly sentLines = new Set<string>()
+  /** Writes without an answer that came but once, and the servers that have told the relay that they have them. */
+  private readonly open = new Map<Acceptance, Set<string>>()
+  /** When enough had. */
+  private readonly due = new Map<Acceptance, number>()
+  /** By server and line: when a server asked to be left alone, and until when. */
+  private readonly rests = new Map<string, { readonly from: number; readonly until: number }>()
+  /** Which write a line came with, by lines; undefined if it came with several. */
+  private readonly origins = new Map<string, { lane: string; number: number } | undefined>()
+  /** Lines that each server was asked to take; and the latest write of each lane among them. */
+  private readonly asked = new Set<string>()
+  private readonly latest = new Map<string, number>()
+  /** The latest write of each lane that a server has told this process that it has stored. */
+  private readonly done = new Map<string, number>()
+  private readonly lastAccepted = new Map<string, number>()
+  /** Whether the disk takes no time and does not fail, so that clients need not wait for it. */
+  private readonly isCalm: boolean
+  private isEnding = false
+
+  constructor(
+    world: World,
+    servers: readonly SimulatedInfluxDB[],
+    options: Settings,
+    dangerTo: Witness['dangerTo'],
+  ) {
+    this.world = world
+    this.dangerTo = dangerTo
+    this.servers = servers
+    this.options = options
+    this.isCalm = options.slowness === 0 && !options.isDiskFailing
+  }
+
+  fault(text: string): void {
+    this.faults.add(text)
+  }
+
+  /** A client sends this, or a part of it. */
+  sent(body: string): void {
+    for (const line of linesOf(body)) this.sentLines.add(line)
+  }
+
+  accepted(
+    { destination, points: { bytes }, consistency }: Write,
+    { isOwned, isDurable }: { isOwned: boolean; isDurable: boolean },
+  ): Acceptance {
+    const { world } = this
+    const text = new TextDecoder().decode(bytes)
+    const lines = linesOf(text)
+    const { database, retentionPolicy, precision, authorization: credentials = '' } = destination
+    const target = { database, retentionPolicy, precision, credentials }
+    const now = world.wallNanoseconds()
+    const whole = lines.filter((line) => !isBroken(line))
+    const acceptance: Acceptance = {
+      ...{ number: this.acceptances.length + 1, at: world.now(), target, lines, isOwned },
+      points: whole.flatMap((line) => pointsOf(target, line, now)),
+      needed: this.neededFor(consistency, isDurable),
+      ...{
+        bytes: bytes.length,
+        isExcused: this.options.isDurable && !isDurable,
+        status: undefined,
+        answeredAt: world.now(),
+      },
+    }
+    world.log(`accept #${acceptance.number} ${database} ${text.replaceAll('\n', ' | ')}`)
+    this.acceptances.push(acceptance)
+    // Of a write that came before nobody can tell which of the two a server has.
+    const isRepeated = lines.some((line) => this.lastAccepted.has(line))
+    this.remember(acceptance)
+    if (isRepeated) this.forget(lines)
+    else if (!isOwned) this.open.set(acceptance, new Set())
+    for (const line of lines) {
+      this.lastAccepted.set(line, world.now())
+      if (!this.wasSent(line)) this.fault(`#${acceptance.number}: nobody has sent ${line}`)
+    }
+    return acceptance
+  }
+
+  answered(acceptance: Acceptance, status: number, error: string): void {
+    const { number, lines, bytes } = acceptance
+    this.world.log(`answer #${number} ${status} ${error}`)
+    this.open.delete(acceptance)
+    this.due.delete(acceptance)
+    acceptance.status = status
+    acceptance.answeredAt = this.world.now()
+    if (status === 204) {
+      const danger = this.dangerTo(acceptance)
+      if (danger !== undefined) this.fault(`#${number} is acknowledged, and ${danger}`)
+      const have = this.servers.filter((server) => server.hasSeen(acceptance.points)).length
+      if (have >= acceptance.needed) return
+      this.fault(`#${number} is acknowledged, ${have} of ${acceptance.needed} servers have it`)
+    } else if (status === 400 || status === 413) {
+      if (this.servers.some((server) => server.refuses(lines, bytes))) return
+      this.fault(`#${number} is rejected although every server would take it`)
+    }
+  }
+
+  /** The relay learns that a server has stored a body. */
+  stored(server: SimulatedInfluxDB, body: string): void {
+    if (this.isEnding) return
+    const lines = new Set(linesOf(body))
+    for (const line of lines) this.noteDone(server, line)
+    for (const [acceptance, confirmed] of this.open) {
+      if (!acceptance.lines.every((line) => lines.has(line))) continue
+      confirmed.add(server.name)
+      if (confirmed.size < Math.max(acceptance.needed, 1) || this.due.has(acceptance)) continue
+      this.due.set(acceptance, this.world.now() + LATE_MS)
+    }
+  }
+
+  /** The relay learns that a server wants to be left alone with a body. */
+  askedToWait(server: SimulatedInfluxDB, body: string, ms: number): void {
+    // With more than one batch in flight, the first that is refused says how long the lane rests.
+    if (this.options.maxInFlight > 1) return
+    const from = this.world.now()
+    this.world.log(`${server.name} asks to be left alone for ${ms} ms`)
+    for (const line of linesOf(body)) {
+      this.rests.set(`${server.name} ${line}`, { from, until: from + ms })
+    }
+  }
+
+  /** The relay sends a body to a server. */
+  asks(server: SimulatedInfluxDB, body: string): void {
+    const now = this.world.now()
+    for (const line of linesOf(body)) {
+      this.checkOrder(server, line)
+      const rest = this.rests.get(`${server.name} ${line}`)
+      // A client may have sent the same once more in the meantime.
+      if (!rest || now >= rest.until || (this.lastAccepted.get(line) ?? 0) >= rest.from) continue
+      this.fault(`${server.name} was asked again before its Retry-After: ${line}`)
+    }
+  }
+
+  /**
+   * The relay says that a buffer is damaged. A crash leaves odd bytes, but nothing is missing, unless a
+   * sync has failed before.
+   */
+  sawDamage(damage: string): void {
+    const { isDiskFailing } = this.options
+    const isNews = /reason=(missing|head)\b/.test(damage) && !isDiskFailing
+    const isUnreadable = /reason=unreadable/.test(damage) && !READS_FAIL
+    if (isNews || isUnreadable) this.fault(`a buffer is said to be damaged: ${damage}`)
+  }
+
+  /** The relay is told to stop: it need not answer any more. */
+  lifeEnds(): void {
+    this.isEnding = true
+    this.due.clear()
+  }
+
+  /**
+   * The relay's process has ended.
+   *
+   * @param hadAgeLimit whether it may have given up what comes back now, with all that follows
+   */
+  lifeEnded(hadAgeLimit: boolean): void {
+    if (hadAgeLimit) {
+      this.asked.clear()
+      this.latest.clear()
+    }
+    this.isEnding = false
+    this.open.clear()
+    this.due.clear()
+    this.rests.clear()
+    this.done.clear()
+    const safe = this.isCalm && this.options.isDurable ? this.world.now() - OWNED_MS : -1
+    for (const acceptance of this.acceptances) {
+      if (acceptance.isOwned && acceptance.at > safe) acceptance.isExcused = true
+    }
+  }
+
+  /** Sees whether something should have happened by now. */
+  look(): void {
+    if (!this.isCalm) return
+    for (const [{ number }, due] of this.due) {
+      // What a buffer has no room for waits, while its server only is slow, for what the server says.
+      if (this.options.isAmple && this.world.now() > due) {
+        this.fault(`#${number} is stored, and its client waits`)
+      }
+    }
+  }
+
+  /** As InfluxDB Enterprise has it; what is queued on disk does for `any`. */
+  private neededFor(level: Write['consistency'], isDurable: boolean): number {
+    const total = this.servers.length
+    if (level === 'all') return total
+    if (level === 'quorum') return total === 2 ? 2 : (total + 1) / 2
+    return level === 'any' && isDurable ? 0 : 1
+  }
+
+  private remember({ target, number, lines }: Acceptance): void {
+    const lane = `${target.database}/${target.retentionPolicy}/${target.credentials}`
+    for (const line of lines) {
+      const isKnown = this.origins.has(line)
+      this.origins.set(line, isKnown ? undefined : { lane, number })
+    }
+  }
+
+  private noteDone(server: SimulatedInfluxDB, line: string): void {
+    const origin = this.origins.get(line)
+    if (!origin) return
+    const lane = `${server.name} ${origin.lane}`
+    this.done.set(lane, Math.max(this.done.get(lane) ?? 0, origin.number))
+  }
+
+  /** A write must not be sent for the first time behind one of its lane that was accepted later. */
+  private checkOrder(server: SimulatedInfluxDB, line: string): void {
+    const { maxInFlight, isSwitching } = this.options
+    const origin = this.origins.get(line)
+    if (!origin || maxInFlight > 1 || isSwitching) return
+    const lane = `${server.name} ${origin.lane}`
+    const done = this.done.get(lane) ?? 0
+    if (origin.number < done) this.fault(`${lane} gets #${origin.number} once more behind #${done}`)
+    const first = `${server.name} ${line}`
+    if (this.asked.has(first)) return
+    this.asked.add(first)
+    const latest = this.latest.get(lane) ?? 0
+    if (origin.number < latest) this.fault(`${lane} gets #${origin.number} after #${latest}`)
+    this.latest.set(lane, Math.max(latest, origin.number))
+  }
+
+  private forget(lines: readonly string[]): void {
+    for (const acceptance of this.open.keys()) {
+      if (!acceptance.lines.some((line) => lines.includes(line))) continue
+      this.open.delete(acceptance)
+      this.due.delete(acceptance)
+    }
+  }
+
+  private wasSent(line: string): boolean {
+    return this.sentLines.has(line) || this.sentLines.has(line.slice(0, line.lastIndexOf(' ')))
+  }
+}
