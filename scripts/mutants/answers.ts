@@ -23,7 +23,7 @@ export const ANSWERS: readonly Mutant[] = [
     name: 'ack although the ledger failed',
     breaks: 'a loss that the disk did not take is acknowledged all the same',
     file: 'relay.ts',
-    find: '    } catch (error) {\n      this.tell(notKept((error as Error).message))',
+    find: '    } catch (error) {\n      this.tell(notKept(faultOf(error)))',
     replace: '    } catch {\n      this.answer(STORED)',
   },
   {
@@ -121,8 +121,8 @@ export const ANSWERS: readonly Mutant[] = [
     name: 'no stamps',
     breaks: 'each server gives a point without a timestamp its own',
     file: 'app.ts',
-    find: 'const points = stamp(body, () =>\n      timestampIn(destination.precision, runtime.clock.wallNanoseconds()),\n    )',
-    replace: 'const points = { ...stamp(body, () => timestampIn("n", 0n)), bytes: body }',
+    find: 'if (points.bytes !== body) buffers.give(body)',
+    replace: 'Object.assign(points, { bytes: body })',
   },
   {
     name: 'half a body is taken for a whole',
@@ -138,5 +138,19 @@ export const ANSWERS: readonly Mutant[] = [
     file: 'app.ts',
     find: 'reservation.release()',
     replace: '',
+  },
+  {
+    name: 'memory is taken back at the first success',
+    breaks: 'what other servers are still to be sent is overwritten',
+    file: 'relay.ts',
+    find: 'if (this.isStraight && this.areAllStored())',
+    replace: 'if (this.isStraight)',
+  },
+  {
+    name: 'memory is taken back although it may be sent again',
+    breaks: 'what the disk or a later attempt gets is another write',
+    file: 'lane.ts',
+    find: "if (outcome.verdict === 'stored' && body !== bodies[0]) buffers.give(body)",
+    replace: 'for (const bytes of bodies) buffers.give(bytes)',
   },
 ]

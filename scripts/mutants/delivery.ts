@@ -21,8 +21,8 @@ export const DELIVERY: readonly Mutant[] = [
     name: 'a flight is not spooled',
     breaks: 'later writes reach the disk before the one that is on its way and fails',
     file: 'durable-lane.ts',
-    find: 'if (flight && flight.last === undefined && !flight.givenUp)',
-    replace: 'if (flight && flight.last !== undefined && !flight.givenUp)',
+    find: 'const flight = this.flightInMemory\n    if (flight) {',
+    replace: 'const flight = undefined as Flight | undefined\n    if (flight) {',
   },
   {
     name: 'put back in reverse',
@@ -85,7 +85,7 @@ export const DELIVERY: readonly Mutant[] = [
   {
     name: 'secured before the disk has it',
     breaks: 'a write counts as safe when it sets out for the disk',
-    file: 'durable-lane.ts',
+    file: 'spooler.ts',
     find: 'const last = await this.write(entries)',
     replace:
       'for (const entry of entries) entry.delivery.secured(entry)\n      const last = await this.write(entries)',
@@ -93,15 +93,15 @@ export const DELIVERY: readonly Mutant[] = [
   {
     name: 'a failed spool is forgotten',
     breaks: 'clients whose writes the disk refused are told nothing',
-    file: 'durable-lane.ts',
-    find: 'entry.delivery.insecure(entry, (error as Error).message)',
+    file: 'spooler.ts',
+    find: 'entry.delivery.insecure(entry, reason)',
     replace: '',
   },
   {
     name: 'a failed spool counts as done',
     breaks: 'a write that the disk refused passes for safe',
-    file: 'durable-lane.ts',
-    find: 'entry.delivery.insecure(entry, (error as Error).message)',
+    file: 'spooler.ts',
+    find: 'entry.delivery.insecure(entry, reason)',
     replace: 'entry.delivery.secured(entry)',
   },
   {
@@ -177,7 +177,7 @@ export const DELIVERY: readonly Mutant[] = [
   {
     name: 'reserved room is never given back',
     breaks: 'in the end the buffer on disk is full of nothing',
-    file: 'durable-lane.ts',
+    file: 'spooler.ts',
     find: '.finally(() => store.unreserve(bytes))',
     replace: '',
   },
@@ -212,9 +212,9 @@ export const DELIVERY: readonly Mutant[] = [
   {
     name: 'credentials are forgotten on disk',
     breaks: 'after a restart the writes of a lane are sent without its credentials',
-    file: 'store.ts',
-    find: 'authorization ?? undefined',
-    replace: 'undefined',
+    file: 'lane-file.ts',
+    find: 'destination.authorization ?? null',
+    replace: 'null',
   },
   {
     name: 'datagrams are not owned',
