@@ -5,7 +5,6 @@ import { type Answer, errorAnswer, toResponse } from './answer.ts'
 import { BodyError, readBody } from './body.ts'
 import { Budget, Reservation } from './budget.ts'
 import type { HttpConfig } from './config.ts'
-import { parseConsistency } from './consistency.ts'
 import { stamp } from './line.ts'
 import type { Log } from './log.ts'
 import { timestampIn } from './precision.ts'
@@ -107,7 +106,7 @@ function createWriteHandler(config: HttpConfig, relay: Relay, runtime: Runtime, 
       take,
     )
     if (points.bytes !== body) buffers.give(body)
-    const consistency = parseConsistency(destination.consistency) ?? config.consistency
+    const consistency = destination.consistency ?? config.consistency
     return relay.accept({ destination, points, consistency, recycle })
   }
 

@@ -100,7 +100,8 @@ class FanOut implements Delivery {
     entry.state = 'stored'
     if (this.fate === 'undecided') this.keep()
     this.decide()
-    if (this.isStraight && this.areAllStored()) this.write.recycle?.(this.write.points.bytes)
+    if (this.isStraight && this.countStored() === this.backends)
+      this.write.recycle?.(this.write.points.bytes)
   }
 
   rejected(entry: Entry, answer: Answer): void {
@@ -142,8 +143,10 @@ class FanOut implements Delivery {
     this.tell(notKept(reason))
   }
 
-  private areAllStored(): boolean {
-    return this.entries.length === this.backends && this.entries.every(isStored)
+  private countStored(): number {
+    let count = 0
+    for (const { state } of this.entries) if (state === 'stored') count++
+    return count
   }
 
   private lose(entry: Entry, reason: string): void {
@@ -160,7 +163,7 @@ class FanOut implements Delivery {
   private decide(): void {
     if (this.told !== 'nothing') return
     if (this.isReached()) {
-      if (this.entries.every(isSafe)) void this.acknowledge()
+      if (this.entries.every(isSafe)) this.acknowledge()
     } else if (this.entries.length === this.backends && !this.entries.some(isPending)) {
       // Nobody takes it now. It may still count as stored if a disk does, and that is enough.
       if (this.level === 'any' && this.entries.some(canBeSecured)) this.keep()
@@ -169,18 +172,20 @@ class FanOut implements Delivery {
   }
 
   private isReached(): boolean {
-    const stored = this.entries.filter(isStored).length
-    if (stored >= backendsNeeded(this.level, this.backends)) return true
+    if (this.countStored() >= backendsNeeded(this.level, this.backends)) return true
     return this.level === 'any' && this.entries.some(isOnDisk)
   }
 
   /** Tells the client that the write is stored, once the ledger says who will never have it. */
-  private async acknowledge(): Promise<void> {
+  private acknowledge(): void {
     this.told = 'stored'
+    if (this.losers.length > 0) void this.acknowledgeLosses()
+    else this.answer(STORED)
+  }
+
+  private async acknowledgeLosses(): Promise<void> {
     try {
-      await Promise.all(
-        this.losers.splice(0).map(([entry, reason]) => entry.holder.lost(this.write, reason)),
-      )
+      await Promise.all(this.losers.map(([entry, reason]) => entry.holder.lost(this.write, reason)))
       this.answer(STORED)
     } catch (error) {
       this.tell(notKept(faultOf(error)))
@@ -220,8 +225,6 @@ function notKept(reason: string): Answer {
 function attempt(note: Promise<void>): void {
   note.catch(() => {})
 }
-
-const isStored = ({ state }: Entry) => state === 'stored'
 
 const isPending = ({ state }: Entry) => state === 'pending'
 

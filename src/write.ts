@@ -10,7 +10,7 @@ export interface Destination {
   readonly retentionPolicy: string
   readonly precision: string
   /** The consistency level that the client asks for, if it does. */
-  readonly consistency: string
+  readonly consistency: ConsistencyLevel | undefined
   /** The query string for a backend's write endpoint, without credentials. */
   readonly query: string
   /** The client's credentials as an Authorization header. A secret: it never reaches a log. */
@@ -63,13 +63,13 @@ export function v1DestinationOf(
   const query = parameters(search)
   const database = query.get('db')
   if (!database) return undefined
-  const consistency = readable(query.get('consistency') ?? '')
+  const consistency = parseConsistency(readable(query.get('consistency') ?? ''))
   const user = query.get('u')
   const password = query.get('p')
   query.delete('u')
   query.delete('p')
   // One that is none stays: a server shall say so in its own words, and in its own order.
-  if (parseConsistency(consistency)) query.delete('consistency')
+  if (consistency) query.delete('consistency')
   if (!query.get('rp') && defaultRetentionPolicy !== '') {
     query.set('rp', encodeURIComponent(defaultRetentionPolicy))
   }
@@ -168,7 +168,7 @@ function headerBytes(text: string): Uint8Array {
 function destination(
   query: ReadonlyMap<string, string>,
   authorization: string | undefined,
-  consistency = '',
+  consistency?: ConsistencyLevel,
 ): Destination {
   const text = [...query]
     .sort(([a], [b]) => (a < b ? -1 : 1))
