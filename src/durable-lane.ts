@@ -13,15 +13,13 @@ import { Backoff } from './backoff.ts'
 import { takeBatch } from './batch.ts'
 import { type Entry, EntryList } from './entry.ts'
 import { bodyOf, type Flight, flightOf, recycle, replayOf } from './flight.ts'
+import { Grace } from './grace.ts'
 import type { Handoff, Portion } from './handoff.ts'
 import type { DurableHost, QueueLane } from './lane-host.ts'
 import { DAMAGED } from './losses.ts'
 import { type Failure, isFailure, type Outcome } from './outcome.ts'
 import { abandon, giveBack, Spooler } from './spooler.ts'
 import type { Write } from './write.ts'
-
-/** How long a backend may take over a write that another has stored before the disk gets it. */
-const GRACE_MS = 10
 
 /** The reason for which writes are given up, as the ledger has it. */
 const TOO_OLD = 'too old'
@@ -32,6 +30,7 @@ export class DurableLane implements QueueLane {
   private readonly handoff: Handoff
   private readonly spooler: Spooler
   private readonly backoff: Backoff
+  private readonly grace: Grace
   /** Accepted after all that is on disk. */
   private readonly waiting = new EntryList()
   private flight: Flight | undefined
@@ -40,7 +39,6 @@ export class DurableLane implements QueueLane {
   private spooling: Promise<void> | undefined
   private failing: Failure | undefined
   private cancelRest: (() => void) | undefined
-  private cancelGrace: (() => void) | undefined
   /** How many writes on disk, from the first on, travel alone: a batch of them was rejected. */
   private alone = 0
 
@@ -50,6 +48,11 @@ export class DurableLane implements QueueLane {
     this.handoff = handoff
     this.spooler = new Spooler(host, handoff)
     this.backoff = new Backoff(host.options.maxDelayMs)
+    this.grace = new Grace(
+      host.options.clock,
+      () => this.kept(),
+      () => this.spool(),
+    )
   }
 
   get isDisposable(): boolean {
@@ -68,8 +71,8 @@ export class DurableLane implements QueueLane {
 
   /** Some backend has one of the writes: it must not be lost for this one. */
   keep(): void {
-    if (this.failing || !this.handoff.isEmpty) this.spool()
-    else this.cancelGrace ??= this.host.options.clock.after(GRACE_MS, () => this.endGrace())
+    if (this.failing || this.grace.isSpent || this.isBehind) this.spool()
+    else this.grace.start()
   }
 
   withdraw(entry: Entry): void {
@@ -105,7 +108,7 @@ export class DurableLane implements QueueLane {
       const flight = await this.nextFlight()
       if (flight) await this.fly(flight)
       // Those that waited behind it had no place on disk either, and were to have its chance.
-      if (flight?.refusal !== undefined && this.hasKept()) this.keep()
+      if (flight?.refusal !== undefined) this.grace.start()
     } catch (error) {
       this.host.diskFailed(error as Error)
       this.rest(0)
@@ -152,10 +155,12 @@ export class DurableLane implements QueueLane {
 
   private async fly(flight: Flight): Promise<void> {
     const [first] = flight.writes as [Write]
-    const { buffers } = this.host.options
+    const { buffers, clock } = this.host.options
     const body = bodyOf(flight, buffers)
     if (flight.last !== undefined) await this.host.replay.pace(body.length)
+    const sentAt = clock.now()
     const outcome = await this.host.send(first.destination, body)
+    this.grace.answered(clock.now() - sentAt)
     if (outcome.verdict === 'stored') recycle(flight, body, buffers)
     // The disk may just be getting these very writes. It gets none of them once they are answered.
     await this.spooling
@@ -238,9 +243,9 @@ export class DurableLane implements QueueLane {
     this.host.laneIsIdle(this)
   }
 
-  private endGrace(): void {
-    this.cancelGrace = undefined
-    if (this.hasKept()) this.spool()
+  /** Whether more is on disk than the next batch will carry: what comes now has long to wait. */
+  private get isBehind(): boolean {
+    return this.handoff.bytes > this.host.maxBatchBytes
   }
 
   /** What is on its way, if the disk neither has it nor has refused it. */
@@ -249,18 +254,20 @@ export class DurableLane implements QueueLane {
     return flight && flight.last === undefined && !flight.givenUp ? flight : undefined
   }
 
-  /** Whether something that is only in memory must not be lost. */
+  /** What is only in memory and must not be lost. */
+  private *kept(): Generator<Entry> {
+    for (const entry of this.flightInMemory?.entries ?? []) if (entry?.isKept) yield entry
+    for (const entry of this.waiting) if (entry.isKept) yield entry
+  }
+
   private hasKept(): boolean {
-    if (this.flightInMemory?.entries.some((entry) => entry?.isKept)) return true
-    for (const entry of this.waiting) if (entry.isKept) return true
-    return false
+    return !this.kept().next().done
   }
 
   /** Brings to disk all that is only in memory, in the order in which it was accepted. */
   private spool(): void {
     if (this.flight?.refusal !== undefined) return
-    this.cancelGrace?.()
-    this.cancelGrace = undefined
+    this.grace.stop()
     this.spooling ??= this.spoolAll().then(() => {
       this.spooling = undefined
       // What came at the last moment was told that this would see to it.

@@ -65,6 +65,8 @@ export class Entry {
   readonly acceptedAt: number
   /** Travels alone: a batch with it in it was rejected. */
   alone = false
+  /** Since when some other backend has it and this one does not, by the clock's `now`. */
+  keptAt = Number.POSITIVE_INFINITY
   /** What the backend has last said of it. */
   state: EntryState = 'pending'
   /** Whether it is on disk, or in the ledger. */

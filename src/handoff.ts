@@ -64,6 +64,12 @@ export class Handoff {
     return (this.log?.isEmpty ?? true) && this.earlier.every((log) => log.isEmpty)
   }
 
+  get bytes(): number {
+    let sum = this.log?.bytes ?? 0
+    for (const { bytes } of this.earlier) sum += bytes
+    return sum
+  }
+
   /** The deliveries of writes on disk for which somebody may still wait. */
   get pending(): Iterable<Entry> {
     return this.entries.values()

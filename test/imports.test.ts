@@ -29,7 +29,7 @@ const LAYERS = [
     'log-folder.ts',
     'segment-reader.ts',
   ],
-  ['flight.ts', 'spooler.ts'],
+  ['flight.ts', 'grace.ts', 'spooler.ts'],
   [
     'app.ts',
     'config-output.ts',

@@ -78,9 +78,9 @@ export const DELIVERY: readonly Mutant[] = [
   {
     name: 'grace never ends',
     breaks: 'a client waits for a dead backend until its timeout',
-    file: 'durable-lane.ts',
-    find: 'this.cancelGrace = undefined\n    if (this.hasKept()) this.spool()',
-    replace: 'this.cancelGrace = undefined',
+    file: 'grace.ts',
+    find: 'this.onOver()',
+    replace: '',
   },
   {
     name: 'secured before the disk has it',
