@@ -5,12 +5,12 @@ import { type Answer, errorAnswer, toResponse } from './answer.ts'
 import { BodyError, readBody } from './body.ts'
 import { Budget, Reservation } from './budget.ts'
 import type { HttpConfig } from './config.ts'
-import { stamp } from './line.ts'
 import type { Log } from './log.ts'
 import { timestampIn } from './precision.ts'
 import { type Relay, STORED } from './relay.ts'
 import { RepeatedWarning } from './repeated-warning.ts'
 import type { Runtime } from './runtime.ts'
+import { stamp } from './stamp.ts'
 import { type Destination, parameters, v1DestinationOf, v2DestinationOf } from './write.ts'
 
 /**

@@ -19,6 +19,7 @@
 
 import { crc32c } from './checksum.ts'
 import { join, type Points, split } from './line.ts'
+import { BYTE } from './line-bytes.ts'
 
 export interface DeadLetter {
   readonly backend: string
@@ -45,7 +46,7 @@ export interface DeadLetterKind {
   readonly header: Uint8Array
 }
 
-const NEWLINE = 10
+const { NEWLINE } = BYTE
 
 const NOTHING = new Uint8Array(0)
 

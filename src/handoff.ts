@@ -2,10 +2,10 @@
 
 import { isUnreadable } from './damage.ts'
 import type { Entry } from './entry.ts'
-import { stamp } from './line.ts'
 import { HEADER_BYTES, type LogRecord } from './record.ts'
 import type { StoredRecord } from './segment-reader.ts'
 import type { SegmentLog } from './segments.ts'
+import { stamp } from './stamp.ts'
 import { type Destination, recordedDestination, type Write } from './write.ts'
 
 /** A record on disk: each log has its own numbers. */

@@ -1,14 +1,10 @@
 /** The span of time that a body of line protocol covers. */
 
 import { split } from './line.ts'
+import { BYTE, isDigit, skipWhitespace } from './line-bytes.ts'
 import { timestampIn } from './precision.ts'
 
-const NEWLINE = 10
-const SPACE = 32
-const HASH = 35
-const MINUS = 45
-const EQUALS = 61
-const BACKSLASH = 92
+const { BACKSLASH, EQUALS, HASH, MINUS, NEWLINE, SPACE } = BYTE
 
 const HOUR_NS = 3_600_000_000_000n
 
@@ -57,20 +53,11 @@ function timestampOf(line: Uint8Array): bigint | undefined {
   if (line[end - 1] === NEWLINE) end--
   while (line[end - 1] === SPACE) end--
   let start = end
-  while (isDigit(line[start - 1])) start--
+  while (start > 0 && isDigit(line[start - 1] as number)) start--
   if (start === end || end - start > MAX_DIGITS) return undefined
   if (line[start - 1] === MINUS) start--
   const apart = line[start - 1] === SPACE && line[start - 2] !== BACKSLASH
-  if (!apart || isComment(line) || !line.subarray(0, start).includes(EQUALS)) return undefined
+  const isComment = line[skipWhitespace(line, 0, line.length)] === HASH
+  if (!apart || isComment || !line.subarray(0, start).includes(EQUALS)) return undefined
   return BigInt(String.fromCharCode(...line.subarray(start, end)))
-}
-
-function isComment(line: Uint8Array): boolean {
-  let i = 0
-  while (line[i] === SPACE || line[i] === 9 || line[i] === 0) i++
-  return line[i] === HASH
-}
-
-function isDigit(byte: number | undefined): boolean {
-  return byte !== undefined && byte >= 48 && byte <= 57
 }

@@ -2,12 +2,13 @@
 
 import { formatAddress } from './address.ts'
 import type { UdpConfig, UdpOutput } from './config.ts'
-import { split, stamp } from './line.ts'
+import { split } from './line.ts'
 import type { Log } from './log.ts'
 import { timestampIn } from './precision.ts'
 import type { Relay } from './relay.ts'
 import { RepeatedWarning } from './repeated-warning.ts'
 import type { Address, Clock, UdpRuntime, UdpSender } from './runtime.ts'
+import { stamp } from './stamp.ts'
 import { type Destination, fixedDestination } from './write.ts'
 
 /** How long the address of an output's host name is used before it is looked up again. */

@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type DeadLetter, encodeLetter, intactBytes, kindOf } from '../src/dead-letter.ts'
-import { join, stamp } from '../src/line.ts'
+import { join } from '../src/line.ts'
+import { stamp } from '../src/stamp.ts'
 
 const encode = (text: string) => new TextEncoder().encode(text)
 const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes)

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { type DeadLetter, encodeLetter, intactBytes, kindOf } from '../src/dead-letter.ts'
 import { DeadLetters, type DeadLettersOptions } from '../src/dead-letters.ts'
 import type { DamagedFile, RemovedFile } from '../src/letter-folder.ts'
-import { stamp } from '../src/line.ts'
+import { stamp } from '../src/stamp.ts'
 import { FakeDisk, type OperationKind } from './fake-disk.ts'
 import { seededRandom } from './seeded-random.ts'
 

@@ -65,7 +65,7 @@ const LAYERS = [
     'udp.ts',
     'whole-file.ts',
   ],
-  ['damage.ts', 'response-reader.ts'],
+  ['damage.ts', 'response-reader.ts', 'stamp.ts'],
   [
     'address.ts',
     'answer.ts',
@@ -102,7 +102,7 @@ const LAYERS = [
     'udp-socket.ts',
     'write.ts',
   ],
-  ['consistency.ts', 'http-head.ts'],
+  ['consistency.ts', 'http-head.ts', 'line-bytes.ts'],
 ]
 
 /** Packages, and the only files that may import them. */

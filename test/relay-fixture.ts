@@ -3,9 +3,9 @@
 import type { Answer } from '../src/answer.ts'
 import { Backend, type BackendOptions } from '../src/backend.ts'
 import type { ConsistencyLevel } from '../src/consistency.ts'
-import { stamp } from '../src/line.ts'
 import { createLog } from '../src/log.ts'
 import { Relay } from '../src/relay.ts'
+import { stamp } from '../src/stamp.ts'
 import { v1DestinationOf } from '../src/write.ts'
 import { createFakeRuntime, type Handler, settle } from './fake-runtime.ts'
 

@@ -189,7 +189,7 @@ describe('random bodies', { timeout: 600_000 }, () => {
   const anything = fc
     .array(morsel, { maxLength: 24 })
     .map((morsels) => morsels.join(''))
-    // A backslash at the very end is the one place where a point cannot be stamped; see line.ts.
+    // A backslash at the very end is the one place where a point cannot be stamped; see stamp.ts.
     .filter((text) => !/\\\n?$/.test(text))
 
   test('of morsels of line protocol', async () => {
