@@ -30,7 +30,7 @@ export async function readBody(
   const sent = await readBytes(request, maxBytes, reservation)
   // Exactly this value, as in influxd, which takes a body with any other for plain text.
   if (request.headers.get('content-encoding') !== 'gzip') return sent
-  const inflated = await inflate(sent, maxBytes, gunzip)
+  const inflated = buffers.adopt(await inflate(sent, maxBytes, gunzip))
   buffers.give(sent)
   reserve(reservation, inflated.length)
   return inflated

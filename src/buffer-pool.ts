@@ -3,6 +3,9 @@
 /** Smaller buffers are left to the garbage collector, which is quick about them. */
 const MIN_BYTES = 64 * 1024
 
+/** Less is not worth the trouble of freeing it. */
+const MIN_FREED_BYTES = 16 * 1024
+
 /** What is kept at most for later use. */
 const MAX_IDLE_BYTES = 32 * 1024 * 1024
 
@@ -15,7 +18,8 @@ const MAX_IDLE_BYTES = 32 * 1024 * 1024
 export class BufferPool {
   /** Idle buffers by their size. */
   private readonly idle = new Map<number, ArrayBuffer[]>()
-  private readonly taken = new WeakSet<ArrayBuffer>()
+  private readonly taken = new WeakSet<ArrayBufferLike>()
+  private readonly adopted = new WeakSet<ArrayBufferLike>()
   private idleBytes = 0
 
   /** Bytes of any content. */
@@ -29,15 +33,36 @@ export class BufferPool {
     return new Uint8Array(buffer, 0, length)
   }
 
-  /** Takes back what nobody will ever look at again. Ignores what was not taken here. */
+  /**
+   * Has memory that came from elsewhere freed once it is given. Nobody else may have a part of it, which
+   * is taken to be so only if `bytes` are most of it.
+   */
+  adopt<Bytes extends Uint8Array>(bytes: Bytes): Bytes {
+    const { length, buffer } = bytes
+    if (length >= MIN_FREED_BYTES && length * 2 > buffer.byteLength) this.adopted.add(buffer)
+    return bytes
+  }
+
+  /** Takes back what nobody will ever look at again. Ignores what is not from here, nor adopted. */
   give({ buffer }: Uint8Array): void {
+    if (this.taken.delete(buffer)) this.keep(buffer as ArrayBuffer)
+    else if (this.adopted.delete(buffer)) free(buffer)
+  }
+
+  private keep(buffer: ArrayBuffer): void {
     const size = buffer.byteLength
-    if (!this.taken.delete(buffer as ArrayBuffer) || this.idleBytes + size > MAX_IDLE_BYTES) return
+    if (this.idleBytes + size > MAX_IDLE_BYTES) return
     const idle = this.idle.get(size) ?? []
-    idle.push(buffer as ArrayBuffer)
+    idle.push(buffer)
     this.idle.set(size, idle)
     this.idleBytes += size
   }
+}
+
+/** Frees memory now rather than when its garbage is collected, where the runtime can: Node.js from 21 on. */
+function free(buffer: ArrayBufferLike): void {
+  const { transfer } = buffer as { transfer?: (length: number) => unknown }
+  transfer?.call(buffer, 0)
 }
 
 /** Four sizes between a power of two and the next: few, so that a buffer fits many bodies. */

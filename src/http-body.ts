@@ -124,17 +124,27 @@ class Collector {
   add(piece: Uint8Array): void {
     if (this.filled === 0) {
       if (piece.length === this.length && fillsItsBuffer(piece)) {
-        this.bytes = piece as Uint8Array<ArrayBuffer>
+        this.bytes = this.claim(piece as Uint8Array<ArrayBuffer>)
         return
       }
       this.bytes = this.buffers.take(this.length)
     }
     this.bytes.set(piece, this.filled)
     this.filled += piece.length
+    this.buffers.give(this.claim(piece))
+  }
+
+  /** The socket has no more use for what it has given out, unless the client's next request is behind it. */
+  private claim<Bytes extends Uint8Array>(piece: Bytes): Bytes {
+    return endsItsBuffer(piece) ? this.buffers.adopt(piece) : piece
   }
 }
 
 /** Whether keeping the piece keeps little else in memory: it is a view of what came off a socket at once. */
 function fillsItsBuffer({ length, buffer }: Uint8Array): boolean {
   return length * 2 > buffer.byteLength
+}
+
+function endsItsBuffer({ byteOffset, length, buffer }: Uint8Array): boolean {
+  return byteOffset + length === buffer.byteLength
 }

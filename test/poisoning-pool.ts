@@ -10,6 +10,11 @@ export class PoisoningPool extends BufferPool {
     return bytes
   }
 
+  override adopt<Bytes extends Uint8Array>(bytes: Bytes): Bytes {
+    if (bytes.length * 2 > bytes.buffer.byteLength) this.#taken.add(bytes.buffer)
+    return bytes
+  }
+
   override give(bytes: Uint8Array): void {
     if (this.#taken.delete(bytes.buffer)) bytes.fill('!'.charCodeAt(0))
   }
