@@ -440,7 +440,8 @@ describe('isSettled', () => {
     }
   })
 
-  test('stays false if records come during the sync', async () => {
+  /** A log that has been emptied, and is held up while it makes sure of that. */
+  const openHeldUp = async () => {
     const disk = new FakeDisk()
     const { log } = await open(disk)
     await log.append([record(1)])
@@ -448,6 +449,11 @@ describe('isSettled', () => {
     const { release } = hold(disk, 'syncFolder')
     const synced = log.sync()
     await settle()
+    return { disk, log, synced, release }
+  }
+
+  test('stays false if records come during the sync', async () => {
+    const { log, synced, release } = await openHeldUp()
     const call = log.append([record(2)])
     await settle()
     release()
@@ -466,13 +472,7 @@ describe('isSettled', () => {
   })
 
   test('stays false if an append fails during the sync', async () => {
-    const disk = new FakeDisk()
-    const { log } = await open(disk)
-    await log.append([record(1)])
-    await drain(log)
-    const { release } = hold(disk, 'syncFolder')
-    const synced = log.sync()
-    await settle()
+    const { disk, log, synced, release } = await openHeldUp()
     disk.fail({ code: 'EIO', kinds: ['write', 'truncate'], times: 2 })
     await expect(log.append([record(2)])).rejects.toThrow('EIO')
     release()
