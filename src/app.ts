@@ -87,7 +87,6 @@ function createWriteHandler(config: HttpConfig, relay: Relay, runtime: Runtime, 
   const pending = new Budget(config.maxPendingBytes)
   const refused = new RepeatedWarning(runtime.clock, log, 'write refused')
   const { buffers } = runtime
-  const take = (length: number) => buffers.take(length)
   const recycle = (bytes: Uint8Array) => buffers.give(bytes)
 
   const relayWrite = async (
@@ -103,7 +102,7 @@ function createWriteHandler(config: HttpConfig, relay: Relay, runtime: Runtime, 
     const points = stamp(
       body,
       () => timestampIn(destination.precision, runtime.clock.wallNanoseconds()),
-      take,
+      buffers,
     )
     if (points.bytes !== body) buffers.give(body)
     const consistency = destination.consistency ?? config.consistency

@@ -26,6 +26,14 @@ export interface Position {
   readonly sequence: number
 }
 
+/** The end of a record. */
+export interface RecordEnd {
+  /** The record's number: records are numbered in the order in which they were appended. */
+  readonly sequence: number
+  /** Where the next record starts. */
+  readonly next: Position
+}
+
 export function createSegment(first: number, end: number): Segment {
   return { first, end, closed: false, passed: new Map(), spoilt: false }
 }
@@ -73,6 +81,13 @@ export class Backlog {
 
   get isEmpty(): boolean {
     return this.bytes === 0
+  }
+
+  /** The end of the last record. */
+  get tail(): RecordEnd {
+    const last = this.segments.at(-1)
+    const at = last ? { segment: last.first, offset: last.end } : this.head
+    return { sequence: this.next - 1, next: { ...at, sequence: this.next } }
   }
 
   segment(first: number): Segment | undefined {

@@ -1,6 +1,9 @@
-/** What can travel together. */
+/** What can travel together, and the body that it travels in. */
 
+import type { BufferPool } from './buffer-pool.ts'
 import type { Entry, EntryList } from './entry.ts'
+import { join } from './line.ts'
+import type { Write } from './write.ts'
 
 /**
  * Takes from the front of a list what one request can carry: writes of one destination, of at most
@@ -27,4 +30,15 @@ function follows(last: Entry | undefined, entry: Entry, bytes: number, maxBytes:
     last.write.points.closed &&
     last.write.destination.key === entry.write.destination.key
   )
+}
+
+/** The body of the request that carries writes. */
+export function bodyOf(writes: readonly Write[], buffers: BufferPool): Uint8Array {
+  const bodies = writes.map(({ points }) => points.bytes)
+  return join(bodies, buffers)
+}
+
+/** Gives back the memory of a body that was stored, unless it is a write's own. */
+export function recycleBody(body: Uint8Array, writes: readonly Write[], buffers: BufferPool): void {
+  if (body !== writes[0]?.points.bytes) buffers.give(body)
 }

@@ -10,9 +10,9 @@
 
 import type { Answer } from './answer.ts'
 import { Backoff } from './backoff.ts'
-import { takeBatch } from './batch.ts'
+import { bodyOf, recycleBody, takeBatch } from './batch.ts'
 import { type Entry, EntryList } from './entry.ts'
-import { bodyOf, type Flight, flightOf, recycle, replayOf } from './flight.ts'
+import { type Flight, flightOf, recycleWrites, replayOf } from './flight.ts'
 import { Grace } from './grace.ts'
 import type { Handoff, Portion } from './handoff.ts'
 import type { DurableHost, QueueLane } from './lane-host.ts'
@@ -156,12 +156,15 @@ export class DurableLane implements QueueLane {
   private async fly(flight: Flight): Promise<void> {
     const [first] = flight.writes as [Write]
     const { buffers, clock } = this.host.options
-    const body = bodyOf(flight, buffers)
+    const body = bodyOf(flight.writes, buffers)
     if (flight.last !== undefined) await this.host.replay.pace(body.length)
     const sentAt = clock.now()
     const outcome = await this.host.send(first.destination, body)
     this.grace.answered(clock.now() - sentAt)
-    if (outcome.verdict === 'stored') recycle(flight, body, buffers)
+    if (outcome.verdict === 'stored') {
+      recycleBody(body, flight.writes, buffers)
+      recycleWrites(flight, buffers)
+    }
     // The disk may just be getting these very writes. It gets none of them once they are answered.
     await this.spooling
     this.flight = undefined

@@ -3,7 +3,6 @@
 import type { BufferPool } from './buffer-pool.ts'
 import type { Entry } from './entry.ts'
 import type { Mark, Portion } from './handoff.ts'
-import { join } from './line.ts'
 import type { Write } from './write.ts'
 
 export interface Flight {
@@ -35,14 +34,7 @@ export function replayOf({ writes, entries, last }: Portion): Flight {
   return { writes, entries, isReplay: true, last, givenUp: false, refusal: undefined }
 }
 
-/** The body of the request that carries them. */
-export function bodyOf({ writes }: Flight, buffers: BufferPool): Uint8Array {
-  const bodies = writes.map(({ points }) => points.bytes)
-  return join(bodies, (length) => buffers.take(length))
-}
-
-/** Gives back the memory of a body that was stored, and of the writes in it that nobody else looks at. */
-export function recycle({ writes, isReplay }: Flight, body: Uint8Array, buffers: BufferPool): void {
-  if (body !== writes[0]?.points.bytes) buffers.give(body)
+/** Gives back the memory of writes that were stored, if nobody else looks at it. */
+export function recycleWrites({ writes, isReplay }: Flight, buffers: BufferPool): void {
   if (isReplay) for (const { points } of writes) buffers.give(points.bytes)
 }

@@ -1,5 +1,6 @@
 /** A lane's share of the disk: writes that its backend has yet to take, and their deliveries. */
 
+import type { RecordEnd } from './backlog.ts'
 import { isUnreadable } from './damage.ts'
 import type { Entry } from './entry.ts'
 import { HEADER_BYTES, type LogRecord } from './record.ts'
@@ -8,12 +9,9 @@ import type { SegmentLog } from './segments.ts'
 import { stamp } from './stamp.ts'
 import { type Destination, recordedDestination, type Write } from './write.ts'
 
-/** A record on disk: each log has its own numbers. */
-export interface Mark {
+/** The end of a record on disk: each log has its own numbers. */
+export interface Mark extends RecordEnd {
   readonly log: SegmentLog
-  readonly sequence: number
-  /** Where it ends, if it was read. */
-  readonly next: StoredRecord['next'] | undefined
 }
 
 /** Writes from the head of the backlog that can be sent as one. */
@@ -83,7 +81,7 @@ export class Handoff {
   async append(entries: readonly Entry[], acceptedAt: number): Promise<Mark> {
     this.log ??= await this.open(this.destination)
     const { log } = this
-    const sequence = await log.append(
+    const { sequence, next } = await log.append(
       entries.map(({ write }) => ({
         acceptedAt,
         query: write.destination.query,
@@ -93,7 +91,7 @@ export class Handoff {
     for (const [i, entry] of entries.entries()) {
       this.entries.set(sequence - entries.length + 1 + i, entry)
     }
-    return { log, sequence, next: undefined }
+    return { log, sequence, next }
   }
 
   /**
@@ -158,19 +156,12 @@ export class Handoff {
   }
 
   /** Takes the writes up to a record off the disk: they are delivered, or will never be. */
-  async advance({ log, sequence: last, next }: Mark): Promise<void> {
+  async advance(last: Mark): Promise<void> {
     for (const sequence of this.entries.keys()) {
-      if (log !== this.log || sequence > last) break
+      if (last.log !== this.log || sequence > last.sequence) break
       this.entries.delete(sequence)
     }
-    if (next) return log.advance({ sequence: last, next })
-    for (;;) {
-      const records = await log.peek(1024 * 1024)
-      const done = records.filter(({ sequence }) => sequence <= last).at(-1)
-      if (!done) return
-      await log.advance(done)
-      if (done.sequence === last) return
-    }
+    await last.log.advance(last)
   }
 
   /**

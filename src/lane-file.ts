@@ -9,13 +9,6 @@ interface LaneFile {
   readonly authorization: string | null
 }
 
-/** What the file was before: it could not tell apart names that are not UTF-8. */
-interface EarlierLaneFile {
-  readonly database: string
-  readonly retentionPolicy: string
-  readonly authorization: string | null
-}
-
 export function encodeLane(destination: Destination): Uint8Array {
   const names = parameters(destination.query)
   const file: LaneFile = {
@@ -30,10 +23,8 @@ export function encodeLane(destination: Destination): Uint8Array {
 export function decodeLane(bytes: Uint8Array): Destination | undefined {
   try {
     const file: unknown = JSON.parse(new TextDecoder().decode(bytes))
-    if (isLaneFile(file)) return laneDestination(file.db, file.rp, file.authorization ?? undefined)
-    if (!isEarlierLaneFile(file)) return undefined
-    const [db, rp] = [file.database, file.retentionPolicy].map(encodeURIComponent)
-    return laneDestination(db ?? '', rp ?? '', file.authorization ?? undefined)
+    if (!isLaneFile(file)) return undefined
+    return laneDestination(file.db, file.rp, file.authorization ?? undefined)
   } catch {
     return undefined
   }
@@ -41,8 +32,4 @@ export function decodeLane(bytes: Uint8Array): Destination | undefined {
 
 function isLaneFile(file: unknown): file is LaneFile {
   return typeof (file as Partial<LaneFile> | null)?.db === 'string'
-}
-
-function isEarlierLaneFile(file: unknown): file is EarlierLaneFile {
-  return typeof (file as Partial<EarlierLaneFile> | null)?.database === 'string'
 }

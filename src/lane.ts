@@ -8,11 +8,11 @@
  */
 
 import { Backoff } from './backoff.ts'
-import { takeBatch } from './batch.ts'
+import { bodyOf, recycleBody, takeBatch } from './batch.ts'
 import { type Entry, EntryList } from './entry.ts'
 import type { LaneHost, QueueLane } from './lane-host.ts'
-import { join } from './line.ts'
 import { type Failure, failure, isFailure, type Outcome, type Refusal } from './outcome.ts'
+import type { Write } from './write.ts'
 
 export class Lane implements QueueLane {
   readonly key: string
@@ -97,12 +97,12 @@ export class Lane implements QueueLane {
   }
 
   private async deliver(batch: readonly Entry[]): Promise<void> {
-    const first = batch[0] as Entry
+    const writes = batch.map(({ write }) => write)
+    const [first] = writes as [Write]
     const { buffers } = this.queue.options
-    const bodies = batch.map((entry) => entry.write.points.bytes)
-    const body = join(bodies, (length) => buffers.take(length))
-    const outcome = await this.queue.send(first.write.destination, body)
-    if (outcome.verdict === 'stored' && body !== bodies[0]) buffers.give(body)
+    const body = bodyOf(writes, buffers)
+    const outcome = await this.queue.send(first.destination, body)
+    if (outcome.verdict === 'stored') recycleBody(body, writes, buffers)
     this.settle(batch, body.length, outcome)
     // Only now: a lane that looks empty is closed, and this one may just be about to take its batch back.
     this.inFlight.delete(batch)

@@ -23,12 +23,21 @@ export interface Points {
   readonly closed: boolean
 }
 
+/** Where the bytes of a new body go. */
+export interface Memory {
+  /** Bytes of any content. */
+  take(length: number): Uint8Array
+}
+
+/** Memory that is left to the garbage collector. */
+export const HEAP: Memory = { take: (length) => new Uint8Array(length) }
+
 /** One body out of several, or the very one. Each but the last must be `closed`. */
-export function join(bodies: readonly Uint8Array[], take = create): Uint8Array {
+export function join(bodies: readonly Uint8Array[], memory = HEAP): Uint8Array {
   if (bodies.length === 1) return bodies[0] as Uint8Array
   let length = 0
   for (const body of bodies) length += body.length + 1
-  const joined = take(length)
+  const joined = memory.take(length)
   let at = 0
   for (const body of bodies) {
     if (body.length === 0) continue
@@ -128,8 +137,4 @@ export function isClosed(body: Uint8Array, last: number): boolean {
   const end = lineEnd(body, last, Number.POSITIVE_INFINITY)
   const ended = body.length > 0 && body[body.length - 1] === NEWLINE
   return end === (ended ? body.length - 1 : body.length)
-}
-
-export function create(length: number): Uint8Array {
-  return new Uint8Array(length)
 }

@@ -2,7 +2,7 @@
 
 import { type Answer, errorAnswer, leftNothing } from './answer.ts'
 import type { Backend } from './backend.ts'
-import { backendsNeeded, type ConsistencyLevel } from './consistency.ts'
+import { backendsNeeded } from './consistency.ts'
 import { faultOf } from './disk.ts'
 import type { Delivery, Entry, Fate } from './entry.ts'
 import type { Failure } from './outcome.ts'
@@ -34,13 +34,13 @@ export class Relay {
    */
   accept(write: Write): Promise<Answer> {
     return new Promise((resolve) => {
-      new FanOut(write, write.consistency, 'undecided', resolve).start(this.backends)
+      new FanOut(write, 'undecided', resolve).start(this.backends)
     })
   }
 
   /** Relays a write that nobody waits for, and so is the relay's own from here on. */
   own(write: Write): void {
-    new FanOut(write, write.consistency, 'kept', () => {}).start(this.backends)
+    new FanOut(write, 'kept', () => {}).start(this.backends)
   }
 
   /** Bytes of line protocol that some backend has yet to take. */
@@ -66,7 +66,6 @@ export class Relay {
 class FanOut implements Delivery {
   readonly write: Write
   fate: Fate
-  private readonly level: ConsistencyLevel
   private readonly answer: (answer: Answer) => void
   private readonly entries: Entry[] = []
   private backends = 0
@@ -77,9 +76,8 @@ class FanOut implements Delivery {
   /** Whether no backend has yet had to keep the write, or to be sent it again. */
   private isStraight = true
 
-  constructor(write: Write, level: ConsistencyLevel, fate: Fate, answer: (answer: Answer) => void) {
+  constructor(write: Write, fate: Fate, answer: (answer: Answer) => void) {
     this.write = write
-    this.level = level
     this.fate = fate
     this.told = fate === 'kept' ? 'stored' : 'nothing'
     this.answer = answer
@@ -166,14 +164,15 @@ class FanOut implements Delivery {
       if (this.entries.every(isSafe)) this.acknowledge()
     } else if (this.entries.length === this.backends && !this.entries.some(isPending)) {
       // Nobody takes it now. It may still count as stored if a disk does, and that is enough.
-      if (this.level === 'any' && this.entries.some(canBeSecured)) this.keep()
+      if (this.write.consistency === 'any' && this.entries.some(canBeSecured)) this.keep()
       else this.fail()
     }
   }
 
   private isReached(): boolean {
-    if (this.countStored() >= backendsNeeded(this.level, this.backends)) return true
-    return this.level === 'any' && this.entries.some(isOnDisk)
+    const { consistency } = this.write
+    if (this.countStored() >= backendsNeeded(consistency, this.backends)) return true
+    return consistency === 'any' && this.entries.some(isOnDisk)
   }
 
   /** Tells the client that the write is stored, once the ledger says who will never have it. */

@@ -1,6 +1,6 @@
 /** Reads the records of a log in order, over the ends of segments and past damage. */
 
-import { type Backlog, nameOf, type Position, type Segment } from './backlog.ts'
+import { type Backlog, nameOf, type Position, type RecordEnd, type Segment } from './backlog.ts'
 import type { BufferPool } from './buffer-pool.ts'
 import { type DamageListener, type DamageReason, setAside } from './damage.ts'
 import { codeOf, type Disk, type DiskFile } from './disk.ts'
@@ -8,12 +8,7 @@ import { HEADER_BYTES, type LogRecord, readHeader } from './record.ts'
 import { type Extent, type Found, RecordFinder } from './record-finder.ts'
 
 /** A record as it came back. */
-export interface StoredRecord extends LogRecord {
-  /** Its number: records are numbered in the order in which they were appended. */
-  readonly sequence: number
-  /** Where the next record starts. */
-  readonly next: Position
-}
+export interface StoredRecord extends LogRecord, RecordEnd {}
 
 /** What headers and queries may take in memory beside the bodies of one run. */
 const MAX_OVERHEAD_BYTES = 1024 * 1024

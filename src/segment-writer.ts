@@ -6,15 +6,21 @@
  * later, and a file whose sync failed, of which nobody knows what it holds, is not trusted with more.
  */
 
-import { type Backlog, createSegment, nameOf, type Segment } from './backlog.ts'
+import {
+  type Backlog,
+  createSegment,
+  nameOf,
+  type Position,
+  type RecordEnd,
+  type Segment,
+} from './backlog.ts'
 import { codeOf, createAnew, type Disk, type DiskFile } from './disk.ts'
 import { type Draft, draft, encode, type LogRecord } from './record.ts'
 
 interface Call {
   readonly drafts: readonly Draft[]
   readonly bytes: number
-  /** @param last the number of its last record */
-  resolve(last: number): void
+  resolve(last: RecordEnd): void
   reject(error: unknown): void
 }
 
@@ -48,7 +54,7 @@ export class SegmentWriter {
     this.stray = stray
   }
 
-  append(records: readonly LogRecord[]): Promise<number> {
+  append(records: readonly LogRecord[]): Promise<RecordEnd> {
     const drafts = records.map(draft)
     const bytes = sum(drafts)
     return new Promise((resolve, reject) => {
@@ -120,9 +126,9 @@ export class SegmentWriter {
   }
 
   private async writeGroup(calls: readonly Call[]): Promise<void> {
-    let last = this.backlog.next - 1
+    let at: Position
     try {
-      await this.store(calls.flatMap(({ drafts }) => drafts))
+      at = await this.store(calls.flatMap(({ drafts }) => drafts))
     } catch (error) {
       await this.abandon()
       this.pending -= calls.length
@@ -130,13 +136,15 @@ export class SegmentWriter {
       return
     }
     this.pending -= calls.length
-    for (const call of calls) {
-      last += call.drafts.length
-      call.resolve(last)
+    for (const { drafts, bytes, resolve } of calls) {
+      const sequence = at.sequence + drafts.length
+      at = { ...at, offset: at.offset + bytes, sequence }
+      resolve({ sequence: sequence - 1, next: at })
     }
   }
 
-  private async store(drafts: readonly Draft[]): Promise<void> {
+  /** Resolves with where the first of them starts. */
+  private async store(drafts: readonly Draft[]): Promise<Position> {
     const bytes = encode(drafts, this.backlog.next)
     const isNew = this.current === undefined || this.current.segment.closed
     if (isNew) await this.begin()
@@ -149,7 +157,9 @@ export class SegmentWriter {
       this.stray = false
       this.backlog.add(segment)
     }
+    const start = { segment: segment.first, offset: segment.end, sequence: this.backlog.next }
     this.backlog.grow(segment, drafts)
+    return start
   }
 
   private async begin(): Promise<void> {

@@ -3,7 +3,7 @@
  * the power. docs/segments.md has the format and the reasons.
  */
 
-import type { Backlog, Segment } from './backlog.ts'
+import type { Backlog, RecordEnd, Segment } from './backlog.ts'
 import { BufferPool } from './buffer-pool.ts'
 import { type DamageListener, isUnreadable } from './damage.ts'
 import type { Disk } from './disk.ts'
@@ -104,16 +104,16 @@ export class SegmentLog {
   }
 
   /**
-   * Resolves, once all the records are safe from a power cut, with the number of the last. Those of one
+   * Resolves, once all the records are safe from a power cut, with the end of the last. Those of one
    * call are numbered in a row. Calls that come during a sync share the next one; the order of records is
    * that of calls.
    *
    * When it rejects, none of the records will be given out, but some may be after a restart, unless
    * `sync` made sure that they are not.
    */
-  append(records: readonly LogRecord[]): Promise<number> {
+  append(records: readonly LogRecord[]): Promise<RecordEnd> {
     if (this.closed) return Promise.reject(closedError(this.folder))
-    if (records.length === 0) return Promise.resolve(this.backlog.next - 1)
+    if (records.length === 0) return Promise.resolve(this.backlog.tail)
     this.settled = false
     return this.writer.append(records)
   }
@@ -136,13 +136,14 @@ export class SegmentLog {
   }
 
   /**
-   * Takes out all records up to `last`, which `peek` has given out. Does nothing if they are out already.
+   * Takes out all records up to the end of one that `append` or `peek` has told. Does nothing if they are
+   * out already.
    *
    * They are out even if it rejects. Once it resolves, a kill brings none of them back, and if it comes
    * sooner, no others than these; a power cut may bring back what was taken out since the last `sync`,
    * and everything behind it in order.
    */
-  advance(last: Pick<StoredRecord, 'sequence' | 'next'>): Promise<void> {
+  advance(last: RecordEnd): Promise<void> {
     return this.inTurn(async () => {
       if (last.sequence < this.backlog.head.sequence) return
       this.backlog.moveTo(last.next)

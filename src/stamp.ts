@@ -6,7 +6,7 @@
  * the client's own line.
  */
 
-import { create, isClosed, LineFinder, type Points } from './line.ts'
+import { HEAP, isClosed, LineFinder, type Memory, type Points } from './line.ts'
 import { BYTE, isDigit, isOneOf, KIND, skipPlain, skipWhitespace } from './line-bytes.ts'
 
 const { BACKSLASH, COMMA, EQUALS, HASH, MINUS, NEWLINE, QUOTE, SPACE } = BYTE
@@ -18,9 +18,9 @@ const { IS_COMMA, IS_EQUALS, IS_NEWLINE, IS_SPACE } = KIND
  * @param body line protocol as it came from a client
  * @param timestamp the timestamp in the unit of the request's precision; asked for once, and only if
  *   some point needs it
- * @param take gives memory of a length, with any content
+ * @param memory for the body, should it need a timestamp
  */
-export function stamp(body: Uint8Array, timestamp: () => string, take = create): Points {
+export function stamp(body: Uint8Array, timestamp: () => string, memory = HEAP): Points {
   const gaps: number[] = []
   const lines = new LineFinder(body)
   let count = 0
@@ -49,7 +49,7 @@ export function stamp(body: Uint8Array, timestamp: () => string, take = create):
     start = next + 1
   }
   const closed = isClosed(body, last)
-  return { bytes: gaps.length > 0 ? fill(body, gaps, timestamp(), take) : body, count, closed }
+  return { bytes: gaps.length > 0 ? fill(body, gaps, timestamp(), memory) : body, count, closed }
 }
 
 /** `body` with a timestamp in every gap: the end of a line whose point has none. */
@@ -57,10 +57,10 @@ function fill(
   body: Uint8Array,
   gaps: readonly number[],
   timestamp: string,
-  take: typeof create,
+  memory: Memory,
 ): Uint8Array {
   const bytes = ascii(` ${timestamp}`)
-  const filled = take(body.length + gaps.length * bytes.length)
+  const filled = memory.take(body.length + gaps.length * bytes.length)
   // The body goes to the end, and from there line by line to its places: so no line needs a view of
   // its own.
   const shift = filled.length - body.length

@@ -3,23 +3,10 @@ import { describe, expect, test } from 'vitest'
 import { type DeadLetter, encodeLetter, intactBytes, kindOf } from '../src/dead-letter.ts'
 import { join } from '../src/line.ts'
 import { stamp } from '../src/stamp.ts'
+import { letter } from './letter-fixture.ts'
 
 const encode = (text: string) => new TextEncoder().encode(text)
 const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
-
-function letter(body: string, given: Partial<DeadLetter> = {}): DeadLetter {
-  return {
-    backend: 'influx2',
-    database: 'telegraf',
-    retentionPolicy: '',
-    precision: 's',
-    status: 400,
-    message: 'field type conflict',
-    points: stamp(encode(body), () => '5'),
-    at: 1_700_000_000_123,
-    ...given,
-  }
-}
 
 const headerOf = (given: DeadLetter) => decode(kindOf(given).header)
 const textOf = (given: DeadLetter) => decode(encodeLetter(given))

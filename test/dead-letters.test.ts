@@ -2,8 +2,8 @@ import { describe, expect, test } from 'vitest'
 import { type DeadLetter, encodeLetter, intactBytes, kindOf } from '../src/dead-letter.ts'
 import { DeadLetters, type DeadLettersOptions } from '../src/dead-letters.ts'
 import type { DamagedFile, RemovedFile } from '../src/letter-folder.ts'
-import { stamp } from '../src/stamp.ts'
 import { FakeDisk, type OperationKind } from './fake-disk.ts'
+import { letter } from './letter-fixture.ts'
 import { seededRandom } from './seeded-random.ts'
 
 const FOLDER = 'data/dead-letters'
@@ -11,20 +11,6 @@ const KIB = 1024
 
 const encode = (text: string) => new TextEncoder().encode(text)
 const decode = (bytes: Uint8Array | undefined) => new TextDecoder().decode(bytes)
-
-function letter(body: string, given: Partial<DeadLetter> = {}): DeadLetter {
-  return {
-    backend: 'influx2',
-    database: 'telegraf',
-    retentionPolicy: '',
-    precision: 's',
-    status: 400,
-    message: 'field type conflict',
-    points: stamp(encode(body), () => '5'),
-    at: 1_700_000_000_123,
-    ...given,
-  }
-}
 
 /** A letter whose body has about this many bytes, and is like no other's. */
 const large = (bytes: number, id = 0, given: Partial<DeadLetter> = {}) =>

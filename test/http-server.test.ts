@@ -6,9 +6,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import * as tls from 'node:tls'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import { serveHttp } from '../src/http-server.ts'
 import { connect, gate, patience, serve, settled } from './http-fixture.ts'
-import { PoisoningPool } from './poisoning-pool.ts'
 
 const KB = 1024
 const MB = 1024 * KB
@@ -527,19 +525,10 @@ describe('a server that cannot listen', () => {
   })
 
   test('listens on every address if none is named', async () => {
-    const options = {
-      bind: { host: '', port: 0 },
-      pem: undefined,
-      maxConnections: 1,
-      readTimeoutMs: 1000,
-      idleTimeoutMs: 1000,
-      onRefused: () => {},
-    }
-    const server = await serveHttp(empty, options, new PoisoningPool())
-    const socket = await connect(server.address.port)
+    const { port } = await serve(empty, { bind: { host: '', port: 0 } })
+    const socket = await connect(port)
     socket.write(GET)
     expect(String((await once(socket, 'data'))[0])).toMatch(/^HTTP\/1\.1 204/)
-    await server.stop(AbortSignal.abort())
   })
 })
 

@@ -3,8 +3,6 @@ import { describe, expect, test } from 'vitest'
 import { decodeLane, encodeLane } from '../src/lane-file.ts'
 import { type Destination, recordedDestination, v1DestinationOf } from '../src/write.ts'
 
-const bytesOf = (file: object) => new TextEncoder().encode(JSON.stringify(file))
-
 function destinationOf(search: string, authorization?: string): Destination {
   return v1DestinationOf(search, authorization, '') as Destination
 }
@@ -35,15 +33,6 @@ describe("a lane's file", () => {
         expect(decodeLane(encodeLane(destinationOf(`db=${db}&rp=${rp}`)))?.lane).toBe(lane)
       }),
     )
-  })
-
-  test('is read as it was before', () => {
-    const file = { database: 'a b', retentionPolicy: '', authorization: 'Basic abc' }
-    expect(decodeLane(bytesOf(file))).toEqual(
-      decodeLane(encodeLane(destinationOf('db=a+b', 'Basic abc'))),
-    )
-    const full = { database: 'd', retentionPolicy: 'é/', authorization: null }
-    expect(decodeLane(bytesOf(full))?.lane).toBe(destinationOf('db=d&rp=%C3%A9/').lane)
   })
 
   test.each(['', '{"db', 'null', '7', '{}', '{"db":1}'])('that says %j is damaged', (text) => {

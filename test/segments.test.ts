@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import type { RecordEnd } from '../src/backlog.ts'
 import type { StoredRecord } from '../src/segment-reader.ts'
 import { FakeDisk, type Operation } from './fake-disk.ts'
 import { contentsOf, drain, idsOf, lastOf, open, range, record, records } from './log-fixture.ts'
@@ -49,12 +50,23 @@ describe('append and peek', () => {
     const disk = new FakeDisk()
     const { log } = await open(disk)
     const calls = [records(1, 3), [], [record(4)], records(5, 6)].map((some) => log.append(some))
-    expect(await Promise.all(calls)).toEqual([3, 0, 4, 6])
+    const ends = await Promise.all(calls)
+    expect(ends.map(({ sequence }) => sequence)).toEqual([3, 0, 4, 6])
     const numbers = (await log.peek(1000)).map(({ sequence }) => sequence)
     expect(numbers).toEqual(range(1, 6))
     disk.fail({ code: 'EIO', kinds: ['sync'] })
     await expect(log.append([record(7)])).rejects.toThrow('EIO')
-    expect(await log.append([record(8)])).toBe(7)
+    expect(await log.append([record(8)])).toMatchObject({ sequence: 7 })
+  })
+
+  test('append says where its last record ends, also when calls share a sync', async () => {
+    const { log } = await open(new FakeDisk())
+    await log.append([record(1)])
+    const calls = [records(2, 4), [record(5)]].map((some) => log.append(some))
+    const ends = [...(await Promise.all(calls)), await log.append([])]
+    const found = await log.peek(1000)
+    const told = [3, 4, 4].map((i) => found[i] as StoredRecord)
+    expect(ends).toEqual(told.map(({ sequence, next }) => ({ sequence, next })))
   })
 
   test('go on after a restart', async () => {
@@ -227,6 +239,22 @@ describe('large records', () => {
     const { bytesRead } = disk
     expect(await drain(log, 500_000)).toEqual(range(1, 60))
     expect(disk.bytesRead - bytesRead).toBeLessThan(1.2 * 60 * 300_000)
+  })
+
+  test('can be taken out by whoever has put them in, unread', async () => {
+    const disk = new FakeDisk()
+    const { log } = await open(disk, { segmentBytes: 600_000 })
+    const ends = await Promise.all(range(1, 8).map((id) => log.append([record(id, 250_000)])))
+    const { bytesRead } = disk
+    for (const id of [1, 4, 6]) {
+      await log.advance(ends[id - 1] as RecordEnd)
+      expect(log.oldestAt).toBe(record(id + 1).acceptedAt)
+    }
+    expect(disk.bytesRead - bytesRead).toBeLessThan(250_000)
+    expect(await contentsOf(log)).toEqual([7, 8])
+    await log.advance(ends[7] as RecordEnd)
+    expect(log.isEmpty).toBe(true)
+    expect(segmentsOn(disk)).toHaveLength(1)
   })
 
   test('are read into memory that can be given back', async () => {
@@ -412,7 +440,8 @@ describe('isSettled', () => {
     }
   })
 
-  test('stays false if records come during the sync', async () => {
+  /** A log that has been emptied, and is held up while it makes sure of that. */
+  const openHeldUp = async () => {
     const disk = new FakeDisk()
     const { log } = await open(disk)
     await log.append([record(1)])
@@ -420,6 +449,11 @@ describe('isSettled', () => {
     const { release } = hold(disk, 'syncFolder')
     const synced = log.sync()
     await settle()
+    return { disk, log, synced, release }
+  }
+
+  test('stays false if records come during the sync', async () => {
+    const { log, synced, release } = await openHeldUp()
     const call = log.append([record(2)])
     await settle()
     release()
@@ -438,13 +472,7 @@ describe('isSettled', () => {
   })
 
   test('stays false if an append fails during the sync', async () => {
-    const disk = new FakeDisk()
-    const { log } = await open(disk)
-    await log.append([record(1)])
-    await drain(log)
-    const { release } = hold(disk, 'syncFolder')
-    const synced = log.sync()
-    await settle()
+    const { disk, log, synced, release } = await openHeldUp()
     disk.fail({ code: 'EIO', kinds: ['write', 'truncate'], times: 2 })
     await expect(log.append([record(2)])).rejects.toThrow('EIO')
     release()

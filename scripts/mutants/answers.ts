@@ -150,7 +150,7 @@ export const ANSWERS: readonly Mutant[] = [
     name: 'memory is taken back although it may be sent again',
     breaks: 'what the disk or a later attempt gets is another write',
     file: 'lane.ts',
-    find: "if (outcome.verdict === 'stored' && body !== bodies[0]) buffers.give(body)",
-    replace: 'for (const bytes of bodies) buffers.give(bytes)',
+    find: "if (outcome.verdict === 'stored') recycleBody(body, writes, buffers)",
+    replace: 'for (const { points } of writes) buffers.give(points.bytes)',
   },
 ]

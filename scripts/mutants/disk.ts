@@ -25,6 +25,13 @@ export const DISK: readonly Mutant[] = [
     replace: 'await file.write(segment.end, bytes)\n    await file.sync().catch(() => file.sync())',
   },
   {
+    name: 'an append ends too late',
+    breaks: 'who takes out what is delivered takes out what comes behind it, too',
+    file: 'segment-writer.ts',
+    find: 'at = { ...at, offset: at.offset + bytes, sequence }',
+    replace: 'at = { ...at, offset: at.offset + 2 * bytes, sequence }',
+  },
+  {
     name: 'failed segment goes on',
     breaks: 'a segment takes more records after a write or a sync that failed',
     file: 'segment-writer.ts',

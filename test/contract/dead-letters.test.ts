@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { DeadLetter } from '../../src/dead-letter.ts'
 import { DeadLetters } from '../../src/dead-letters.ts'
 import { createNodeDisk } from '../../src/node-disk.ts'
-import { stamp } from '../../src/stamp.ts'
+import { letter as plainLetter } from '../letter-fixture.ts'
 import { run } from '../real/cache.ts'
 import { findInfluxd, type Influxd, startInfluxd } from '../real/influxd.ts'
 
@@ -27,19 +27,13 @@ afterAll(async () => {
 /** What influxd says when it is in the worst of moods. */
 const MESSAGE = `unable to parse 'm a="b\\': missing, "v="\\`
 
-function letter(body: string, given: Partial<DeadLetter> = {}): DeadLetter {
-  return {
+const letter = (body: string, given: Partial<DeadLetter> = {}) =>
+  plainLetter(body, {
     backend: 'influx "1"=\\',
     database: 'dead',
-    retentionPolicy: '',
-    precision: 's',
-    status: 400,
     message: MESSAGE,
-    points: stamp(new TextEncoder().encode(body), () => '1'),
-    at: 1_700_000_000_000,
     ...given,
-  }
-}
+  })
 
 /** The files, by path, that the letters make in a new folder. */
 async function filesWith(letters: readonly DeadLetter[]): Promise<string[]> {
