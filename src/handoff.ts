@@ -165,25 +165,17 @@ export class Handoff {
   }
 
   /**
-   * Gives up the oldest writes, one segment of them, when `enter` has taken note of each. Resolves with
-   * those of their deliveries for which somebody may still wait.
+   * Gives up the oldest writes, one segment of them, when `enter` has taken note of each. If it rejects
+   * they may be gone all the same: `takeLost` knows.
    */
-  async dropOldest(enter: (write: Write) => Promise<void>): Promise<Entry[]> {
-    const dropped: Entry[] = []
+  async dropOldest(enter: (write: Write) => Promise<void>): Promise<void> {
     const log = await this.oldest()
     await log?.dropOldest(async (records) => {
-      for (const record of records) {
-        await enter(recordedWrite(record, this.destination))
-        const entry = this.entryOf(log, record.sequence)
-        if (!entry) continue
-        dropped.push(entry)
-        this.entries.delete(record.sequence)
-      }
+      for (const record of records) await enter(recordedWrite(record, this.destination))
     })
-    return dropped
   }
 
-  /** Deliveries of writes that were on disk and are lost to damage. */
+  /** Deliveries of writes that were on disk and are gone, given up or lost to damage. */
   takeLost(): Entry[] {
     const lost: Entry[] = []
     for (const [sequence, entry] of this.entries) {

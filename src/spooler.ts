@@ -76,7 +76,9 @@ export class Spooler {
     if (store.options.whenFull === 'reject') throw new BufferFullError(BUFFER_FULL)
     await this.host.lossesSettled()
     while (store.options.whenFull === 'drop-oldest' && !this.handoff.isEmpty) {
-      abandon(await this.handoff.dropOldest(lose), BUFFER_FULL)
+      await this.handoff.dropOldest(lose).finally(() => {
+        abandon(this.handoff.takeLost(), BUFFER_FULL)
+      })
       if (store.reserve(bytes)) return true
     }
     for (const entry of entries) {

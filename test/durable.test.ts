@@ -147,6 +147,20 @@ describe('a full buffer on disk', () => {
     expect(books.ledger.entries()).toMatchObject([{ first: 0n, reason: 'buffer full' }])
   })
 
+  test('tells who waits for what it gives up, even if the disk cannot note where it is', async () => {
+    const { send, disk, runtime } = await createFixture(
+      { a: later().handler, b: stored },
+      new FakeDisk(),
+      { ...small, whenFull: 'drop-oldest' },
+    )
+    const sent = await send(line(0), 'db=d', 'all')
+    await runtime.clock.advance(10)
+    expect(sent).toMatchObject({ status: undefined })
+    disk.fail({ code: 'EIO', kinds: ['write', 'create'], path: 'head', times: 1 })
+    for (let i = 1; i < 4; i++) await send(line(i))
+    expect(sent).toMatchObject({ status: 503 })
+  })
+
   test('gives up what is too old', async () => {
     const { send, runtime, books, relay } = await createFixture(
       { a: refused, b: stored },
