@@ -1,18 +1,12 @@
-/** Sockets for datagrams as the system sees them, and a pair that nobody reads. */
+/** Sockets for datagrams as the system sees them, and a pair that counts. */
 
-import { type ChildProcess, spawn } from 'node:child_process'
-import { createSocket } from 'node:dgram'
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { mkdtemp } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { Guard } from '../test/real/guard.ts'
+import type { Readable, Writable } from 'node:stream'
 import { here } from './paths.ts'
-
-/** More than fit into a socket's buffer. */
-const FILLING = 10_000
 
 /** Datagrams that the system had to drop as the sockets on a port had no room for them. */
 export function droppedAt(port: number): number {
@@ -27,51 +21,48 @@ export function droppedAt(port: number): number {
   return dropped
 }
 
-/** Takes datagrams without reading them: once its buffers are full, each one is counted as dropped. */
+/** Takes datagrams, and counts the points in them. */
 export class UdpSink {
   readonly ports: readonly number[]
-  readonly #child: ChildProcess
-  readonly #guard: Guard
+  readonly #child: ChildProcessByStdio<Writable, Readable, null>
+  readonly #lines: AsyncIterator<string>
 
-  private constructor(ports: readonly number[], child: ChildProcess, guard: Guard) {
+  private constructor(
+    ports: readonly number[],
+    child: ChildProcessByStdio<Writable, Readable, null>,
+    lines: AsyncIterator<string>,
+  ) {
     this.ports = ports
     this.#child = child
-    this.#guard = guard
+    this.#lines = lines
   }
 
-  static async start(): Promise<UdpSink> {
-    const guard = new Guard(await mkdtemp(join(tmpdir(), 'influxdb-relay-bench-')))
-    const child = spawn(process.execPath, [join(here, 'udp-sink.ts')], {
-      stdio: ['ignore', 'pipe', 'inherit'],
+  /** @param pointBytes the size of each point, without the end of its line */
+  static async start(pointBytes: number): Promise<UdpSink> {
+    const child = spawn(process.execPath, [join(here, 'udp-sink.ts'), String(pointBytes)], {
+      stdio: ['pipe', 'pipe', 'inherit'],
     })
-    guard.watch(child.pid)
-    const [line] = await once(createInterface(child.stdout), 'line')
-    child.kill('SIGSTOP')
-    const ports = JSON.parse(line) as number[]
-    for (const port of ports) await fillUp(port)
-    return new UdpSink(ports, child, guard)
+    const lines = createInterface(child.stdout)[Symbol.asyncIterator]()
+    return new UdpSink(await numbersIn(lines), child, lines)
   }
 
-  /** How many have come to each port so far, from a number that means nothing. */
-  counts(): number[] {
-    return this.ports.map(droppedAt)
+  /** How many points have come to each port so far, with what was too much for it. */
+  async counts(): Promise<number[]> {
+    this.#child.stdin.write('?\n')
+    const counts = await numbersIn(this.#lines)
+    return counts.map((count, i) => count + droppedAt(this.ports[i] as number))
   }
 
+  /** It goes when its input ends, so it does not outlive the bench either. */
   async stop(): Promise<void> {
     const exited = once(this.#child, 'exit')
-    this.#child.kill('SIGKILL')
+    this.#child.stdin.end()
     await exited
-    this.#guard.watch(undefined)
-    await this.#guard.end()
   }
 }
 
-/** Nothing but datagrams as small as can be fills a buffer to its end. */
-async function fillUp(port: number): Promise<void> {
-  const socket = createSocket('udp4')
-  for (let i = 0; i < FILLING && droppedAt(port) === 0; i++) {
-    await new Promise((resolve) => socket.send('x', port, '127.0.0.1', resolve))
-  }
-  socket.close()
-  if (droppedAt(port) === 0) throw new Error('a socket that nobody reads does not fill up')
+async function numbersIn(lines: AsyncIterator<string>): Promise<number[]> {
+  const { value, done } = await lines.next()
+  if (done) throw new Error('the process that counts datagrams has ended')
+  return JSON.parse(value) as number[]
 }

@@ -119,12 +119,12 @@ async function settledCounts(sink: Sink): Promise<readonly number[]> {
 }
 
 async function datagramSink(): Promise<Sink> {
-  const sink = await UdpSink.start()
+  const sink = await UdpSink.start(DATAGRAM_BYTES)
   const output = sink.ports.map((port, i) => ({ name: `sink${i}`, location: `127.0.0.1:${port}` }))
   return {
     name: 'to datagrams',
     keys: { output },
-    counts: async () => sink.counts(),
+    counts: () => sink.counts(),
     stop: () => sink.stop(),
   }
 }

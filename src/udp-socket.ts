@@ -53,7 +53,8 @@ export function createUdpSender(): UdpSender {
       new Promise((resolve, reject) => {
         socketFor(familyOf(host)).send(datagram, port, host, (error) => {
           if (error) reject(error)
-          else resolve()
+          // What has been received with this one comes first, and is sent together.
+          else setImmediate(resolve)
         })
       }),
     close() {

@@ -35,6 +35,7 @@ function createFixture(config: Partial<UdpConfig>, handlers: Record<string, Hand
     open: true,
     fault: undefined as Error | undefined,
   }
+  const held: (() => void)[] = []
   const log = createLog(runtime.writeLog, runtime.clock.wallNanoseconds)
   const options: Omit<BackendOptions, 'name' | 'writeUrl'> = { ...DEFAULTS, bufferBytes: 100_000 }
   const relay = new Relay(
@@ -48,7 +49,7 @@ function createFixture(config: Partial<UdpConfig>, handlers: Record<string, Hand
       async send(datagram: Uint8Array, to: Address) {
         if (network.fault) throw network.fault
         sent.push({ to, text: new TextDecoder().decode(datagram) })
-        if (!network.open) await new Promise(() => {})
+        if (!network.open) await new Promise<void>((resolve) => held.push(resolve))
       },
       close() {},
     }),
@@ -67,6 +68,11 @@ function createFixture(config: Partial<UdpConfig>, handlers: Record<string, Hand
     udp,
     accept: async (text: string) => {
       udp.accept(new TextEncoder().encode(text))
+      await settle()
+    },
+    /** Lets go of what the network has held back so far. */
+    release: async () => {
+      for (const resolve of held.splice(0)) resolve()
       await settle()
     },
     texts: () => sent.map(({ text }) => text),
@@ -115,10 +121,64 @@ describe('an output that gets datagrams', () => {
     })
     network.open = false
     for (let i = 0; i < 5; i++) await accept(`m v=${i} ${i}`)
-    expect(sent).toHaveLength(2)
+    expect(sent).toHaveLength(1)
     await runtime.clock.advance(10_000)
     expect(logged('too many are queued')).toHaveLength(2)
     expect(logged('too many are queued')[1]).toContain('times=2')
+  })
+
+  test('gets those that came meanwhile together, in order, as many as its mtu allows', async () => {
+    const { accept, network, release, texts } = createFixture({ outputs: [output(25)] })
+    network.open = false
+    const lines = ['m v=1 1', 'm v=2 2', 'm v=3 3\n', 'm v=4 4', 'm v=5 5', 'm v=6 6', 'm v=7 7']
+    for (const line of lines) await accept(line)
+    expect(texts()).toEqual(['m v=1 1'])
+    await release()
+    expect(texts().slice(1)).toEqual(['m v=2 2\nm v=3 3\nm v=4 4\n', 'm v=5 5\nm v=6 6\nm v=7 7\n'])
+    await accept('m v=8 8')
+    await release()
+    expect(texts().slice(3)).toEqual(['m v=8 8'])
+  })
+
+  test('gets what a server may find fault with alone', async () => {
+    const { accept, network, release, texts } = createFixture({ outputs: [output()] })
+    network.open = false
+    const lines = ['m v=0 1', 'm v=1 1', 'm v=2 2', 'm v=bad 3', 'm v=4 4', 'm v=5 5', 'm v="open']
+    for (const line of lines) await accept(line)
+    await release()
+    expect(texts().slice(1)).toEqual([
+      'm v=1 1\nm v=2 2\n',
+      'm v=bad 3',
+      'm v=4 4\nm v=5 5\n',
+      'm v="open',
+    ])
+  })
+
+  test('lacks each that travelled with another, and the log counts them', async () => {
+    const { accept, network, release, logged, runtime } = createFixture({ outputs: [output()] })
+    network.open = false
+    for (let i = 0; i < 4; i++) await accept(`m v=${i} ${i}`)
+    network.fault = new Error('unreachable')
+    await release()
+    await runtime.clock.advance(10_000)
+    const [first, rest] = logged('could not be sent')
+    expect(first).toContain('reason=unreachable bytes=7')
+    expect(rest).toContain('bytes=14 times=2')
+  })
+
+  test('is told to be drained once all that waited has gone', async () => {
+    const { accept, network, release, udp, texts } = createFixture({ outputs: [output()] })
+    network.open = false
+    await accept('m v=1 1')
+    await accept('m v=2 2')
+    let drained = false
+    void udp.drained().then(() => {
+      drained = true
+    })
+    await release()
+    expect([drained, texts().length]).toEqual([false, 2])
+    await release()
+    expect(drained).toBe(true)
   })
 
   test('is looked up once, and again later, without keeping datagrams waiting', async () => {
