@@ -92,6 +92,7 @@ const LAYERS = [
     'log.ts',
     'nearest.ts',
     'outcome.ts',
+    'plain-lines.ts',
     'precision.ts',
     'repeated-warning.ts',
     'rfc3339.ts',
@@ -101,7 +102,7 @@ const LAYERS = [
     'udp-socket.ts',
     'write.ts',
   ],
-  ['consistency.ts', 'http-head.ts', 'line-bytes.ts'],
+  ['consistency.ts', 'http-head.ts', 'line-bytes.ts', 'plain-lines.wasm.ts'],
 ]
 
 /** Packages, and the only files that may import them. */
