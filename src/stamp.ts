@@ -6,11 +6,15 @@
  * the client's own line.
  */
 
-import { HEAP, isClosed, LineFinder, type Memory, type Points } from './line.ts'
+import { HEAP, isClosed, LineFinder, type Points } from './line.ts'
 import { BYTE, isDigit, isOneOf, KIND, skipPlain, skipWhitespace } from './line-bytes.ts'
+import { PlainLines } from './plain-lines.ts'
 
 const { BACKSLASH, COMMA, EQUALS, HASH, MINUS, NEWLINE, QUOTE, SPACE } = BYTE
 const { IS_COMMA, IS_EQUALS, IS_NEWLINE, IS_SPACE } = KIND
+
+/** Smaller bodies are read as fast without WebAssembly. */
+const LARGE_BYTES = 4096
 
 /**
  * Adds a timestamp to every point that has none and leaves all other bytes as they are.
@@ -19,15 +23,26 @@ const { IS_COMMA, IS_EQUALS, IS_NEWLINE, IS_SPACE } = KIND
  * @param timestamp the timestamp in the unit of the request's precision; asked for once, and only if
  *   some point needs it
  * @param memory for the body, should it need a timestamp
+ * @param largeBytes the size from which on WebAssembly does what it can, with the same result
  */
-export function stamp(body: Uint8Array, timestamp: () => string, memory = HEAP): Points {
+export function stamp(
+  body: Uint8Array,
+  timestamp: () => string,
+  memory = HEAP,
+  largeBytes = LARGE_BYTES,
+): Points {
   const gaps: number[] = []
+  const fast = body.length >= largeBytes ? PlainLines.of(body) : undefined
   const lines = new LineFinder(body)
   let count = 0
   let start = 0
   let last = 0
   let lacking = true
   while (start < body.length) {
+    if (fast) {
+      count += fast.pass(start, gaps)
+      start = fast.end
+    }
     last = start
     // Points without a timestamp come in company.
     const plain = lacking ? plainEnd(body, start) : -1
@@ -49,18 +64,21 @@ export function stamp(body: Uint8Array, timestamp: () => string, memory = HEAP):
     start = next + 1
   }
   const closed = isClosed(body, last)
-  return { bytes: gaps.length > 0 ? fill(body, gaps, timestamp(), memory) : body, count, closed }
+  if (gaps.length === 0) return { bytes: body, count, closed }
+  const added = ascii(` ${timestamp()}`)
+  const bytes = memory.take(body.length + gaps.length * added.length)
+  if (fast) fast.fill(gaps, added, bytes)
+  else fill(body, gaps, added, bytes)
+  return { bytes, count, closed }
 }
 
-/** `body` with a timestamp in every gap: the end of a line whose point has none. */
+/** Writes `body` with `timestamp` in every gap: the end of a line whose point has none. */
 function fill(
   body: Uint8Array,
   gaps: readonly number[],
-  timestamp: string,
-  memory: Memory,
-): Uint8Array {
-  const bytes = ascii(` ${timestamp}`)
-  const filled = memory.take(body.length + gaps.length * bytes.length)
+  timestamp: Uint8Array,
+  filled: Uint8Array,
+): void {
   // The body goes to the end, and from there line by line to its places: so no line needs a view of
   // its own.
   const shift = filled.length - body.length
@@ -70,10 +88,9 @@ function fill(
   for (const gap of gaps) {
     filled.copyWithin(to, shift + from, shift + gap)
     to += gap - from
-    for (let i = 0; i < bytes.length; i++) filled[to++] = bytes[i] as number
+    for (let i = 0; i < timestamp.length; i++) filled[to++] = timestamp[i] as number
     from = gap
   }
-  return filled
 }
 
 /** Faster than a TextEncoder, for a few characters. */

@@ -93,6 +93,7 @@ const LAYERS = [
     'log.ts',
     'nearest.ts',
     'outcome.ts',
+    'plain-lines.ts',
     'precision.ts',
     'repeated-warning.ts',
     'resolved-address.ts',
@@ -104,7 +105,7 @@ const LAYERS = [
     'udp-socket.ts',
     'write.ts',
   ],
-  ['consistency.ts', 'http-head.ts', 'line-bytes.ts'],
+  ['consistency.ts', 'http-head.ts', 'line-bytes.ts', 'plain-lines.wasm.ts'],
 ]
 
 /** Packages, and the only files that may import them. */
