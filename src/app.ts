@@ -6,6 +6,7 @@ import { BodyError, readBody } from './body.ts'
 import { Budget, Reservation } from './budget.ts'
 import type { HttpConfig } from './config.ts'
 import type { Log } from './log.ts'
+import { Pacer } from './pacer.ts'
 import { timestampIn } from './precision.ts'
 import { type Relay, STORED } from './relay.ts'
 import { RepeatedWarning } from './repeated-warning.ts'
@@ -87,6 +88,10 @@ function createWriteHandler(config: HttpConfig, relay: Relay, runtime: Runtime, 
   const pending = new Budget(config.maxPendingBytes)
   const refused = new RepeatedWarning(runtime.clock, log, 'write refused')
   const { buffers } = runtime
+  const pacer = new Pacer(
+    runtime.clock,
+    relay.backends.map(({ queue }) => queue),
+  )
   const recycle = (bytes: Uint8Array) => buffers.give(bytes)
 
   const relayWrite = async (
@@ -98,6 +103,8 @@ function createWriteHandler(config: HttpConfig, relay: Relay, runtime: Runtime, 
     const search = cut < 0 ? '' : request.url.slice(cut)
     const destination = find(search, request.headers.get('authorization') ?? undefined)
     if (!destination) return errorAnswer(400, 'database is required')
+    const pause = pacer.pause()
+    if (pause) await pause
     const body = await readBody(request, config.maxBodyBytes, reservation, runtime)
     const points = stamp(
       body,

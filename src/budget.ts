@@ -13,6 +13,11 @@ export class Budget {
     this.overhead = overhead
   }
 
+  /** How much of the room is taken, from 0 to 1. */
+  get share(): number {
+    return (this.bytes + this.holders * this.overhead) / this.limit
+  }
+
   /** False, and nothing changes, if there is no room. */
   take(bytes: number): boolean {
     if (this.bytes + bytes + (this.holders + 1) * this.overhead > this.limit) return false

@@ -105,6 +105,14 @@ export class Queue implements Holder, DurableHost {
     return this.pending.bytes + (this.options.buffer?.bytes ?? 0) + (this.disk?.bytes ?? 0)
   }
 
+  /**
+   * How full the room is for writes that the backend has not answered, from 0 to 1. What waits for one
+   * that fails is held elsewhere.
+   */
+  get pendingShare(): number {
+    return this.pending.share
+  }
+
   get isEmpty(): boolean {
     for (const lane of this.lanes.values()) if (!lane.isIdle) return false
     return true

@@ -167,6 +167,27 @@ describe('POST /write', () => {
     expect(runtime.received.get('a')).toHaveLength(2)
   })
 
+  test('waits for a backend that is left far behind, but not for ever', async () => {
+    const a = later()
+    const handlers = { a: a.handler, b: stored }
+    const { write, runtime } = await createFixture(handlers, 'max-pending-mb = 1')
+    const body = `m v="${'x'.repeat(200_000)}" 1`
+    expect((await write(body)).status).toBe(204)
+    const second = write('m v=2 2')
+    await runtime.clock.advance(200)
+    expect(runtime.received.get('b')).toHaveLength(1)
+    await a.respond(stored())
+    await runtime.clock.advance(2)
+    expect((await second).status).toBe(204)
+    await a.respond(stored())
+    expect((await write(body)).status).toBe(204)
+    const fourth = write('m v=4 4')
+    await runtime.clock.advance(249)
+    expect(runtime.received.get('b')).toHaveLength(3)
+    await runtime.clock.advance(2)
+    expect((await fourth).status).toBe(204)
+  })
+
   test("hands a backend's error on with the control bytes gone from its header", async () => {
     const message = `unable to parse 'm\u0001': missing fields`
     const body = `${JSON.stringify({ error: message })}\n`

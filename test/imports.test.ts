@@ -93,6 +93,7 @@ const LAYERS = [
     'log.ts',
     'nearest.ts',
     'outcome.ts',
+    'pacer.ts',
     'plain-lines.ts',
     'precision.ts',
     'repeated-warning.ts',

@@ -1,0 +1,53 @@
+import { describe, expect, test } from 'vitest'
+import { Pacer } from '../src/pacer.ts'
+import { createFakeRuntime } from './fake-runtime.ts'
+
+function createFixture() {
+  const { clock } = createFakeRuntime({})
+  const backends = [{ pendingShare: 0.3 }, { pendingShare: 0.4 }, { pendingShare: 0.35 }]
+  const pacer = new Pacer(clock, backends)
+  const resumed: string[] = []
+  const pause = (name: string) => {
+    const pausing = pacer.pause()
+    void pausing?.then(() => resumed.push(name))
+    return pausing !== undefined
+  }
+  return { clock, slow: backends[1] as { pendingShare: number }, pause, resumed }
+}
+
+describe('a write', () => {
+  test('need not wait while all backends are about as far', () => {
+    expect(createFixture().pause('a')).toBe(false)
+  })
+
+  test('waits for one that is far behind until it has caught up', async () => {
+    const { clock, slow, pause, resumed } = createFixture()
+    slow.pendingShare = 0.5
+    expect(pause('a')).toBe(true)
+    await clock.advance(50)
+    expect(pause('b')).toBe(true)
+    await clock.advance(50)
+    expect(resumed).toEqual([])
+    slow.pendingShare = 0.42
+    await clock.advance(2)
+    expect(resumed).toEqual(['a', 'b'])
+    expect(pause('c')).toBe(false)
+  })
+
+  test('waits for 250 ms at the most', async () => {
+    const { clock, slow, pause, resumed } = createFixture()
+    slow.pendingShare = 0.5
+    pause('a')
+    await clock.advance(100)
+    pause('b')
+    await clock.advance(149)
+    expect(resumed).toEqual([])
+    await clock.advance(2)
+    expect(resumed).toEqual(['a'])
+    await clock.advance(100)
+    expect(resumed).toEqual(['a', 'b'])
+    pause('c')
+    await clock.advance(251)
+    expect(resumed).toEqual(['a', 'b', 'c'])
+  })
+})
