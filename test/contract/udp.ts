@@ -69,8 +69,20 @@ function several(bench: Bench): void {
     const receiver = await Receiver.open()
     const relay = await bench.relay(udpRelay([{ name: 'one', location: receiver.location }]))
     await sendDatagrams(relay.address(), numbers(50).map(point))
-    await vi.waitFor(() => expect(receiver.datagrams).toHaveLength(50), patience)
-    expect(receiver.datagrams).toEqual(numbers(50).map(point))
+    const lines = () => receiver.datagrams.flatMap((datagram) => datagram.trimEnd().split('\n'))
+    await vi.waitFor(() => expect(lines()).toHaveLength(50), patience)
+    expect(lines()).toEqual(numbers(50).map(point))
+  })
+
+  test('do not suffer from a bad one among them', async () => {
+    const relay = await bench.relay(udpRelay(udpOutputs(bench)))
+    const lines = numbers(100).map((i) => `five v=${i} ${T + BigInt(i)}`)
+    const bad = (i: number) => ['five v=', `five v="open ${T}`, `five,a=1,a=2 v=${i} ${T}`][i % 3]
+    await sendDatagrams(
+      relay.address(),
+      lines.flatMap((line, i) => (i % 5 === 0 ? [line, bad(i) as string] : [line])),
+    )
+    await bench.expectRows(UDP_DATABASE, stored(...lines), 'five')
   })
 
   test('reach one server, whatever is wrong with another', async () => {
