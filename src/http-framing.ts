@@ -16,8 +16,9 @@ export interface Framing {
   take(bytes: Uint8Array, sink: (piece: Uint8Array) => void): number
 }
 
-export function framingOf(bodyLength: number | 'chunked'): Framing {
-  return bodyLength === 'chunked' ? new ChunkedFraming() : new LengthFraming(bodyLength)
+export function framingOf(bodyLength: number | 'chunked' | 'until close'): Framing {
+  if (bodyLength === 'chunked') return new ChunkedFraming()
+  return new LengthFraming(bodyLength === 'until close' ? Number.POSITIVE_INFINITY : bodyLength)
 }
 
 class LengthFraming implements Framing {

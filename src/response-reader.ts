@@ -62,7 +62,7 @@ export class ResponseReader {
     // An interim response, such as 100 Continue, is followed by another.
     if (head.status < 200) return true
     this.head = head
-    this.framing = head.bodyLength === 'until close' ? untilClose() : framingOf(head.bodyLength)
+    this.framing = framingOf(head.bodyLength)
     return true
   }
 
@@ -85,16 +85,5 @@ export class ResponseReader {
     const printed = [...headers].map(([name, value]): [string, string] => [name, printable(value)])
     const body = this.bodyBytes > 0 ? new Uint8Array(Buffer.concat(this.pieces)) : null
     return new Response(NO_BODY.has(status) ? null : body, { status, headers: printed })
-  }
-}
-
-function untilClose(): Framing {
-  return {
-    isDone: false,
-    remaining: Number.POSITIVE_INFINITY,
-    take(bytes, sink) {
-      sink(bytes)
-      return bytes.length
-    },
   }
 }

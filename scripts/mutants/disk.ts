@@ -181,6 +181,13 @@ export const DISK: readonly Mutant[] = [
     replace: 'points: a.points',
   },
   {
+    name: 'clients of dropped writes are forgotten',
+    breaks: 'a client whose write is dropped from a full buffer waits for ever',
+    file: 'spooler.ts',
+    find: 'abandon(this.handoff.takeLost(), BUFFER_FULL)',
+    replace: 'this.handoff.takeLost()',
+  },
+  {
     name: 'drop-oldest without ledger',
     breaks: 'the oldest writes are dropped from a full buffer, and nobody is told',
     file: 'spooler.ts',
