@@ -5,14 +5,14 @@ import type { Clock } from './runtime.ts'
 /** How much more of its room may be taken at one backend than at another. */
 const MAX_SPREAD = 1 / 8
 
-/** A backend that hangs must not hold up writes for long: its room fills, and then it lacks them. */
+/** The longest that one write is held up. */
 const MAX_WAIT_MS = 250
 
 const LOOK_EVERY_MS = 2
 
 interface Follower {
-  /** How much of the room for writes on their way is taken, from 0 to 1. */
-  readonly pendingShare: number
+  /** How much of its room waits for it, from 0 to 1; 0 for one that hangs. */
+  readonly lag: number
 }
 
 interface Waiter {
@@ -46,9 +46,9 @@ export class Pacer {
   private isAnyFarBehind(): boolean {
     let least = 1
     let most = 0
-    for (const { pendingShare } of this.followers) {
-      least = Math.min(least, pendingShare)
-      most = Math.max(most, pendingShare)
+    for (const { lag } of this.followers) {
+      least = Math.min(least, lag)
+      most = Math.max(most, lag)
     }
     return most - least > MAX_SPREAD
   }

@@ -16,6 +16,9 @@ import type { Destination } from './write.ts'
 /** How many lanes may have a batch in flight at one time. */
 const MAX_LANES_IN_FLIGHT = 64
 
+/** A backend that has answered nothing for so long is not just slow. */
+const HANGING_MS = 500
+
 export interface QueueOptions extends LaneOptions {
   /** Writes larger than this are sent alone. */
   readonly maxBatchBytes: number
@@ -43,6 +46,8 @@ export class Queue implements Holder, DurableHost {
   private readonly pending: Budget
   private readonly lanes = new Map<string, QueueLane>()
   private readonly slots = new Slots(MAX_LANES_IN_FLIGHT)
+  /** When a batch last came back, by the clock. */
+  private answeredAt = Number.NEGATIVE_INFINITY
   private onEmpty: (() => void)[] = []
 
   /**
@@ -107,10 +112,10 @@ export class Queue implements Holder, DurableHost {
 
   /**
    * How full the room is for writes that the backend has not answered, from 0 to 1. What waits for one
-   * that fails is held elsewhere.
+   * that fails is held elsewhere; and one that hangs is not worth waiting for, so that is 0.
    */
-  get pendingShare(): number {
-    return this.pending.share
+  get lag(): number {
+    return this.options.clock.now() - this.answeredAt < HANGING_MS ? this.pending.share : 0
   }
 
   get isEmpty(): boolean {
@@ -131,6 +136,7 @@ export class Queue implements Holder, DurableHost {
   }
 
   freeSlot(): void {
+    this.answeredAt = this.options.clock.now()
     this.slots.give()
   }
 

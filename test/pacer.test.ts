@@ -4,7 +4,7 @@ import { createFakeRuntime } from './fake-runtime.ts'
 
 function createFixture() {
   const { clock } = createFakeRuntime({})
-  const backends = [{ pendingShare: 0.3 }, { pendingShare: 0.4 }, { pendingShare: 0.35 }]
+  const backends = [{ lag: 0.3 }, { lag: 0.4 }, { lag: 0.35 }]
   const pacer = new Pacer(clock, backends)
   const resumed: string[] = []
   const pause = (name: string) => {
@@ -12,7 +12,7 @@ function createFixture() {
     void pausing?.then(() => resumed.push(name))
     return pausing !== undefined
   }
-  return { clock, slow: backends[1] as { pendingShare: number }, pause, resumed }
+  return { clock, slow: backends[1] as { lag: number }, pause, resumed }
 }
 
 describe('a write', () => {
@@ -22,13 +22,13 @@ describe('a write', () => {
 
   test('waits for one that is far behind until it has caught up', async () => {
     const { clock, slow, pause, resumed } = createFixture()
-    slow.pendingShare = 0.5
+    slow.lag = 0.5
     expect(pause('a')).toBe(true)
     await clock.advance(50)
     expect(pause('b')).toBe(true)
     await clock.advance(50)
     expect(resumed).toEqual([])
-    slow.pendingShare = 0.42
+    slow.lag = 0.42
     await clock.advance(2)
     expect(resumed).toEqual(['a', 'b'])
     expect(pause('c')).toBe(false)
@@ -36,7 +36,7 @@ describe('a write', () => {
 
   test('waits for 250 ms at the most', async () => {
     const { clock, slow, pause, resumed } = createFixture()
-    slow.pendingShare = 0.5
+    slow.lag = 0.5
     pause('a')
     await clock.advance(100)
     pause('b')
