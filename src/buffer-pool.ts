@@ -7,7 +7,7 @@ const MIN_BYTES = 64 * 1024
 const MIN_FREED_BYTES = 16 * 1024
 
 /** What is kept at most for later use. */
-const MAX_IDLE_BYTES = 32 * 1024 * 1024
+const MAX_IDLE_BYTES = 16 * 1024 * 1024
 
 /**
  * Collectors of garbage run by the number of objects more than by the memory behind them: at a thousand

@@ -3,7 +3,7 @@
 import type { Clock } from './runtime.ts'
 
 /** How much more of its room may be taken at one backend than at another. */
-const MAX_SPREAD = 1 / 8
+const MAX_SPREAD = 1 / 16
 
 /** The longest that one write is held up. */
 const MAX_WAIT_MS = 250
