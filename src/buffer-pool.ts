@@ -38,8 +38,7 @@ export class BufferPool {
    * is taken to be so only if `bytes` are most of it.
    */
   adopt<Bytes extends Uint8Array>(bytes: Bytes): Bytes {
-    const { length, buffer } = bytes
-    if (length >= MIN_FREED_BYTES && length * 2 > buffer.byteLength) this.adopted.add(buffer)
+    if (bytes.length >= MIN_FREED_BYTES && fillsItsBuffer(bytes)) this.adopted.add(bytes.buffer)
     return bytes
   }
 
@@ -57,6 +56,11 @@ export class BufferPool {
     this.idle.set(size, idle)
     this.idleBytes += size
   }
+}
+
+/** Whether bytes are most of what is in memory for them: to keep them keeps little else. */
+export function fillsItsBuffer({ length, buffer }: Uint8Array): boolean {
+  return length * 2 > buffer.byteLength
 }
 
 /** Frees memory now rather than when its garbage is collected, where the runtime can: Node.js from 21 on. */

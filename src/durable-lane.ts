@@ -3,9 +3,10 @@
  *
  * While the backend answers promptly, writes travel from memory and the disk is not touched. A write that
  * a client is to be told is stored, and that this backend does not answer within a short grace, goes to
- * the lane's log, with all that were accepted before it; so does every write while the backend fails. The
- * log is delivered from its head, before anything that is only in memory, and is emptied for good before
- * the lane delivers from memory again: so no replay can overtake a later write.
+ * the lane's log, with all that were accepted before it; so does every write at once while the backend
+ * fails, takes too long, or has much to catch up with. The log is delivered from its head, before anything
+ * that is only in memory, and is emptied for good before the lane delivers from memory again: so no replay
+ * can overtake a later write.
  */
 
 import type { Answer } from './answer.ts'

@@ -1,6 +1,6 @@
 /** The body of a request that is still arriving. */
 
-import type { BufferPool } from './buffer-pool.ts'
+import { type BufferPool, fillsItsBuffer } from './buffer-pool.ts'
 import type { Framing } from './http-framing.ts'
 
 /** Who waits for bytes of the body. */
@@ -138,11 +138,6 @@ class Collector {
   private claim<Bytes extends Uint8Array>(piece: Bytes): Bytes {
     return endsItsBuffer(piece) ? this.buffers.adopt(piece) : piece
   }
-}
-
-/** Whether keeping the piece keeps little else in memory: it is a view of what came off a socket at once. */
-function fillsItsBuffer({ length, buffer }: Uint8Array): boolean {
-  return length * 2 > buffer.byteLength
 }
 
 function endsItsBuffer({ byteOffset, length, buffer }: Uint8Array): boolean {

@@ -96,7 +96,6 @@ export class Queue implements Holder, DurableHost {
   }
 
   keep(entry: Entry): void {
-    if (!this.isDurable) return
     entry.keptAt = Math.min(entry.keptAt, this.options.clock.now())
     this.lanes.get(entry.write.destination.lane)?.keep()
   }

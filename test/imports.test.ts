@@ -66,7 +66,7 @@ const LAYERS = [
     'time-range.ts',
     'whole-file.ts',
   ],
-  ['batch.ts', 'damage.ts', 'response-reader.ts', 'stamp.ts'],
+  ['batch.ts', 'damage.ts', 'http-body.ts', 'response-reader.ts', 'stamp.ts'],
   [
     'address.ts',
     'answer.ts',
@@ -84,7 +84,6 @@ const LAYERS = [
     'gaps.ts',
     'group-commit.ts',
     'gzip.ts',
-    'http-body.ts',
     'http-framing.ts',
     'http-request.ts',
     'http-response.ts',

@@ -1,4 +1,4 @@
-import { BufferPool } from '../src/buffer-pool.ts'
+import { BufferPool, fillsItsBuffer } from '../src/buffer-pool.ts'
 
 /** Spoils what it is given back at once: so whoever still looks at it is found out. */
 export class PoisoningPool extends BufferPool {
@@ -11,7 +11,7 @@ export class PoisoningPool extends BufferPool {
   }
 
   override adopt<Bytes extends Uint8Array>(bytes: Bytes): Bytes {
-    if (bytes.length * 2 > bytes.buffer.byteLength) this.#taken.add(bytes.buffer)
+    if (fillsItsBuffer(bytes)) this.#taken.add(bytes.buffer)
     return bytes
   }
 
