@@ -37,6 +37,8 @@ export class BackendConnection {
   private readonly events: ConnectionEvents
   private exchange: Exchange | undefined
   private requests = 0
+  /** Memory for a head and its body, used for one request after another. */
+  private joined = Buffer.alloc(0)
   private failure: Error | undefined
 
   /**
@@ -77,7 +79,7 @@ export class BackendConnection {
       let head = `${method} ${target} HTTP/1.1\r\nhost: ${this.host}\r\n`
       for (const name in headers) head += `${name}: ${headers[name]}\r\n`
       head += `content-length: ${bytes.length}\r\n\r\n`
-      this.write(Buffer.from(head, 'latin1'), bytes, () => {
+      this.write(head, bytes, () => {
         exchange.isSent = true
         if (exchange.response) this.finish(exchange, exchange.response)
       })
@@ -95,13 +97,23 @@ export class BackendConnection {
     exchange?.reject(exchange.signal.reason as Error)
   }
 
-  private write(head: Buffer, body: Uint8Array, onSent: () => void): void {
+  private write(head: string, body: Uint8Array, onSent: () => void): void {
     if (body.length <= MAX_JOINED_BYTES) {
-      this.socket.write(Buffer.concat([head, body]), onSent)
+      this.socket.write(this.join(head, body), onSent)
     } else {
-      this.socket.write(head)
+      this.socket.write(Buffer.from(head, 'latin1'))
       this.socket.write(body, onSent)
     }
+  }
+
+  /** The network has taken all of the request before, or there would be no other on this connection. */
+  private join(head: string, body: Uint8Array): Uint8Array {
+    const length = head.length + body.length
+    const room = 2 ** Math.ceil(Math.log2(length))
+    if (room > this.joined.length) this.joined = Buffer.allocUnsafeSlow(room)
+    this.joined.write(head, 0, 'latin1')
+    this.joined.set(body, head.length)
+    return this.joined.subarray(0, length)
   }
 
   private receive(bytes: Buffer): void {

@@ -1,17 +1,15 @@
-/** Memory for large bodies that is used again and again. */
+/** Memory for bodies that is used again and again. */
 
-/** Smaller buffers are left to the garbage collector, which is quick about them. */
-const MIN_BYTES = 64 * 1024
-
-/** Less is not worth the trouble of freeing it. */
-const MIN_FREED_BYTES = 16 * 1024
+/** Smaller buffers are left to the garbage collector: they are neither used again nor freed. */
+const MIN_BYTES = 4 * 1024
 
 /** What is kept at most for later use. */
 const MAX_IDLE_BYTES = 16 * 1024 * 1024
 
 /**
  * Collectors of garbage run by the number of objects more than by the memory behind them: at a thousand
- * bodies of half a megabyte a second, a process grows to several times of what it holds.
+ * bodies of half a megabyte a second, or twenty thousand of ten kilobytes, a process grows to several times
+ * of what it holds.
  *
  * Who takes a buffer need not give it back; then it is garbage like any other.
  */
@@ -38,7 +36,7 @@ export class BufferPool {
    * is taken to be so only if `bytes` are most of it.
    */
   adopt<Bytes extends Uint8Array>(bytes: Bytes): Bytes {
-    if (bytes.length >= MIN_FREED_BYTES && fillsItsBuffer(bytes)) this.adopted.add(bytes.buffer)
+    if (bytes.length >= MIN_BYTES && fillsItsBuffer(bytes)) this.adopted.add(bytes.buffer)
     return bytes
   }
 
@@ -63,7 +61,7 @@ export function fillsItsBuffer({ length, buffer }: Uint8Array): boolean {
   return length * 2 > buffer.byteLength
 }
 
-/** Frees memory now rather than when its garbage is collected, where the runtime can: Node.js from 21 on. */
+/** Frees memory now rather than when its garbage is collected, where the runtime can: not in Node.js 20. */
 function free(buffer: ArrayBufferLike): void {
   const { transfer } = buffer as { transfer?: (length: number) => unknown }
   transfer?.call(buffer, 0)

@@ -23,6 +23,13 @@ describe('memory that was taken', () => {
     expect(pool.take(510 * KB).buffer).not.toBe(first.buffer)
   })
 
+  test('is new each time if it is small', () => {
+    const pool = new BufferPool()
+    const first = pool.take(2 * KB)
+    pool.give(first)
+    expect(pool.take(2 * KB).buffer).not.toBe(first.buffer)
+  })
+
   test('is not given back twice', () => {
     const pool = new BufferPool()
     const bytes = pool.take(500 * KB)
@@ -57,9 +64,9 @@ describe('memory from elsewhere', () => {
     const pool = new BufferPool()
     const shared = new Uint8Array(64 * KB)
     const half = shared.subarray(0, 32 * KB)
-    const small = new Uint8Array(10 * KB)
+    const small = new Uint8Array(2 * KB)
     for (const bytes of [half, small]) pool.give(pool.adopt(bytes))
-    expect([shared.length, small.length]).toEqual([64 * KB, 10 * KB])
+    expect([shared.length, small.length]).toEqual([64 * KB, 2 * KB])
   })
 
   test('never comes out of the pool', () => {

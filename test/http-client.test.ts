@@ -111,6 +111,20 @@ describe('a request', () => {
     expect(backend.requests[0]?.text).toContain(`\r\n\r\n${body.toString()}`)
   })
 
+  test('is sent as it is behind others on its connection, whatever their sizes', async () => {
+    const backend = await start(answering(NO_CONTENT))
+    const fetch = createFetch(options)
+    const bodies = [10, 40_000, 2_000, 65_536, 65_537, 3, 40_000].map((length, i) =>
+      Buffer.concat([Buffer.alloc(length, `${i}`), Buffer.from('end.')]),
+    )
+    for (const body of bodies) {
+      await fetch(`${backend.origin}/write`, { method: 'POST', headers: {}, body, signal: never })
+    }
+    const sent = backend.requests.map(({ text }) => text.slice(text.indexOf('\r\n\r\n') + 4))
+    expect(sent).toEqual(bodies.map(String))
+    expect(backend.connections).toEqual(bodies.map(() => 0))
+  })
+
   test.each([
     ['/a b', {}],
     ['/a\r\nb: c', {}],
