@@ -105,7 +105,7 @@ const LAYERS = [
     'udp-socket.ts',
     'write.ts',
   ],
-  ['consistency.ts', 'http-head.ts', 'line-bytes.ts', 'plain-lines.wasm.ts'],
+  ['consistency.ts', 'http-head.ts', 'line-bytes.ts', 'places.ts', 'plain-lines.wasm.ts'],
 ]
 
 /** Packages, and the only files that may import them. */
