@@ -73,6 +73,7 @@ const LAYERS = [
     'backlog.ts',
     'backoff.ts',
     'budget.ts',
+    'connection-limits.ts',
     'buffer-pool.ts',
     'checksum.ts',
     'clock.ts',
