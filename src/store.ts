@@ -219,12 +219,12 @@ export class Store {
   private async giveUp(path: string, bytes: number): Promise<void> {
     this.report(fileOf(path), bytes)
     const nobody = laneDestination('', '', undefined)
-    const log = await this.openLog(path, nobody)
     const enter = async (records: readonly StoredRecord[]) => {
       for (const record of records) await this.options.onLost(recordedWrite(record, nobody))
     }
     try {
-      while (!log.isEmpty) await log.dropOldest(enter, true)
+      const log = await this.openLog(path, nobody, { isOrphan: true })
+      while (!log.isEmpty) await log.dropOldest(enter)
       await log.sync()
     } catch {
       // The rest is still there, and is met again at the next start.
@@ -237,10 +237,15 @@ export class Store {
     return entries.some(({ name }) => firstOf(name) !== undefined)
   }
 
-  private async openLog(path: string, destination: Destination): Promise<SegmentLog> {
+  private async openLog(
+    path: string,
+    destination: Destination,
+    { isOrphan = false } = {},
+  ): Promise<SegmentLog> {
     const { buffers, segmentBytes } = this.options
     const log = await SegmentLog.open(this.disk, path, {
       buffers,
+      isOrphan,
       ...(segmentBytes === undefined ? {} : { segmentBytes }),
       onDamage: (damage) => this.options.onDamage(damage),
       onLoss: (records) => this.options.onLoss(destination, records),

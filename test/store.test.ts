@@ -252,6 +252,18 @@ describe("a lane's file that cannot be read", () => {
     expect(second.bodies('a').join('')).toBe('m none=0 0\nm v=1 1\nm v=2 1')
   })
 
+  test('nor its segments either has its writes delivered later, before newer ones', async () => {
+    const disk = await diskWith({ 'lane-2': ['m v=1 1'] })
+    disk.fail({ code: 'EIO', kinds: ['read'], path: 'lane-2', times: 1e6 })
+    const first = await createDurableFixture({ a: refused, b: stored }, disk)
+    expect(first.books.ledger.entries()).toEqual([])
+    expect(first.logged('damage {')).not.toEqual([])
+    expect(await first.send('m v=2 1')).toMatchObject({ status: 204 })
+    const second = await createDurableFixture({ a: stored, b: stored }, first.disk.kill())
+    await second.runtime.clock.advance(1)
+    expect(second.bodies('a').join('')).toBe('m none=0 0\nm v=1 1\nm v=2 1')
+  })
+
   test('has its folder left alone, also if nothing is in it', async () => {
     const disk = await diskWith({ 'lane-1': [] })
     disk.fail({ code: 'EIO', path: 'lane-1.json', times: 1e6 })
