@@ -1,4 +1,4 @@
-export { fill } from './fill'
+export { fill, filled } from './fill'
 export {
   GAPS,
   INPUT,

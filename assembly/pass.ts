@@ -18,8 +18,9 @@ export let passed: i32 = 0
  * @param from where a line begins
  * @param to where the window ends
  * @param stamped whether all points have a timestamp, or all lack one: then line ends are noted as gaps
+ * @param origin what to add to a place in the window when it is noted
  */
-export function pass(from: i32, to: i32, stamped: bool): i32 {
+export function pass(from: i32, to: i32, stamped: bool, origin: i32): i32 {
   const end = INPUT + to
   let line = INPUT + from
   let count: i32 = 0
@@ -43,7 +44,7 @@ export function pass(from: i32, to: i32, stamped: bool): i32 {
         isKnown = false
         break
       }
-      if (!stamped) store<i32>(GAPS + (count << 2), place - INPUT)
+      if (!stamped) store<i32>(GAPS + (count << 2), place - INPUT + origin)
       count++
       line = place + 1
     }

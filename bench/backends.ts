@@ -3,9 +3,8 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Influxd, startInfluxd } from '../test/real/influxd.ts'
-import { findProgram } from './programs.ts'
-import { Service } from './service.ts'
-import { fill } from './template.ts'
+import { startNginx } from './nginx.ts'
+import type { Service } from './service.ts'
 
 export type Kind = 'null' | 'influxd'
 
@@ -46,17 +45,12 @@ export class NullBackend implements Backend {
    * @param countsBytes for bodyBytes(), at the price of a line in a file for each request
    */
   static async start({ port, countsBytes = false }: { port?: number; countsBytes?: boolean } = {}) {
-    const nginx = await findProgram('nginx')
-    const service = await Service.start({
+    const service = await startNginx({
       name: 'null backend',
-      ...nginx,
-      ...(port !== undefined && { port }),
+      configuration: 'null.conf',
+      values: (dir) => ({ LOG: countsBytes ? `${join(dir, 'lengths')} length` : 'off' }),
       readyPath: '/status',
-      command: async (port, dir) => {
-        const log = countsBytes ? `${join(dir, 'lengths')} length` : 'off'
-        const config = await fill('null.conf', dir, { PORT: port, LOG: log })
-        return [nginx.path, '-p', dir, '-e', 'stderr', '-c', config]
-      },
+      ...(port !== undefined && { port }),
     })
     const backend = new NullBackend(service, join(service.dir, 'lengths'))
     backend.#asked = await backend.#count()

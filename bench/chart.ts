@@ -2,6 +2,7 @@
 
 import type { Result } from './result.ts'
 import { Samples, type Spread } from './samples.ts'
+import { OURS } from './subjects.ts'
 import { onePointSetting } from './writes.ts'
 
 const PANELS = [64, 256]
@@ -36,7 +37,7 @@ interface Bar {
 }
 
 /** Undefined if the writes that it shows were not measured. */
-export function chart(result: Result, relays: readonly string[]): string | undefined {
+export function chart(result: Result): string | undefined {
   const samples = new Samples(result.samples)
   const panels = PANELS.map((connections) => barsOf(samples, connections))
   if (panels.some((bars) => bars.length < 2)) return undefined
@@ -46,7 +47,7 @@ export function chart(result: Result, relays: readonly string[]): string | undef
   const drawn = panels.map((bars, i) => {
     const x = i * (PANEL + GAP)
     const title = `${PANELS[i]} connections`
-    return `<g transform="translate(${x} 0)">${panel(bars, title, most, relays, rows)}</g>`
+    return `<g transform="translate(${x} 0)">${panel(bars, title, most, rows)}</g>`
   })
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}"`,
@@ -76,18 +77,12 @@ function barsOf(samples: Samples, connections: number): Bar[] {
   })
 }
 
-function panel(
-  bars: readonly Bar[],
-  title: string,
-  most: number,
-  relays: readonly string[],
-  rows: number,
-): string {
+function panel(bars: readonly Bar[], title: string, most: number, rows: number): string {
   const scale = BAR_WIDTH / most
   const one = round(LABEL_WIDTH + scale)
   const drawn = bars.map(({ subject, ratio }, i) => {
     const y = TOP + i * ROW
-    const color = relays.includes(subject) ? RELAY : OTHER
+    const color = OURS.includes(subject) ? RELAY : OTHER
     const width = round(ratio.median * scale)
     const least = round(LABEL_WIDTH + ratio.least * scale)
     const greatest = round(LABEL_WIDTH + ratio.most * scale)

@@ -8,6 +8,7 @@ import type { Lab, Part } from './lab.ts'
 import { send } from './load.ts'
 import { findProgram } from './programs.ts'
 import { scratchFolder } from './scratch.ts'
+import { during } from './service.ts'
 import type { Subject } from './subjects.ts'
 import { writtenBytes } from './usage.ts'
 
@@ -27,9 +28,11 @@ export const disk: Part = {
   async run(lab) {
     for (const relay of lab.someRelays.filter(({ isOurs }) => isOurs)) {
       for (const second of SECONDS) {
-        const figures = await trace(lab, relay, second)
         const setting = diskSetting(second)
-        lab.record({ part: 'disk', setting, subject: relay.name, round: 1, figures })
+        await lab.attempt(`${relay.name}, ${setting}`, async () => {
+          const figures = await trace(lab, relay, second)
+          lab.record({ part: 'disk', setting, subject: relay.name, round: 1, figures })
+        })
       }
     }
   },
@@ -49,9 +52,10 @@ async function trace(lab: Lab, relay: Subject, second: (typeof SECONDS)[number])
     output: BUFFER,
     under: { command: [strace.path, ...options, '-o', counts], env: strace.env },
   })
-  const { requests, seconds } = await send(running.url, LOAD, lab.options.seconds)
-  const written = writtenBytes(running.pid as number)
-  await running.stop()
+  const { requests, seconds, written } = await during(running, async ({ url, pid }) => ({
+    ...(await send(url, LOAD, lab.options.seconds)),
+    written: writtenBytes(pid as number),
+  }))
   return {
     'requests/s, traced': requests / seconds,
     'bytes/point': written / requests,

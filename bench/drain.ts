@@ -6,6 +6,7 @@ import { deadBackend } from './faults.ts'
 import type { Lab, Part } from './lab.ts'
 import { send } from './load.ts'
 import { meanBytes } from './requests.ts'
+import { during } from './service.ts'
 import type { RelayKeys, Subject } from './subjects.ts'
 
 const LOAD = { shape: { points: 1, timestamps: true }, connections: 64 }
@@ -20,10 +21,10 @@ const CLOCK_SECONDS = 0.001
 /** Attempts at the dead server go on often enough not to be waited for. */
 const OUTPUT = { 'buffer-size-mb': 4096, 'max-delay-interval': '500ms' }
 
-const BUFFERS: Readonly<Record<string, RelayKeys>> = {
+const BUFFERS = {
   memory: { output: OUTPUT },
   disk: { onDisk: true, output: OUTPUT },
-}
+} as const
 
 export const drainSetting = (buffer: string) => `null, ${buffer} buffer`
 
@@ -32,47 +33,54 @@ export const drain: Part = {
   name: 'drain',
   title: 'A server that comes back',
   async run(lab) {
-    const memory = lab.distinctRelays.map((relay) => ({ relay, buffer: 'memory' }))
-    const ours = lab.someRelays.filter(({ isOurs }) => isOurs)
-    const arms = [...memory, ...ours.map((relay) => ({ relay, buffer: 'disk' }))]
-    await lab.rounds(
-      lab.options.quick ? arms.slice(-1) : arms,
-      async ({ relay, buffer }, round) => {
-        const figures = await measureDrain(lab, relay, BUFFERS[buffer] ?? {})
-        const setting = drainSetting(buffer)
-        lab.record({ part: 'drain', setting, subject: relay.name, round, figures })
-      },
-    )
+    await lab.rounds(armsOf(lab), async ({ relay, buffer, setting }, round) => {
+      const figures = await measureDrain(lab, relay, BUFFERS[buffer])
+      lab.record({ part: 'drain', setting, subject: relay.name, round, figures })
+    })
   },
 }
 
+function armsOf({ someRelays, distinctRelays, options }: Lab) {
+  const arm = (relay: Subject, buffer: keyof typeof BUFFERS) => {
+    const setting = drainSetting(buffer)
+    return { name: `${relay.name}, drain, ${setting}`, relay, buffer, setting }
+  }
+  const memory = distinctRelays.map((relay) => arm(relay, 'memory'))
+  const disk = someRelays.filter(({ isOurs }) => isOurs).map((relay) => arm(relay, 'disk'))
+  const arms = [...memory, ...disk]
+  if (!options.quick) return arms
+  // The last one of each relay.
+  return [...new Map(arms.map((one) => [one.relay, one])).values()]
+}
+
 async function measureDrain(lab: Lab, relay: Subject, keys: RelayKeys) {
-  const { seconds, quick } = lab.options
-  const first = await NullBackend.start({ countsBytes: true })
-  const dead = await deadBackend()
-  const running = await relay.start([first, dead], keys)
-  try {
-    if (!quick) await send(running.url, LOAD, 1)
-    const written = await send(running.url, LOAD, seconds)
-    const rate = written.requests / written.seconds
-    const back = await NullBackend.start({ port: dead.port, countsBytes: true })
-    const drained = await drainRate(first, back)
-    await back.stop()
-    await send(running.url, LOAD, seconds)
-    const again = await NullBackend.start({ port: dead.port })
-    const meanwhile = await send(running.url, LOAD, seconds)
-    await again.stop()
-    return {
-      'requests/s while down': rate,
-      ...(drained !== undefined && {
-        'points/s drained': drained,
-        'drained / written': drained / rate,
-      }),
-      'requests/s while draining': meanwhile.requests / meanwhile.seconds,
-      'p99 ms while draining': meanwhile.p99,
-    }
-  } finally {
-    await Promise.all([running.stop(), first.stop()])
+  return during(await NullBackend.start({ countsBytes: true }), async (first) => {
+    const dead = await deadBackend()
+    return during(await relay.start([first, dead], keys), ({ url }) =>
+      measureOutages(lab, url, first, dead.port),
+    )
+  })
+}
+
+/** The second server is down, back, down again, and back under load. */
+async function measureOutages({ options }: Lab, url: string, first: NullBackend, port: number) {
+  const { seconds, quick } = options
+  if (!quick) await send(url, LOAD, 1)
+  const written = await send(url, LOAD, seconds)
+  const rate = written.requests / written.seconds
+  const drained = await during(await NullBackend.start({ port, countsBytes: true }), (back) =>
+    drainRate(first, back),
+  )
+  await send(url, LOAD, seconds)
+  const meanwhile = await during(await NullBackend.start({ port }), () => send(url, LOAD, seconds))
+  return {
+    'requests/s while down': rate,
+    ...(drained !== undefined && {
+      'points/s drained': drained,
+      'drained / written': drained / rate,
+    }),
+    'requests/s while draining': meanwhile.requests / meanwhile.seconds,
+    'p99 ms while draining': meanwhile.p99,
   }
 }
 

@@ -3,10 +3,10 @@
 import { join } from 'node:path'
 import { choosePorts } from '../test/real/ports.ts'
 import type { Backend, Kind } from './backends.ts'
-import type { Lab, Part } from './lab.ts'
+import type { Arm, Lab, Part } from './lab.ts'
 import { measure } from './measure.ts'
 import { here } from './paths.ts'
-import { Service } from './service.ts'
+import { during, Service } from './service.ts'
 import type { RelayKeys, Running, Subject } from './subjects.ts'
 import { writtenBytes } from './usage.ts'
 
@@ -21,6 +21,14 @@ interface Scene {
   readonly name: string
   readonly second: 'healthy' | 'far' | 'down'
   readonly keys: RelayKeys
+}
+
+/** A scene in which a relay runs. */
+interface Act extends Arm {
+  readonly scene: Scene
+  readonly running: Running
+  /** The servers that writes can reach. */
+  readonly up: readonly Backend[]
 }
 
 export const HEALTHY = 'healthy'
@@ -43,43 +51,74 @@ export const faults: Part = {
   async run(lab) {
     for (const kind of lab.options.quick ? (['null'] as const) : (['null', 'influxd'] as const)) {
       const relays = kind === 'null' ? lab.someRelays : lab.distinctRelays
-      for (const relay of relays) await lab.attempt(() => compareScenes(lab, kind, relay))
+      for (const relay of relays) {
+        await lab.attempt(`${relay.name}, ${kind}`, () => compareScenes(lab, kind, relay))
+      }
     }
   },
 }
 
 /** Starts a relay for each scene, and measures these in turns. */
 async function compareScenes(lab: Lab, kind: Kind, relay: Subject): Promise<void> {
-  const [first, second] = await lab.backends(kind)
-  const proxy = await startProxy(second)
+  const backends = await lab.backends(kind)
+  const acts: Act[] = []
+  await during(await startProxy(backends[1]), async (proxy) => {
+    try {
+      for (const scene of SCENES.filter(({ keys }) => relay.isOurs || !keys.onDisk)) {
+        const name = `${relay.name}, ${faultSetting(kind, scene.name)}`
+        await lab.attempt(name, async () => {
+          acts.push({ name, scene, ...(await startScene(lab, relay, scene, backends, proxy)) })
+        })
+      }
+      await lab.rounds(acts, (act, round) =>
+        lab.using(act.running, () => measureScene(lab, kind, relay, act, round)),
+      )
+    } finally {
+      await Promise.all(acts.map(({ running }) => running.stop()))
+    }
+  })
+}
+
+async function startScene(
+  lab: Lab,
+  relay: Subject,
+  { second, keys }: Scene,
+  [first, healthy]: readonly [Backend, Backend],
+  proxy: Service,
+): Promise<Pick<Act, 'running' | 'up'>> {
   const others = {
-    healthy: second,
-    far: { ...first, url: proxy.url, port: proxy.port, requests: () => second.requests() },
+    healthy,
+    far: { ...first, url: proxy.url, port: proxy.port, requests: () => healthy.requests() },
     down: await deadBackend(),
   }
-  const arms: { scene: Scene; running: Running; up: Backend[] }[] = []
-  for (const scene of SCENES.filter(({ keys }) => relay.isOurs || !keys.onDisk)) {
-    const other = others[scene.second]
-    const running = await relay.start([first, other], scene.keys)
-    const up = scene.second === 'down' ? [first] : [first, other]
-    arms.push({ scene, running, up })
-    if (!lab.options.quick) await measure(relay, running, up, LOAD, 1)
+  const other = others[second]
+  const running = await relay.start([first, other], keys)
+  const up = second === 'down' ? [first] : [first, other]
+  if (!lab.options.quick) {
+    await lab.using(running, () => measure(relay, running, up, LOAD, 1))
   }
-  await lab.rounds(arms, async ({ scene, running, up }, round) => {
-    const pid = running.pid as number
-    const before = writtenBytes(pid)
-    const figures = await measure(relay, running, up, LOAD, lab.options.seconds)
-    const points = figures['points/s'] as number
-    const written = (writtenBytes(pid) - before) / (points * lab.options.seconds)
-    lab.record({
-      part: 'faults',
-      setting: faultSetting(kind, scene.name),
-      subject: relay.name,
-      round,
-      figures: { ...figures, ...(scene.keys.onDisk && { 'disk bytes/point': written }) },
-    })
+  return { running, up }
+}
+
+async function measureScene(
+  lab: Lab,
+  kind: Kind,
+  relay: Subject,
+  { scene, running, up }: Act,
+  round: number,
+): Promise<void> {
+  const pid = running.pid as number
+  const before = writtenBytes(pid)
+  const figures = await measure(relay, running, up, LOAD, lab.options.seconds)
+  const points = figures['points/s'] as number
+  const written = (writtenBytes(pid) - before) / (points * lab.options.seconds)
+  lab.record({
+    part: 'faults',
+    setting: faultSetting(kind, scene.name),
+    subject: relay.name,
+    round,
+    figures: { ...figures, ...(scene.keys.onDisk && { 'disk bytes/point': written }) },
   })
-  await Promise.all([proxy, ...arms.map(({ running }) => running)].map((one) => one.stop()))
 }
 
 function startProxy({ port: server }: Backend): Promise<Service> {

@@ -2,6 +2,7 @@
 
 import { type Backend, type Kind, startBackends } from './backends.ts'
 import type { Options } from './options.ts'
+import { root } from './paths.ts'
 import type { Sample } from './samples.ts'
 import type { RelayKeys, Running, Subject } from './subjects.ts'
 
@@ -11,6 +12,12 @@ export interface Part {
   /** For people. */
   readonly title: string
   run(lab: Lab): Promise<void>
+}
+
+/** What takes its turn in each round. */
+export interface Arm {
+  /** Who does what, for whoever reads that it failed. */
+  readonly name: string
 }
 
 export class Lab {
@@ -36,9 +43,13 @@ export class Lab {
     return this.subjects.filter(({ name }) => name === 'direct')
   }
 
-  /** Relays for work that is done with each of them; in a quick run one is enough to see that it goes. */
+  /**
+   * Relays for work that is done with each of them. In a quick run one of ours is enough to see that it
+   * goes, beside those of others, which were asked for.
+   */
   get someRelays(): readonly Subject[] {
-    return this.options.quick ? this.relays.slice(0, 1) : this.relays
+    if (!this.options.quick) return this.relays
+    return this.relays.filter(({ isOurs }, i) => i === 0 || !isOurs)
   }
 
   /** The same without the executable, which is Bun's relay in one file, unless it was asked for by name. */
@@ -62,27 +73,52 @@ export class Lab {
     return started
   }
 
-  /** Runs each arm once a round, beginning with another one each time. */
-  async rounds<Arm>(
-    arms: readonly Arm[],
-    measure: (arm: Arm, round: number) => Promise<void>,
+  /**
+   * Does some work with a process that others may share. One that fails at it is ended, and who asks for
+   * it again gets a new one.
+   */
+  async using<Result>(running: Running, work: () => Promise<Result>): Promise<Result> {
+    try {
+      return await work()
+    } catch (error) {
+      for (const [key, started] of this.#running) {
+        if ((await started.catch(() => undefined)) === running) this.#running.delete(key)
+      }
+      await running.stop()
+      throw error
+    }
+  }
+
+  /** Runs each arm once a round, beginning with another one each time, but for those that have failed. */
+  async rounds<One extends Arm>(
+    arms: readonly One[],
+    measure: (arm: One, round: number) => Promise<void>,
   ): Promise<void> {
+    const failed = new Set<One>()
     for (let round = 1; round <= this.options.rounds; round++) {
       for (let i = 0; i < arms.length; i++) {
-        const arm = arms[(i + round - 1) % arms.length] as Arm
-        await this.attempt(() => measure(arm, round))
+        const arm = arms[(i + round - 1) % arms.length] as One
+        if (failed.has(arm)) continue
+        if (!(await this.attempt(arm.name, () => measure(arm, round)))) failed.add(arm)
       }
     }
   }
 
-  /** Does some work; a failure is told at once and remembered, but does not end the rest of the run. */
-  async attempt(work: () => Promise<void>): Promise<void> {
+  /**
+   * Does some work; a failure is told at once and remembered, but does not end the rest of the run.
+   *
+   * @param name who does what
+   * @returns whether it succeeded
+   */
+  async attempt(name: string, work: () => Promise<void>): Promise<boolean> {
     try {
       await work()
+      return true
     } catch (error) {
-      const { message } = error as Error
-      this.failures.push(message)
-      console.error(`FAILED: ${message}`)
+      const failure = `${name}: ${withoutPaths((error as Error).message)}`
+      this.failures.push(failure)
+      console.error(`FAILED: ${failure}`)
+      return false
     }
   }
 
@@ -100,6 +136,10 @@ export class Lab {
     this.samples.push({ ...sample, figures: Object.fromEntries(figures) })
   }
 }
+
+/** Results are published; where on this machine its programs lie is nobody's business. */
+const withoutPaths = (message: string) =>
+  message.replaceAll(`${process.execPath} `, '').replaceAll(`${root}/`, '')
 
 /** More digits than any measurement has. */
 const rounded = (value: number) => Number(value.toPrecision(5))

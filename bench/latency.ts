@@ -1,11 +1,10 @@
 /** How much longer a write takes than one straight to the server, at half of what can be carried. */
 
-import { run } from '../test/real/cache.ts'
 import type { Kind } from './backends.ts'
 import type { Lab, Part } from './lab.ts'
 import { send } from './load.ts'
-import { here } from './paths.ts'
-import type { Subject } from './subjects.ts'
+import { runScript } from './script.ts'
+import type { Running, Subject } from './subjects.ts'
 
 const CONNECTIONS = 64
 const LOAD = { shape: { points: 1, timestamps: true }, connections: CONNECTIONS }
@@ -31,16 +30,19 @@ async function measureLatencies(lab: Lab, kind: Kind): Promise<void> {
   const [direct] = lab.direct as [Subject]
   const straight = await lab.running(direct, kind)
   const most = await highestRate(straight.url)
-  const arms: { subject: Subject; url: string; rate: number }[] = []
+  const arms: { name: string; subject: Subject; running: Running; rate: number }[] = []
   for (const subject of [...othersFor(lab, kind), ...lab.someRelays]) {
-    await lab.attempt(async () => {
-      const { url } = await lab.running(subject, kind)
-      arms.push({ subject, url, rate: Math.min(most, await highestRate(url)) / 2 })
+    const name = `${subject.name}, latency, ${kind}`
+    await lab.attempt(name, async () => {
+      const running = await lab.running(subject, kind)
+      const highest = await lab.using(running, () => highestRate(running.url))
+      arms.push({ name, subject, running, rate: Math.min(most, highest) / 2 })
     })
   }
-  await lab.rounds(arms, async ({ subject, url, rate }, round) => {
-    const without = await pace(straight.url, rate, lab.options.seconds)
-    const through = await pace(url, rate, lab.options.seconds)
+  const { seconds } = lab.options
+  await lab.rounds(arms, async ({ subject, running, rate }, round) => {
+    const without = await pace(straight.url, rate, seconds)
+    const through = await lab.using(running, () => pace(running.url, rate, seconds))
     lab.record({
       part: 'latency',
       setting: kind,
@@ -71,9 +73,7 @@ async function highestRate(url: string): Promise<number> {
   return requests / seconds
 }
 
-/** In a process of its own, which does nothing else. */
 async function pace(url: string, rate: number, seconds: number): Promise<Paced> {
-  const { port } = new URL(url)
-  const numbers = [port, Math.floor(rate), seconds, CONNECTIONS].map(String)
-  return JSON.parse(await run(process.execPath, [`${here}/paced.ts`, ...numbers])) as Paced
+  const port = Number(new URL(url).port)
+  return (await runScript('paced.ts', [port, Math.floor(rate), seconds, CONNECTIONS])) as Paced
 }

@@ -1,6 +1,7 @@
 /** `npm run bench`: see README.md. */
 
 import { readFile, writeFile } from 'node:fs/promises'
+import { chooseSubjects, refuseUnknown } from './choice.ts'
 import { disk } from './disk.ts'
 import { drain } from './drain.ts'
 import { faults } from './faults.ts'
@@ -16,7 +17,7 @@ import { removeScratch } from './scratch.ts'
 import { stopServices } from './service.ts'
 import { soak } from './soak.ts'
 import { startUp } from './start.ts'
-import { allSubjects, type Subject } from './subjects.ts'
+import type { Subject } from './subjects.ts'
 import { udp } from './udp.ts'
 import { batches, onePointWrites, variedWrites } from './writes.ts'
 
@@ -32,12 +33,6 @@ const PARTS: readonly Part[] = [
   udp,
   micro,
 ]
-
-/** Subjects that others are compared with. */
-const REFERENCES = ['direct', 'haproxy', 'nginx-mirror']
-
-/** What is soaked if nothing else is said: each takes as long as all others. */
-const SOAKED = 'bun'
 
 const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const
 
@@ -55,14 +50,14 @@ try {
 process.exit(process.exitCode)
 
 async function main(options: Options): Promise<void> {
-  const subjects = chosenSubjects(options)
+  const subjects = chooseSubjects(options)
   if (options.help) return console.log(HELP)
   if (options.list) return list(subjects)
   const result = options.from ? await read(options.from) : await runParts(options, subjects)
   console.log(`\n${report(result)}`)
   for (const failure of result.failures) console.error(`FAILED: ${failure}`)
   if (result.failures.length > 0) process.exitCode = 1
-  if (options.record) await record(result, relayNames(subjects))
+  if (options.record) await record(result)
 }
 
 async function runParts(options: Options, subjects: readonly Subject[]): Promise<Result> {
@@ -72,7 +67,7 @@ async function runParts(options: Options, subjects: readonly Subject[]): Promise
   for (const part of chosenParts(options)) {
     const seconds = Math.round((performance.now() - began) / 1000)
     console.log(`${String(seconds).padStart(5)} s  ${part.title}`)
-    await lab.attempt(() => part.run(lab))
+    await lab.attempt(part.name, () => part.run(lab))
     await save(options, resultOf(lab, machine))
   }
   return resultOf(lab, machine)
@@ -88,31 +83,12 @@ async function save({ json }: Options, result: Result): Promise<void> {
   if (json) await writeFile(json, resultText(result))
 }
 
-function relayNames(subjects: readonly Subject[]): string[] {
-  return subjects.filter(({ isRelay }) => isRelay).map(({ name }) => name)
-}
-
 function chosenParts({ only, soak: seconds, micro: alone }: Options): readonly Part[] {
   if (seconds !== undefined) return [soak]
   if (alone) return [micro]
   const names = PARTS.map(({ name }) => name)
   refuseUnknown('part', only, names)
   return only.length === 0 ? PARTS : PARTS.filter(({ name }) => only.includes(name))
-}
-
-function chosenSubjects({ subjects: named, peers, soak }: Options): readonly Subject[] {
-  const wanted = soak !== undefined && named.length === 0 ? [SOAKED] : named
-  const all = allSubjects(peers)
-  const names = all.map(({ name }) => name)
-  refuseUnknown('subject', wanted, names)
-  if (wanted.length === 0) return all
-  return all.filter(({ name }) => wanted.includes(name) || REFERENCES.includes(name))
-}
-
-function refuseUnknown(what: string, wanted: readonly string[], known: readonly string[]): void {
-  const unknown = wanted.find((name) => !known.includes(name))
-  if (unknown === undefined) return
-  throw new Error(`There is no ${what} ${unknown}; there are ${known.join(', ')}.`)
 }
 
 function list(subjects: readonly Subject[]): void {

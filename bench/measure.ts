@@ -21,9 +21,7 @@ export async function measure(
   if (pid !== undefined) resetPeak(pid)
   const cpuBefore = pid === undefined ? 0 : cpuSeconds(pid)
   const before = await reached(backends)
-  const seen = await send(url, load, seconds).catch((cause: Error) => {
-    throw new Error(`${subject.name}: ${cause.message}`, { cause })
-  })
+  const seen = await send(url, load, seconds)
   const cpu = pid === undefined ? 0 : cpuSeconds(pid) - cpuBefore
   const arrived = (await reached(backends)) - before
   const points = seen.requests * load.shape.points

@@ -29,8 +29,10 @@ export const micro: Part = {
     const file = await bundle()
     const env = { ...process.env, MICRO_MS: lab.options.quick ? '20' : '300' }
     const names = lab.subjects.map(({ name }) => name)
-    const runtimes = Object.entries(RUNTIMES).filter(([name]) => names.includes(name))
-    await lab.rounds(runtimes, async ([subject, command], round) => {
+    const arms = Object.entries(RUNTIMES)
+      .filter(([subject]) => names.includes(subject))
+      .map(([subject, command]) => ({ name: `${subject}, micro`, subject, command }))
+    await lab.rounds(arms, async ({ subject, command }, round) => {
       const [program = '', ...args] = await command()
       const told = JSON.parse(await run(program, [...args, file], { cwd: root, env })) as Told
       for (const [setting, { bytes, nanoseconds }] of Object.entries(told)) {

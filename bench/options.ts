@@ -1,5 +1,7 @@
 /** The bench's command line. */
 
+import { accessSync, constants, statSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 
 export const HELP = `npm run bench -- [options]
@@ -9,7 +11,8 @@ export const HELP = `npm run bench -- [options]
   --subjects A,B     these subjects alone, beside those that they are compared with
   --rounds N         how often each measurement is repeated (3)
   --seconds N        how long each one takes (1)
-  --peer NAME=PATH   another relay, which is started as "PATH -config FILE"; can be repeated
+  --peer NAME=PATH   another relay, started as "PATH -config FILE"; measured whatever else is named;
+                     can be repeated
   --json FILE        write what was measured to a file
   --record           write it to bench/results.json, the chart, and bench/README.md
   --from FILE        measure nothing: report what an earlier run wrote with --json
@@ -17,13 +20,19 @@ export const HELP = `npm run bench -- [options]
   --micro            the micro-benchmarks, on each runtime; nothing else
   --list             the names of parts and subjects`
 
+/** A relay of others. */
+export interface Peer {
+  readonly name: string
+  readonly path: string
+}
+
 export interface Options {
   readonly quick: boolean
   readonly only: readonly string[]
   readonly subjects: readonly string[]
   readonly rounds: number
   readonly seconds: number
-  readonly peers: ReadonlyMap<string, string>
+  readonly peers: readonly Peer[]
   readonly json: string | undefined
   readonly record: boolean
   readonly from: string | undefined
@@ -60,7 +69,7 @@ export function parseOptions(args: readonly string[]): Options {
     subjects: names(values.subjects),
     rounds: quick ? 1 : count('--rounds', values.rounds ?? '3'),
     seconds: quick ? 1 : count('--seconds', values.seconds ?? '1'),
-    peers: new Map(values.peer.map(peer)),
+    peers: values.peer.map(peer),
     json: values.json,
     from: values.from,
     soak: values.soak === undefined ? undefined : duration(values.soak),
@@ -75,10 +84,22 @@ function count(option: string, text: string): number {
   return Number(text)
 }
 
-function peer(text: string): [string, string] {
-  const [, name, path] = /^([^=]+)=(.+)$/.exec(text) ?? []
-  if (!name || !path) throw new Error(`--peer is ${text}; it must be NAME=PATH`)
-  return [name, path]
+/** It is started elsewhere, so that its path has to be whole. */
+function peer(text: string): Peer {
+  const [, name, given] = /^([^=]+)=(.+)$/.exec(text) ?? []
+  if (!name || !given) throw new Error(`--peer is ${text}; it must be NAME=PATH`)
+  const path = resolve(given)
+  if (!isExecutable(path)) throw new Error(`--peer is ${text}; ${path} is no executable file`)
+  return { name, path }
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return statSync(path).isFile()
+  } catch {
+    return false
+  }
 }
 
 function duration(text: string): number {

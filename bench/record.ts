@@ -12,9 +12,9 @@ import { markdown, short } from './table.ts'
 const BEGIN = '<!-- measured: written by npm run bench -- --record -->'
 const END = '<!-- end of measured -->'
 
-export async function record(result: Result, relays: readonly string[]): Promise<void> {
-  await write(join(here, 'results.json'), resultText(result))
-  const drawing = chart(result, relays)
+export async function record(result: Result): Promise<void> {
+  await write(join(here, 'results.json'), resultText(withoutLogs(result)))
+  const drawing = chart(result)
   if (drawing !== undefined) await write(join(here, 'chart.svg'), drawing)
   const readme = join(here, 'README.md')
   const text = await readFile(readme, 'utf8')
@@ -25,6 +25,12 @@ export async function record(result: Result, relays: readonly string[]): Promise
   }
   await write(readme, `${before}${BEGIN}\n\n${section(result)}\n\n${END}${after}`)
 }
+
+/** A failure's first line is ours; below it is a log, which may name places of this machine. */
+const withoutLogs = (result: Result): Result => ({
+  ...result,
+  failures: result.failures.map((failure) => failure.split('\n', 1).join()),
+})
 
 async function write(file: string, text: string): Promise<void> {
   await writeFile(file, text)

@@ -32,6 +32,18 @@ export interface Plan {
 
 const running = new Set<Service>()
 
+/** Does some work while a server runs, and stops it whatever comes of that. */
+export async function during<Server extends { stop(): Promise<void> }, Result>(
+  server: Server,
+  work: (server: Server) => Promise<Result>,
+): Promise<Result> {
+  try {
+    return await work(server)
+  } finally {
+    await server.stop()
+  }
+}
+
 /** Ends every server that still runs. */
 export async function stopServices(): Promise<void> {
   await Promise.allSettled([...running].map((service) => service.stop()))
@@ -66,7 +78,7 @@ export class Service {
         const log = await service.log()
         await service.stop()
         if (/in use/i.test(log) && attempts > 1) continue
-        throw new Error(`${plan.name}: ${(error as Error).message}\n${log.slice(-4000)}`)
+        throw new Error(`${(error as Error).message}\n${log.slice(-4000)}`.trim())
       }
     }
   }
@@ -110,7 +122,7 @@ export class Service {
     running.delete(this)
   }
 
-  async #launch({ command, env, readyPath = '/ping' }: Plan): Promise<void> {
+  async #launch({ name, command, env, readyPath = '/ping' }: Plan): Promise<void> {
     const args = await command(this.port, this.dir)
     const log = openSync(this.#logFile, 'a')
     const began = performance.now()
@@ -124,8 +136,10 @@ export class Service {
     this.#child = child
     this.#guard.watch(child.pid)
     while (!(await answers(this.url, readyPath))) {
-      if (!this.isRunning) throw new Error('ended at its start. Its log:')
-      if (performance.now() - began > START_LIMIT_MS) throw new Error('does not answer. Its log:')
+      if (!this.isRunning) throw new Error(`${name} ended at its start. Its log:`)
+      if (performance.now() - began > START_LIMIT_MS) {
+        throw new Error(`${name} does not answer. Its log:`)
+      }
       await delay(1)
     }
     this.startMs = performance.now() - began

@@ -4,7 +4,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Lab, Part } from './lab.ts'
 import { type Load, send } from './load.ts'
 import { spread } from './samples.ts'
-import type { Subject } from './subjects.ts'
+import { during } from './service.ts'
+import type { Running, Subject } from './subjects.ts'
 import { peakMb, resetPeak, residentMb } from './usage.ts'
 
 export const SOAK = 'soak'
@@ -25,12 +26,18 @@ export const soak: Part = {
   name: SOAK,
   title: 'Memory under a long load',
   async run(lab) {
-    for (const relay of lab.relays) await soakOne(lab, relay, lab.options.soak ?? 0)
+    const backends = await lab.backends('null')
+    for (const relay of lab.relays) {
+      await lab.attempt(`${relay.name}, soak`, async () => {
+        const running = await relay.start(backends)
+        await during(running, () => soakOne(lab, relay, running))
+      })
+    }
   },
 }
 
-async function soakOne(lab: Lab, relay: Subject, seconds: number): Promise<void> {
-  const running = await relay.start(await lab.backends('null'))
+async function soakOne(lab: Lab, relay: Subject, running: Running): Promise<void> {
+  const seconds = lab.options.soak ?? 0
   const pid = running.pid as number
   console.log(`         ${relay.name}: ${seconds} s of load`)
   const work = load(running.url, seconds)
@@ -58,7 +65,6 @@ async function soakOne(lab: Lab, relay: Subject, seconds: number): Promise<void>
       'peak MB': peakMb(pid),
     },
   })
-  await running.stop()
 }
 
 /** Returns how many writes there were. */

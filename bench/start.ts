@@ -2,6 +2,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Part } from './lab.ts'
+import { during } from './service.ts'
 import { residentMb } from './usage.ts'
 
 const SETTLE_MS = 1000
@@ -11,18 +12,14 @@ export const startUp: Part = {
   title: 'Start-up time and idle memory',
   async run(lab) {
     const backends = await lab.backends('null')
-    await lab.rounds(lab.relays, async (relay, round) => {
-      const running = await relay.start(backends)
-      await delay(SETTLE_MS)
-      const idle = running.pid === undefined ? Number.NaN : residentMb(running.pid)
-      lab.record({
-        part: 'start',
-        setting: 'null',
-        subject: relay.name,
-        round,
-        figures: { 'start-up ms': running.startMs, 'idle MB': idle },
+    const arms = lab.relays.map((relay) => ({ name: `${relay.name}, start`, relay }))
+    await lab.rounds(arms, async ({ relay }, round) => {
+      const figures = await during(await relay.start(backends), async ({ startMs, pid }) => {
+        await delay(SETTLE_MS)
+        const idle = pid === undefined ? Number.NaN : residentMb(pid)
+        return { 'start-up ms': startMs, 'idle MB': idle }
       })
-      await running.stop()
+      lab.record({ part: 'start', setting: 'null', subject: relay.name, round, figures })
     })
   },
 }

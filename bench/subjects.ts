@@ -6,6 +6,8 @@ import { stringify } from 'smol-toml'
 import { run } from '../test/real/cache.ts'
 import { findNode, newestVersion } from '../test/real/node.ts'
 import type { Backend } from './backends.ts'
+import { startNginx } from './nginx.ts'
+import type { Peer } from './options.ts'
 import { bin, root } from './paths.ts'
 import { findProgram, type ProgramName, versionOf } from './programs.ts'
 import { Service } from './service.ts'
@@ -77,45 +79,48 @@ function other(
   name: string,
   program: ProgramName,
   copies: 1 | 2,
-  command: (port: number, dir: string, backends: readonly Backend[]) => Promise<string[]>,
+  start: Subject['start'],
 ): Subject {
-  return {
-    name,
-    copies,
-    isRelay: false,
-    isOurs: false,
-    version: () => versionOf(program),
-    async start(backends) {
-      const { path, env } = await findProgram(program)
-      return Service.start({
-        name,
-        env,
-        readyPath: program === 'vmagent' ? '/health' : '/ping',
-        command: async (port, dir) => [path, ...(await command(port, dir, backends))],
-      })
-    },
-  }
+  return { name, copies, isRelay: false, isOurs: false, version: () => versionOf(program), start }
 }
 
-const address = (backend: Backend | undefined) => `127.0.0.1:${backend?.port}`
+const address = ({ port }: Backend) => `127.0.0.1:${port}`
 
-const mirror = other('nginx-mirror', 'nginx', 2, async (PORT, dir, [first, second]) => {
-  const values = { PORT, FIRST: address(first), SECOND: address(second) }
-  return ['-p', dir, '-e', 'stderr', '-c', await fill('mirror.conf', dir, values)]
+const mirror = other('nginx-mirror', 'nginx', 2, ([first, second]) =>
+  startNginx({
+    name: 'nginx-mirror',
+    configuration: 'mirror.conf',
+    values: () => ({ FIRST: address(first), SECOND: address(second) }),
+  }),
+)
+
+const haproxy = other('haproxy', 'haproxy', 1, async ([first]) => {
+  const { path, env } = await findProgram('haproxy')
+  return Service.start({
+    name: 'haproxy',
+    env,
+    command: async (PORT, dir) => {
+      const file = await fill('haproxy.cfg', dir, { PORT, FIRST: address(first) })
+      return [path, '-db', '-f', file]
+    },
+  })
 })
 
-const haproxy = other('haproxy', 'haproxy', 1, async (PORT, dir, [first]) => [
-  '-db',
-  '-f',
-  await fill('haproxy.cfg', dir, { PORT, FIRST: address(first) }),
-])
-
 /** It takes line protocol, and passes it on in Prometheus' form, a batch each second or so. */
-const vmagent = other('vmagent', 'vmagent', 2, async (port, dir, backends) => [
-  `-httpListenAddr=127.0.0.1:${port}`,
-  `-remoteWrite.tmpDataPath=${join(dir, 'queue')}`,
-  ...backends.map(({ remoteWriteUrl }) => `-remoteWrite.url=${remoteWriteUrl}`),
-])
+const vmagent = other('vmagent', 'vmagent', 2, async (backends) => {
+  const { path, env } = await findProgram('vmagent')
+  return Service.start({
+    name: 'vmagent',
+    env,
+    readyPath: '/health',
+    command: (port, dir) => [
+      path,
+      `-httpListenAddr=127.0.0.1:${port}`,
+      `-remoteWrite.tmpDataPath=${join(dir, 'queue')}`,
+      ...backends.map(({ remoteWriteUrl }) => `-remoteWrite.url=${remoteWriteUrl}`),
+    ],
+  })
+})
 
 /** A relay that reads a Go relay's configuration and is started with -config. */
 function relay(
@@ -184,15 +189,20 @@ const relays: readonly Subject[] = [
   ),
 ]
 
-/** All that there are, with the relays of others that are given by name and path. */
-export function allSubjects(peers: ReadonlyMap<string, string> = new Map()): Subject[] {
-  const others = [...peers].map(([name, path]) =>
-    relay(
-      name,
-      () => [path],
-      async () => path,
-      false,
-    ),
-  )
-  return [direct, haproxy, mirror, vmagent, ...relays, ...others]
+/** The names of our relays, in all their ways to run. */
+export const OURS: readonly string[] = relays.map(({ name }) => name)
+
+/** All that there are, with the relays of others. */
+export function allSubjects(peers: readonly Peer[] = []): Subject[] {
+  const all = [direct, haproxy, mirror, vmagent, ...relays]
+  for (const { name, path } of peers) {
+    if (all.some((subject) => subject.name === name)) {
+      throw new Error(
+        `--peer ${name}=...: there is a subject ${name} already; give it another name`,
+      )
+    }
+    const version = async () => '' // nobody knows how it tells it, and its path would be published
+    all.push(relay(name, () => [path], version, false))
+  }
+  return all
 }

@@ -1,10 +1,10 @@
 /** Datagrams at rising rates: how many a relay receives, and how many it passes on. */
 
 import { setTimeout as delay } from 'node:timers/promises'
-import { run } from '../test/real/cache.ts'
 import { DATABASES, NullBackend } from './backends.ts'
 import type { Lab, Part } from './lab.ts'
-import { here } from './paths.ts'
+import { runScript } from './script.ts'
+import { during } from './service.ts'
 import type { Running, Subject } from './subjects.ts'
 import { droppedAt, UdpSink } from './udp-sockets.ts'
 
@@ -42,15 +42,25 @@ export const udp: Part = {
 }
 
 async function measureSink(lab: Lab, relays: readonly Subject[], sink: Sink): Promise<void> {
-  await lab.rounds(relays, (relay, round) => measureRelay(lab, relay, sink, round))
-  await sink.stop()
+  const arms = relays.map((relay) => ({ name: `${relay.name}, UDP ${sink.name}`, relay }))
+  await during(sink, () =>
+    lab.rounds(arms, async ({ relay }, round) => {
+      const backends = await lab.backends('null')
+      const keys = { udp: { 'read-buffer': READ_BUFFER, ...sink.keys } }
+      await during(await relay.start(backends, keys), (running) =>
+        measureRelay(lab, relay, running, sink, round),
+      )
+    }),
+  )
 }
 
-async function measureRelay(lab: Lab, relay: Subject, sink: Sink, round: number): Promise<void> {
-  const backends = await lab.backends('null')
-  const running = await relay.start(backends, {
-    udp: { 'read-buffer': READ_BUFFER, ...sink.keys },
-  })
+async function measureRelay(
+  lab: Lab,
+  relay: Subject,
+  running: Running,
+  sink: Sink,
+  round: number,
+): Promise<void> {
   if (!lab.options.quick) await sendAt(running, 50_000, 1)
   const before = await settledCounts(sink)
   let received = 0
@@ -62,7 +72,6 @@ async function measureRelay(lab: Lab, relay: Subject, sink: Sink, round: number)
   }
   const log = await running.finish() // what is still on its way goes out first
   const after = await settledCounts(sink)
-  await running.stop()
   const missing = after.map((count, i) => received - (count - (before[i] ?? 0)))
   lab.record({
     part: 'udp',
@@ -72,7 +81,8 @@ async function measureRelay(lab: Lab, relay: Subject, sink: Sink, round: number)
     figures: {
       'datagrams received': received,
       'not relayed': missing.reduce((sum, count) => sum + count, 0),
-      'of them in the log': countLost(log),
+      // Of others' logs nothing is known.
+      ...(relay.isOurs && { 'of them in the log': countLost(log) }),
     },
   })
 }
@@ -103,9 +113,9 @@ async function measureRate(running: Running, sink: Sink, rate: number, seconds: 
 }
 
 async function sendAt({ url }: Running, rate: number, seconds: number) {
-  const numbers = [new URL(url).port, rate, seconds, DATAGRAM_BYTES].map(String)
-  const told = await run(process.execPath, [`${here}/udp-sender.ts`, ...numbers])
-  return JSON.parse(told) as { sent: number; seconds: number }
+  const port = Number(new URL(url).port)
+  const told = await runScript('udp-sender.ts', [port, rate, seconds, DATAGRAM_BYTES])
+  return told as { sent: number; seconds: number }
 }
 
 /** Waits until nothing more comes. */

@@ -1,7 +1,7 @@
 /** What a process and its children take of the machine, as Linux tells it in /proc. */
 
 import { execFileSync } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 
 const ticksPerSecond = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }))
 
@@ -10,7 +10,7 @@ export function cpuSeconds(pid: number): number {
   let ticks = 0
   for (const member of family(pid)) {
     // The name, in parentheses, may hold spaces; the fields behind it are numbers.
-    const stat = readFileSync(`/proc/${member}/stat`, 'latin1')
+    const stat = read(member, 'stat')
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
     const [user, system, childrenUser, childrenSystem] = fields.slice(11, 15).map(Number)
     ticks += (user ?? 0) + (system ?? 0) + (childrenUser ?? 0) + (childrenSystem ?? 0)
@@ -31,20 +31,29 @@ export function resetPeak(pid: number): void {
 
 /** Bytes that the process has caused to be written to disks. */
 export function writtenBytes(pid: number): number {
-  const io = readFileSync(`/proc/${pid}/io`, 'latin1')
+  const io = read(pid, 'io')
   return Number(/^write_bytes: (\d+)/m.exec(io)?.[1] ?? Number.NaN)
 }
 
 function memory(pid: number, key: string): number {
   let kilobytes = 0
   for (const member of family(pid)) {
-    const status = readFileSync(`/proc/${member}/status`, 'latin1')
+    const status = read(member, 'status')
     kilobytes += Number(new RegExp(`^${key}:\\s+(\\d+) kB`, 'm').exec(status)?.[1])
   }
   return kilobytes / 1024
 }
 
 function family(pid: number): number[] {
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim()
+  const children = read(pid, `task/${pid}/children`).trim()
   return [pid, ...(children === '' ? [] : children.split(' ').map(Number).flatMap(family))]
+}
+
+function read(pid: number, file: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'latin1')
+  } catch (error) {
+    if (existsSync(`/proc/${pid}`)) throw error
+    throw new Error('its process has ended', { cause: error })
+  }
 }

@@ -108,18 +108,23 @@ async function compare(
   subjects: readonly Subject[],
 ): Promise<void> {
   const backends = await lab.backends(kind)
-  const arms: { subject: Subject; running: Running }[] = []
+  const arms: { name: string; subject: Subject; running: Running }[] = []
   for (const subject of subjects) {
-    await lab.attempt(async () => {
+    const name = `${subject.name}, ${setting}`
+    await lab.attempt(name, async () => {
       const running = await lab.running(subject, kind)
       await lab.once(`warm up ${subject.name} ${kind} ${load.shape.points}`, async () => {
-        if (!lab.options.quick) await measure(subject, running, backends, load, 1)
+        if (lab.options.quick) return
+        await lab.using(running, () => measure(subject, running, backends, load, 1))
       })
-      arms.push({ subject, running })
+      arms.push({ name, subject, running })
     })
   }
+  const { seconds } = lab.options
   await lab.rounds(arms, async ({ subject, running }, round) => {
-    const figures = await measure(subject, running, backends, load, lab.options.seconds)
+    const figures = await lab.using(running, () =>
+      measure(subject, running, backends, load, seconds),
+    )
     lab.record({ part, setting, subject: subject.name, round, figures })
   })
 }

@@ -90,6 +90,10 @@ async function watch(child: ChildProcess): Promise<Fate | undefined> {
 }
 
 const mutants = MUTANTS.filter(({ name }) => new RegExp(values.only).test(name))
+if (mutants.length === 0) {
+  console.error(`--only is ${values.only}; no mutant has such a name`)
+  process.exit(1)
+}
 await checkMutants(MUTANTS)
 const survivors: Mutant[] = []
 const queue = [...mutants]

@@ -31,6 +31,7 @@ export function createHost(name: string): Host {
       return address
     },
     readFile: (path) => readFile(path, 'utf8'),
+    maxOpenFiles,
     writeLog: (line) => process.stderr.write(`${line}\n`),
     print: (text) => process.stdout.write(text),
     printError: (text) => process.stderr.write(text),
@@ -40,4 +41,11 @@ export function createHost(name: string): Host {
     },
     exit: (code) => process.exit(code),
   }
+}
+
+/** Linux tells, after the runtime has raised the soft limit to the hard one. */
+async function maxOpenFiles(): Promise<number> {
+  const limits = await readFile('/proc/self/limits', 'utf8').catch(() => '')
+  const [, soft] = /^Max open files +(\d+)/m.exec(limits) ?? []
+  return soft === undefined ? Number.POSITIVE_INFINITY : Number(soft)
 }

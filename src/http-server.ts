@@ -55,10 +55,11 @@ function createServer({ pem, readTimeoutMs }: HttpServerOptions): net.Server {
   return server
 }
 
-function listen(server: net.Server, { bind }: HttpServerOptions): Promise<void> {
+function listen(server: net.Server, { bind, backlog }: HttpServerOptions): Promise<void> {
+  const address = bind.host === '' ? { port: bind.port } : bind
   return new Promise((resolve, reject) => {
     server.once('error', reject)
-    server.listen(bind.host === '' ? { port: bind.port } : bind, () => {
+    server.listen({ ...address, backlog }, () => {
       server.off('error', reject)
       resolve()
     })

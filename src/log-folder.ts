@@ -22,6 +22,15 @@ export interface LogFolder {
   readonly stray: boolean
 }
 
+export interface LogFolderOptions extends DamageListener {
+  /**
+   * Whether nobody will ever ask for the records, so that all there is to do is to enter them somewhere:
+   * segments are not removed but moved to `damaged/`, and one of which the disk can read nothing stays for
+   * another time. @default false
+   */
+  readonly isOrphan?: boolean
+}
+
 /**
  * Opens a log's folder, makes it if there is none, and syncs what a process that was killed may have
  * left unsynced: from here on, what was found is there to stay.
@@ -31,12 +40,12 @@ export interface LogFolder {
 export async function openLogFolder(
   disk: Disk,
   path: string,
-  listener: DamageListener,
+  options: LogFolderOptions,
 ): Promise<LogFolder> {
   await disk.makeFolder(path)
   const head = new HeadFile(disk, path)
   try {
-    return await new FolderReader(disk, path, listener, head).read()
+    return await new FolderReader(disk, path, options, head).read()
   } catch (error) {
     await head.close().catch(() => {})
     throw error
@@ -46,13 +55,13 @@ export async function openLogFolder(
 class FolderReader {
   private readonly disk: Disk
   private readonly path: string
-  private readonly listener: DamageListener
+  private readonly options: LogFolderOptions
   private readonly head: HeadFile
 
-  constructor(disk: Disk, path: string, listener: DamageListener, head: HeadFile) {
+  constructor(disk: Disk, path: string, options: LogFolderOptions, head: HeadFile) {
     this.disk = disk
     this.path = path
-    this.listener = listener
+    this.options = options
     this.head = head
   }
 
@@ -122,7 +131,7 @@ class FolderReader {
       return true
     }
     if (lost > 0 && backlog.isEmpty) {
-      await this.listener.onLoss?.(lost)
+      await this.options.onLoss?.(lost)
       this.report(nameOf(last.first), 'missing', { records: lost })
       backlog.moveTo(startOf(last))
     }
@@ -138,7 +147,7 @@ class FolderReader {
       const found = await measure()
         .catch(measure)
         .catch((error) => {
-          if (!isUnreadable(error)) throw error
+          if (!isUnreadable(error) || this.options.isOrphan) throw error
         })
       if (!found) return undefined
       const { end, reason } = found
@@ -154,7 +163,7 @@ class FolderReader {
 
   /** Gets past a last segment that cannot be read: it must not keep the relay from starting. */
   private async giveUp(backlog: Backlog, last: Segment, start: Position): Promise<void> {
-    await this.listener.onLoss?.(undefined)
+    await this.options.onLoss?.(undefined)
     backlog.next = Math.max(backlog.next, last.first)
     if (backlog.isEmpty) {
       backlog.moveTo(startOf({ first: backlog.next }))
@@ -174,7 +183,7 @@ class FolderReader {
     const stretch = { from, to: segment.end }
     const name = nameOf(segment.first)
     const isTorn = fault === 'torn' || (await hasHoles(file, stretch))
-    if (!isTorn) await this.listener.onLoss?.(undefined)
+    if (!isTorn) await this.options.onLoss?.(undefined)
     let copy: string | undefined
     try {
       copy = await setAside(this.disk, this.path, name, file, stretch)
@@ -190,7 +199,7 @@ class FolderReader {
   private report(name: string, reason: DamageReason, details: Partial<Damage>): void {
     const file = `${this.path}/${name}`
     const nothing = { offset: 0, bytes: 0, records: 0, copy: undefined }
-    this.listener.onDamage({ ...nothing, ...details, file, reason })
+    this.options.onDamage({ ...nothing, ...details, file, reason })
   }
 }
 

@@ -5,6 +5,7 @@ import { createApp } from './app.ts'
 import { describe, parseArguments, USAGE, VERSION } from './cli.ts'
 import type { Config, HttpConfig, UdpConfig } from './config.ts'
 import { ConfigError, loadConfig } from './config-file.ts'
+import { type ConnectionLimits, connectionLimits } from './connection-limits.ts'
 import { type Data, openData, openRelay, readGaps } from './data.ts'
 import { createLog, type Log } from './log.ts'
 import { RepeatedWarning } from './repeated-warning.ts'
@@ -51,7 +52,8 @@ async function run(config: Config, host: Host): Promise<void> {
   log.info('starting', { version: VERSION, runtime: host.name })
   const data = await openData(config, host, log)
   const running: Running[] = []
-  for (const relay of config.http) running.push(await startHttp(relay, host, log, data))
+  const limits = connectionLimits(await host.maxOpenFiles(), config.http)
+  for (const relay of config.http) running.push(await startHttp(relay, host, log, data, limits))
   for (const relay of config.udp) running.push(await startUdp(relay, host, log, data))
   log.info('ready')
 
@@ -87,15 +89,23 @@ async function startHttp(
   host: Host,
   parent: Log,
   data: Data | undefined,
+  limits: ConnectionLimits,
 ): Promise<Running> {
   const log = parent.with({ relay: config.name })
+  const maxConnections = Math.min(config.maxConnections, limits.maxConnections)
+  if (maxConnections < config.maxConnections) {
+    const hint = 'raise the limit of open files: LimitNOFILE, ulimit -n'
+    log.warn('fewer connections than max-connections can be open', { limit: maxConnections, hint })
+  }
   const relay = await openRelay(config.backends, host, log, data)
   const app = createApp(config, relay, host, log)
   const refused = new RepeatedWarning(host.clock, log, 'connection refused: too many are open')
   const server = await listening(config, () =>
     host.serveHttp(app.fetch, {
       ...config,
-      onRefused: () => refused.report({ limit: config.maxConnections }),
+      ...limits,
+      maxConnections,
+      onRefused: () => refused.report({ limit: maxConnections }),
     }),
   )
   for (const key of config.ignored) log.warn('this key of the configuration has no effect', { key })

@@ -4,6 +4,7 @@
  * `stamp.ts`, which defines what becomes of a line.
  */
 
+import type { Places } from './places.ts'
 import { WASM } from './plain-lines.wasm.ts'
 
 /** The next window is taken if less is left of this one: a line as a rule, and little to copy again. */
@@ -24,8 +25,10 @@ interface Machine {
   readonly output: Uint8Array
   /** How many lines the last `pass` passed over. */
   readonly passed: { readonly value: number }
-  pass(from: number, to: number, stamped: boolean): number
-  fill(length: number, gaps: number, timestampBytes: number): number
+  /** How many gaps the last `fill` filled. */
+  readonly filled: { readonly value: number }
+  pass(from: number, to: number, stamped: boolean, origin: number): number
+  fill(length: number, gaps: number, timestampBytes: number, origin: number): number
 }
 
 /** Made for the first large body. */
@@ -64,7 +67,7 @@ export class PlainLines {
    * @param gaps gets the ends of those that have no timestamp
    * @returns how many they are
    */
-  pass(start: number, gaps: number[]): number {
+  pass(start: number, gaps: Places): number {
     this.end = start
     if (this.pause > 0) {
       this.pause--
@@ -85,37 +88,34 @@ export class PlainLines {
   }
 
   /** Writes the body with `timestamp` in each of all its gaps. */
-  fill(gaps: readonly number[], timestamp: Uint8Array, filled: Uint8Array): void {
+  fill(gaps: Places, timestamp: Uint8Array, filled: Uint8Array): void {
     const { body, machine } = this
     machine.timestamp.set(timestamp)
     let next = 0
     let from = 0
     let at = 0
     while (from < body.length) {
-      let to = Math.min(from + machine.input.length, body.length)
-      let count = 0
-      while (next < gaps.length && (gaps[next] as number) <= to && count < machine.maxGaps) {
-        machine.gaps[count++] = (gaps[next++] as number) - from
-      }
-      if (count === machine.maxGaps) to = gaps[next - 1] as number
-      machine.input.set(body.subarray(from, to))
-      const length = machine.fill(to - from, count, timestamp.length)
+      const window = body.subarray(from, from + machine.input.length)
+      const some = gaps.slice(next, machine.maxGaps)
+      machine.input.set(window)
+      machine.gaps.set(some)
+      const length = machine.fill(window.length, some.length, timestamp.length, from)
+      const count = machine.filled.value
+      next += count
       filled.set(machine.output.subarray(0, length), at)
-      from = to
       at += length
+      from = count === machine.maxGaps ? (some[count - 1] as number) : from + window.length
     }
   }
 
   /** Passes over points of the present kind, as far as the window goes. */
-  private passKind(gaps: number[]): number {
+  private passKind(gaps: Places): number {
     const { machine } = this
     if (this.isNearLimit()) this.load()
     const { from } = this
-    this.end = from + machine.pass(this.end - from, this.to - from, this.stamped)
+    this.end = from + machine.pass(this.end - from, this.to - from, this.stamped, from)
     const passed = machine.passed.value
-    if (!this.stamped) {
-      for (let i = 0; i < passed; i++) gaps.push(from + (machine.gaps[i] as number))
-    }
+    if (!this.stamped) gaps.addAll(machine.gaps.subarray(0, passed))
     return passed
   }
 
@@ -146,6 +146,7 @@ function instantiate(): Machine | 'missing' {
       timestamp: new Uint8Array(buffer, number('TIMESTAMP'), number('MAX_TIMESTAMP')),
       output: new Uint8Array(buffer, number('OUTPUT'), number('OUTPUT_BYTES')),
       passed: exports.passed as WebAssembly.Global,
+      filled: exports.filled as WebAssembly.Global,
       pass: exports.pass as Machine['pass'],
       fill: exports.fill as Machine['fill'],
     }

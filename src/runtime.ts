@@ -70,6 +70,8 @@ export interface HttpServerOptions {
   readonly pem: string | undefined
   /** Connections past this many are told 503 and closed. */
   readonly maxConnections: number
+  /** Connections that may wait to be accepted. No effect on Bun. */
+  readonly backlog: number
   /** The longest that a client may take to send a whole request. */
   readonly readTimeoutMs: number
   /** The longest that a connection may rest between two requests. */
@@ -120,6 +122,8 @@ export interface Host extends Runtime, UdpRuntime {
   listenUdp(options: UdpListenerOptions): Promise<UdpListener>
   /** The text of a file. */
   readFile(path: string): Promise<string>
+  /** How many files and connections the process may have open; infinite if the system does not tell. */
+  maxOpenFiles(): Promise<number>
   readonly disk: Disk
   readonly args: readonly string[]
   print(text: string): void

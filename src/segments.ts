@@ -5,15 +5,20 @@
 
 import type { Backlog, RecordEnd, Segment } from './backlog.ts'
 import { BufferPool } from './buffer-pool.ts'
-import { type DamageListener, isUnreadable } from './damage.ts'
+import { isUnreadable } from './damage.ts'
 import type { Disk } from './disk.ts'
 import type { HeadFile } from './head-file.ts'
-import { type LogFolder, openLogFolder, removeSegment } from './log-folder.ts'
+import {
+  type LogFolder,
+  type LogFolderOptions,
+  openLogFolder,
+  removeSegment,
+} from './log-folder.ts'
 import type { LogRecord } from './record.ts'
 import { SegmentReader, type StoredRecord } from './segment-reader.ts'
 import { SegmentWriter } from './segment-writer.ts'
 
-export interface SegmentLogOptions extends DamageListener {
+export interface SegmentLogOptions extends LogFolderOptions {
   /** About the size of a segment file; one call's records are never divided. @default 8 MiB */
   readonly segmentBytes?: number
   /**
@@ -42,6 +47,7 @@ export class SegmentLog {
   private readonly head: HeadFile
   private readonly writer: SegmentWriter
   private readonly reader: SegmentReader
+  private readonly isOrphan: boolean
   private turn: Promise<unknown> = Promise.resolve()
   private settled: boolean
   private closed = false
@@ -69,6 +75,7 @@ export class SegmentLog {
     this.head = head
     this.writer = new SegmentWriter(disk, folder, backlog, { segmentBytes, stray })
     this.reader = new SegmentReader(disk, folder, backlog, options, buffers)
+    this.isOrphan = options.isOrphan ?? false
     this.settled = backlog.isEmpty && backlog.drained.length === 0 && !stray
   }
 
@@ -175,17 +182,12 @@ export class SegmentLog {
    * Gives up the oldest segment: hands over its undelivered records, in order and in portions, and when
    * `enter` has resolved for all of them, takes them out for good. Records that were peeked and not
    * taken out are among them. What the disk fails to read of the segment is reported, and kept.
-   *
-   * @param keep whether the file is to be moved to `damaged/` in any case
    */
-  dropOldest(
-    enter: (records: readonly StoredRecord[]) => Promise<void>,
-    keep = false,
-  ): Promise<void> {
+  dropOldest(enter: (records: readonly StoredRecord[]) => Promise<void>): Promise<void> {
     return this.inTurn(async () => {
       const [oldest] = this.backlog.segments
       if (!oldest) return
-      oldest.spoilt ||= keep
+      oldest.spoilt ||= this.isOrphan
       await this.writer.finish(oldest)
       await this.handOver(oldest, enter)
       await this.takeOut(oldest)
@@ -226,10 +228,11 @@ export class SegmentLog {
     segment: Segment,
     enter: (records: readonly StoredRecord[]) => Promise<void>,
   ): Promise<void> {
-    let at = this.backlog.head
+    const { head } = this.backlog
+    let at = head
     for (;;) {
       const run = await this.reader.read(at, DROP_BYTES, segment).catch(async (error) => {
-        if (!isUnreadable(error)) throw error
+        if (!isUnreadable(error) || (this.isOrphan && at === head)) throw error
         await this.reader.giveUp(segment, at)
       })
       if (!run || run.records.length === 0) return

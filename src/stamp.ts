@@ -8,6 +8,7 @@
 
 import { HEAP, isClosed, LineFinder, type Points } from './line.ts'
 import { BYTE, isDigit, isOneOf, KIND, skipPlain, skipWhitespace } from './line-bytes.ts'
+import { Places } from './places.ts'
 import { PlainLines } from './plain-lines.ts'
 
 const { BACKSLASH, COMMA, EQUALS, HASH, MINUS, NEWLINE, QUOTE, SPACE } = BYTE
@@ -15,6 +16,9 @@ const { IS_COMMA, IS_EQUALS, IS_NEWLINE, IS_SPACE } = KIND
 
 /** Smaller bodies are read as fast without WebAssembly. */
 const LARGE_BYTES = 4096
+
+/** Where timestamps are missing: of one body, then of the next. */
+const gaps = new Places()
 
 /**
  * Adds a timestamp to every point that has none and leaves all other bytes as they are.
@@ -31,7 +35,7 @@ export function stamp(
   memory = HEAP,
   largeBytes = LARGE_BYTES,
 ): Points {
-  const gaps: number[] = []
+  gaps.clear()
   const fast = body.length >= largeBytes ? PlainLines.of(body) : undefined
   const lines = new LineFinder(body)
   let count = 0
@@ -48,7 +52,7 @@ export function stamp(
     const plain = lacking ? plainEnd(body, start) : -1
     if (plain >= 0) {
       count++
-      gaps.push(plain)
+      gaps.add(plain)
       start = plain + 1
       continue
     }
@@ -59,7 +63,7 @@ export function stamp(
     if (first < end && body[first] !== HASH) {
       count++
       lacking = !endsInTimestamp(body, first, end) && lacksTimestamp(body, first, end)
-      if (lacking) gaps.push(end)
+      if (lacking) gaps.add(end)
     }
     start = next + 1
   }
@@ -68,27 +72,23 @@ export function stamp(
   const added = ascii(` ${timestamp()}`)
   const bytes = memory.take(body.length + gaps.length * added.length)
   if (fast) fast.fill(gaps, added, bytes)
-  else fill(body, gaps, added, bytes)
+  else fill(body, added, bytes)
   return { bytes, count, closed }
 }
 
 /** Writes `body` with `timestamp` in every gap: the end of a line whose point has none. */
-function fill(
-  body: Uint8Array,
-  gaps: readonly number[],
-  timestamp: Uint8Array,
-  filled: Uint8Array,
-): void {
+function fill(body: Uint8Array, timestamp: Uint8Array, filled: Uint8Array): void {
   // The body goes to the end, and from there line by line to its places: so no line needs a view of
   // its own.
   const shift = filled.length - body.length
   filled.set(body, shift)
   let from = 0
   let to = 0
-  for (const gap of gaps) {
+  for (let i = 0; i < gaps.length; i++) {
+    const gap = gaps.at(i)
     filled.copyWithin(to, shift + from, shift + gap)
     to += gap - from
-    for (let i = 0; i < timestamp.length; i++) filled[to++] = timestamp[i] as number
+    for (let j = 0; j < timestamp.length; j++) filled[to++] = timestamp[j] as number
     from = gap
   }
 }

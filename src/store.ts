@@ -58,8 +58,6 @@ export class Store {
   private spare: string[] = []
   /** Folders in which a log could not be made yet, by the lanes that they may say they belong to. */
   private readonly begun = new Map<string, string>()
-  /** Whether there are writes of which only a later start may learn where they are to go. */
-  private hasOrphans = false
   /** Bytes that are on their way to the disk. */
   private reserved = 0
 
@@ -111,8 +109,6 @@ export class Store {
     await this.disk.syncFolder(this.options.folder)
     const merged: StoredLane[] = []
     for (const found of lanes.values()) merged.push(await this.merge(found))
-    // Of several folders of one destination, the one with the higher number is taken for the younger.
-    if (this.hasOrphans) this.spare = []
     return merged
   }
 
@@ -191,8 +187,8 @@ export class Store {
   }
 
   /**
-   * A destination has several folders if a relay could not read the file of one of them, and made another:
-   * the older is delivered first. Of those that hold nothing it keeps one, if it has no other.
+   * A destination has several folders if one was moved away and back, or its file could not be read while
+   * it held nothing: the older is delivered first. Of those that hold nothing it keeps one, if it has no other.
    */
   private async merge(found: readonly OpenLane[]): Promise<StoredLane> {
     const full = found.filter(({ log }) => !log.isEmpty)
@@ -219,16 +215,20 @@ export class Store {
   private async giveUp(path: string, bytes: number): Promise<void> {
     this.report(fileOf(path), bytes)
     const nobody = laneDestination('', '', undefined)
-    const log = await this.openLog(path, nobody)
     const enter = async (records: readonly StoredRecord[]) => {
       for (const record of records) await this.options.onLost(recordedWrite(record, nobody))
     }
     try {
-      while (!log.isEmpty) await log.dropOldest(enter, true)
+      const log = await this.openLog(path, nobody, { isOrphan: true })
+      while (!log.isEmpty) await log.dropOldest(enter)
       await log.sync()
-    } catch {
-      // The rest is still there, and is met again at the next start.
-      this.hasOrphans = true
+    } catch (error) {
+      // To go on without them would be to send them behind newer ones one day, or never.
+      const reason = (error as Error).message
+      throw new Error(
+        `${fileOf(path)} cannot be used, nor what is in ${path} be entered in the gap ledger (${reason}); ` +
+          `move both away to start without them`,
+      )
     }
   }
 
@@ -237,10 +237,15 @@ export class Store {
     return entries.some(({ name }) => firstOf(name) !== undefined)
   }
 
-  private async openLog(path: string, destination: Destination): Promise<SegmentLog> {
+  private async openLog(
+    path: string,
+    destination: Destination,
+    { isOrphan = false } = {},
+  ): Promise<SegmentLog> {
     const { buffers, segmentBytes } = this.options
     const log = await SegmentLog.open(this.disk, path, {
       buffers,
+      isOrphan,
       ...(segmentBytes === undefined ? {} : { segmentBytes }),
       onDamage: (damage) => this.options.onDamage(damage),
       onLoss: (records) => this.options.onLoss(destination, records),

@@ -14,6 +14,7 @@ const patient: HttpServerOptions = {
   bind: { host: '127.0.0.1', port: 0 },
   pem: undefined,
   maxConnections: 100,
+  backlog: 100,
   readTimeoutMs: 3_600_000,
   idleTimeoutMs: 3_600_000,
   onRefused: () => {},

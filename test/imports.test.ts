@@ -73,6 +73,7 @@ const LAYERS = [
     'backlog.ts',
     'backoff.ts',
     'budget.ts',
+    'connection-limits.ts',
     'buffer-pool.ts',
     'checksum.ts',
     'clock.ts',
@@ -105,7 +106,7 @@ const LAYERS = [
     'udp-socket.ts',
     'write.ts',
   ],
-  ['consistency.ts', 'http-head.ts', 'line-bytes.ts', 'plain-lines.wasm.ts'],
+  ['consistency.ts', 'http-head.ts', 'line-bytes.ts', 'places.ts', 'plain-lines.wasm.ts'],
 ]
 
 /** Packages, and the only files that may import them. */

@@ -239,17 +239,25 @@ describe("a lane's file that cannot be read", () => {
     expect(third.bodies('a')).toEqual(['m v=2 2'])
   })
 
-  test('and no ledger to enter them in has them delivered later, before newer ones', async () => {
+  test.each([
+    ['nor its segments', [{ code: 'EIO', kinds: ['read'], path: 'lane-2', times: 1e6 }]],
+    [
+      'nor what is there be entered in the ledger',
+      [
+        { code: 'EIO', kinds: ['read'], path: 'lane-2.json', times: 2 },
+        { code: 'ENOSPC', kinds: ['create'], path: 'gaps' },
+      ],
+    ],
+  ] as const)('%s stops the start, and nothing is lost', async (_, faults) => {
     const disk = await diskWith({ 'lane-2': ['m v=1 1'] })
-    // A folder that was made for a lane and has no file: new writes must not go there.
-    await disk.makeFolder('data/a/lane-1')
-    disk.fail({ code: 'EIO', kinds: ['read'], path: 'lane-2.json', times: 2 })
-    disk.fail({ code: 'ENOSPC', kinds: ['create'], path: 'gaps' })
-    const first = await createDurableFixture({ a: refused, b: stored }, disk)
-    expect(await first.send('m v=2 1')).toMatchObject({ status: 204 })
-    const second = await createDurableFixture({ a: stored, b: stored }, first.disk.kill())
-    await second.runtime.clock.advance(1)
-    expect(second.bodies('a').join('')).toBe('m none=0 0\nm v=1 1\nm v=2 1')
+    for (const fault of faults) disk.fail(fault)
+    const advice = /lane-2\.json cannot be used, .* move both away to start without them/
+    await expect(createDurableFixture({ a: stored, b: stored }, disk)).rejects.toThrow(advice)
+    const later = await createDurableFixture({ a: stored, b: stored }, disk.kill())
+    expect(await later.send('m v=2 1')).toMatchObject({ status: 204 })
+    await later.runtime.clock.advance(1)
+    expect(later.bodies('a').join('')).toBe('m none=0 0\nm v=1 1\nm v=2 1')
+    expect(later.books.ledger.entries()).toEqual([])
   })
 
   test('has its folder left alone, also if nothing is in it', async () => {

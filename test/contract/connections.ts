@@ -1,9 +1,9 @@
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { type Bench, httpRelay, setUpRelay } from './bench.ts'
 import { store } from './client.ts'
 import { numbers, point, stored, T } from './points.ts'
 import { RawConnection } from './raw-connection.ts'
-import { patience } from './relay-process.ts'
+import { patience, startRelay } from './relay-process.ts'
 
 /** What may happen on a client's connection. */
 export function connections(bench: Bench): void {
@@ -179,14 +179,15 @@ function slowClients(bench: Bench): void {
   })
 }
 
+async function expectServed(connection: RawConnection): Promise<void> {
+  connection.ping()
+  expect((await connection.answer())?.status).toBe(204)
+}
+
 function tooMany(bench: Bench): void {
   test('a connection past max-connections is told 503, until another one is closed', async () => {
     const relay = await bench.relay(httpRelay(bench.outputs(), { 'max-connections': 2 }))
     const open = () => RawConnection.open(relay.url())
-    const expectServed = async (connection: RawConnection) => {
-      connection.ping()
-      expect((await connection.answer())?.status).toBe(204)
-    }
     const [first, second] = [await open(), await open()]
     await expectServed(first)
     await expectServed(second)
@@ -202,5 +203,20 @@ function tooMany(bench: Bench): void {
     second.end()
     await second.closed()
     await vi.waitFor(async () => expectServed(await open()), patience)
+  })
+
+  test('connections that the system has no files for are refused, and later ones served', async () => {
+    const command = ['sh', '-c', 'ulimit -n 256; exec "$0" "$@"', ...bench.command]
+    const relay = await startRelay(command, httpRelay(bench.outputs()))
+    onTestFinished(() => relay.end())
+    const message = 'fewer connections than max-connections can be open'
+    const { limit } = await relay.waitForLine(message, { level: 'warn' })
+    expect(Number(limit)).toBeGreaterThan(0)
+    const opened = await Promise.all(numbers(400).map(() => RawConnection.open(relay.url())))
+    // Not all runtimes see a connection that says nothing.
+    for (const connection of opened) connection.ping()
+    await relay.waitForLine('connection refused: too many are open', { limit: limit as string })
+    for (const connection of opened) connection.end()
+    await vi.waitFor(async () => expectServed(await RawConnection.open(relay.url())), patience)
   })
 }

@@ -12,14 +12,11 @@ const BAD_MOODS: readonly Mood[] = ['down', 'down', 'stalled', 'failing', 'busy'
 const FRAIL: readonly OperationKind[] = [
   ...(['write', 'write', 'sync', 'sync', 'sync', 'syncFolder', 'syncFolder'] as const),
   ...(['create', 'rename', 'remove', 'truncate', 'makeFolder'] as const),
-  ...(['list', 'size', 'close', 'lock'] as const),
+  ...(['open', 'read', 'read', 'list', 'size', 'close', 'lock'] as const),
 ]
 
 /** What is done when the bytes of a write are there, and what would undo it. */
 const LATE: readonly OperationKind[] = ['sync', 'syncFolder', 'truncate', 'remove']
-
-/** Whether what was written may not be read back: then the ledger must have it. */
-export const READS_FAIL = FRAIL.includes('read') || FRAIL.includes('open')
 
 /** Changes a server's mood now and then, until `isOver`. */
 export async function trouble(

@@ -7,7 +7,6 @@ import type { Write } from '../../src/write.ts'
 import { isBroken, linesOf, type Point, pointsOf, type Target } from './points.ts'
 import type { Settings } from './settings.ts'
 import type { SimulatedInfluxDB } from './simulated-influxdb.ts'
-import { READS_FAIL } from './weather.ts'
 import type { World } from './world.ts'
 
 /** One write that the relay accepted. */
@@ -176,14 +175,14 @@ export class Witness {
   }
 
   /**
-   * The relay says that a buffer is damaged. A crash leaves odd bytes, but nothing is missing, unless a
-   * sync has failed before.
+   * The relay says that a buffer is damaged. A crash leaves odd bytes, but nothing is missing and all can be
+   * read, unless the disk has failed.
    */
   sawDamage(damage: string): void {
-    const { isDiskFailing } = this.options
-    const isNews = /reason=(missing|head)\b/.test(damage) && !isDiskFailing
-    const isUnreadable = /reason=unreadable/.test(damage) && !READS_FAIL
-    if (isNews || isUnreadable) this.fault(`a buffer is said to be damaged: ${damage}`)
+    const needsFault = /reason=(missing|head|unreadable)\b/.test(damage)
+    if (needsFault && !this.options.isDiskFailing) {
+      this.fault(`a buffer is said to be damaged: ${damage}`)
+    }
   }
 
   /** The relay is told to stop: it need not answer any more. */

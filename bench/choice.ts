@@ -1,0 +1,35 @@
+/** Which subjects a run is made with. */
+
+import type { Options } from './options.ts'
+import { allSubjects, type Subject } from './subjects.ts'
+
+/** Subjects that others are compared with. */
+const REFERENCES = ['direct', 'haproxy', 'nginx-mirror']
+
+/** What is soaked if nothing else is said: each takes as long as all others. */
+const SOAKED = 'bun'
+
+/** Those that are named, beside references and peers: who gives a peer wants it measured. */
+export function chooseSubjects({
+  subjects: named,
+  peers,
+  soak,
+}: Pick<Options, 'subjects' | 'peers' | 'soak'>): readonly Subject[] {
+  const wanted = soak !== undefined && named.length === 0 ? [SOAKED] : named
+  const all = allSubjects(peers)
+  const names = all.map(({ name }) => name)
+  refuseUnknown('subject', wanted, names)
+  if (wanted.length === 0) return all
+  const kept = [...wanted, ...REFERENCES, ...peers.map(({ name }) => name)]
+  return all.filter(({ name }) => kept.includes(name))
+}
+
+export function refuseUnknown(
+  what: string,
+  wanted: readonly string[],
+  known: readonly string[],
+): void {
+  const unknown = wanted.find((name) => !known.includes(name))
+  if (unknown === undefined) return
+  throw new Error(`There is no ${what} ${unknown}; there are ${known.join(', ')}.`)
+}
