@@ -161,7 +161,7 @@ export class Store {
       return { destination, path, log: await this.openLog(path, destination) }
     }
     // It is synced before the first record: without any, a crash has come between, and nothing is lost.
-    if (await this.hasSegments(path)) await this.giveUp(path, file?.length ?? 0)
+    if (await this.hasSegments(path)) await this.giveUp(path, file)
     else if (file !== UNREADABLE) this.spare.push(path)
     return undefined
   }
@@ -212,8 +212,8 @@ export class Store {
   }
 
   /** Nobody knows any more on whose behalf the writes of a lane are to be sent. They stay in `damaged/`. */
-  private async giveUp(path: string, bytes: number): Promise<void> {
-    this.report(fileOf(path), bytes)
+  private async giveUp(path: string, file: Uint8Array | undefined): Promise<void> {
+    this.report(fileOf(path), file?.length ?? 0)
     const nobody = laneDestination('', '', undefined)
     const enter = async (records: readonly StoredRecord[]) => {
       for (const record of records) await this.options.onLost(recordedWrite(record, nobody))
@@ -223,7 +223,9 @@ export class Store {
       while (!log.isEmpty) await log.dropOldest(enter)
       await log.sync()
     } catch (error) {
-      // To go on without them would be to send them behind newer ones one day, or never.
+      // The rest is still there, and is entered at a later start.
+      if (file !== UNREADABLE) return
+      // If the file can be read then, they are sent instead, and must not go behind newer ones.
       const reason = (error as Error).message
       throw new Error(
         `${fileOf(path)} cannot be used, nor what is in ${path} be entered in the gap ledger (${reason}); ` +
