@@ -109,8 +109,9 @@ export class BackendConnection {
   /** The network has taken all of the request before, or there would be no other on this connection. */
   private join(head: string, body: Uint8Array): Uint8Array {
     const length = head.length + body.length
-    const room = 2 ** Math.ceil(Math.log2(length))
-    if (room > this.joined.length) this.joined = Buffer.allocUnsafeSlow(room)
+    if (length > this.joined.length) {
+      this.joined = Buffer.allocUnsafeSlow(2 ** Math.ceil(Math.log2(length)))
+    }
     this.joined.write(head, 0, 'latin1')
     this.joined.set(body, head.length)
     return this.joined.subarray(0, length)

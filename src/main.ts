@@ -103,8 +103,8 @@ async function startHttp(
   const server = await listening(config, () =>
     host.serveHttp(app.fetch, {
       ...config,
-      ...limits,
       maxConnections,
+      backlog: limits.backlog,
       onRefused: () => refused.report({ limit: maxConnections }),
     }),
   )

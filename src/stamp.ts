@@ -17,8 +17,8 @@ const { IS_COMMA, IS_EQUALS, IS_NEWLINE, IS_SPACE } = KIND
 /** Smaller bodies are read as fast without WebAssembly. */
 const LARGE_BYTES = 4096
 
-/** Where timestamps are missing: of one body, then of the next. */
-const gaps = new Places()
+/** Noted for one body, then for the next. */
+const places = new Places()
 
 /**
  * Adds a timestamp to every point that has none and leaves all other bytes as they are.
@@ -35,6 +35,7 @@ export function stamp(
   memory = HEAP,
   largeBytes = LARGE_BYTES,
 ): Points {
+  const gaps = places
   gaps.clear()
   const fast = body.length >= largeBytes ? PlainLines.of(body) : undefined
   const lines = new LineFinder(body)
@@ -72,12 +73,12 @@ export function stamp(
   const added = ascii(` ${timestamp()}`)
   const bytes = memory.take(body.length + gaps.length * added.length)
   if (fast) fast.fill(gaps, added, bytes)
-  else fill(body, added, bytes)
+  else fill(body, gaps, added, bytes)
   return { bytes, count, closed }
 }
 
 /** Writes `body` with `timestamp` in every gap: the end of a line whose point has none. */
-function fill(body: Uint8Array, timestamp: Uint8Array, filled: Uint8Array): void {
+function fill(body: Uint8Array, gaps: Places, timestamp: Uint8Array, filled: Uint8Array): void {
   // The body goes to the end, and from there line by line to its places: so no line needs a view of
   // its own.
   const shift = filled.length - body.length

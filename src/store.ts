@@ -188,7 +188,8 @@ export class Store {
 
   /**
    * A destination has several folders if one was moved away and back, or its file could not be read while
-   * it held nothing: the older is delivered first. Of those that hold nothing it keeps one, if it has no other.
+   * it held nothing: the older is delivered first. Of those that hold nothing it keeps one, if it has no
+   * other.
    */
   private async merge(found: readonly OpenLane[]): Promise<StoredLane> {
     const full = found.filter(({ log }) => !log.isEmpty)
@@ -230,6 +231,7 @@ export class Store {
       throw new Error(
         `${fileOf(path)} cannot be used, nor what is in ${path} be entered in the gap ledger (${reason}); ` +
           `move both away to start without them`,
+        { cause: error },
       )
     }
   }

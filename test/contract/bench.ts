@@ -56,8 +56,8 @@ export class Bench {
   }
 
   /** Runs a relay until the end of the test. */
-  async relay(configuration: Configuration): Promise<RelayProcess> {
-    const relay = await startRelay(this.command, configuration)
+  async relay(configuration: Configuration, command = this.command): Promise<RelayProcess> {
+    const relay = await startRelay(command, configuration)
     onTestFinished(() => relay.end())
     return relay
   }

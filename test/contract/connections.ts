@@ -1,9 +1,9 @@
-import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { type Bench, httpRelay, setUpRelay } from './bench.ts'
 import { store } from './client.ts'
 import { numbers, point, stored, T } from './points.ts'
 import { RawConnection } from './raw-connection.ts'
-import { patience, startRelay } from './relay-process.ts'
+import { patience } from './relay-process.ts'
 
 /** What may happen on a client's connection. */
 export function connections(bench: Bench): void {
@@ -207,8 +207,7 @@ function tooMany(bench: Bench): void {
 
   test('connections that the system has no files for are refused, and later ones served', async () => {
     const command = ['sh', '-c', 'ulimit -n 256; exec "$0" "$@"', ...bench.command]
-    const relay = await startRelay(command, httpRelay(bench.outputs()))
-    onTestFinished(() => relay.end())
+    const relay = await bench.relay(httpRelay(bench.outputs()), command)
     const message = 'fewer connections than max-connections can be open'
     const { limit } = await relay.waitForLine(message, { level: 'warn' })
     expect(Number(limit)).toBeGreaterThan(0)
