@@ -4,15 +4,15 @@
  */
 
 import { measure } from 'mitata'
-import { BufferPool } from '../src/buffer-pool.ts'
-import type { Delivery } from '../src/entry.ts'
-import { gunzip, gzip } from '../src/gzip.ts'
-import { join, split } from '../src/line.ts'
-import { Queue } from '../src/queue.ts'
-import { draft, encode, HEADER_BYTES, readHeader, readRecord } from '../src/record.ts'
-import { stamp } from '../src/stamp.ts'
-import { timeRangeOf } from '../src/time-range.ts'
-import { v1DestinationOf, type Write } from '../src/write.ts'
+import { Queue } from '../src/delivery/queue.ts'
+import type { Delivery } from '../src/delivery/queued-write.ts'
+import { join, split } from '../src/influxdb/lines.ts'
+import { stamp } from '../src/influxdb/stamp.ts'
+import { timeRangeOf } from '../src/influxdb/time-range.ts'
+import { v1DestinationOf, type Write } from '../src/influxdb/write.ts'
+import { BufferPool } from '../src/limits/buffer-pool.ts'
+import { gunzip, gzip } from '../src/platform/gzip.ts'
+import { draft, encode, HEADER_BYTES, readHeader, readRecord } from '../src/segments/record.ts'
 import { body } from './requests.ts'
 
 const LIMIT = 64 * 1024 * 1024

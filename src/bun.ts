@@ -1,6 +1,6 @@
 /** The relay on Bun, and as one executable. */
 
-import { createHost } from './host.ts'
 import { main } from './main.ts'
+import { createHost } from './platform/host.ts'
 
 void main(createHost(`Bun ${Bun.version}`))

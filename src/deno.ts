@@ -1,7 +1,7 @@
 /** The relay on Deno. */
 
-import { createUdpSender, listenUdp } from './deno-udp.ts'
-import { createHost } from './host.ts'
 import { main } from './main.ts'
+import { createUdpSender, listenUdp } from './platform/deno-udp.ts'
+import { createHost } from './platform/host.ts'
 
 void main({ ...createHost(`Deno ${Deno.version.deno}`), listenUdp, createUdpSender })

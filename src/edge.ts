@@ -6,8 +6,8 @@
  * a bad line in a header, most hosts' fetch takes the answer for a network error.
  */
 
-import { BufferPool } from './buffer-pool.ts'
-import { createClock } from './clock.ts'
+import { BufferPool } from './limits/buffer-pool.ts'
+import { createClock } from './platform/clock.ts'
 import type { FetchOptions, Runtime } from './runtime.ts'
 
 export function createEdgeRuntime(): Runtime {

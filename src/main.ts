@@ -1,16 +1,16 @@
 /** The program: from arguments to configuration to running relays, and back to a clean end. */
 
-import { formatAddress } from './address.ts'
-import { createApp } from './app.ts'
-import { describe, parseArguments, USAGE, VERSION } from './cli.ts'
-import type { Config, HttpConfig, UdpConfig } from './config.ts'
-import { ConfigError, loadConfig } from './config-file.ts'
-import { type ConnectionLimits, connectionLimits } from './connection-limits.ts'
-import { type Data, openData, openRelay, readGaps } from './data.ts'
-import { createLog, type Log } from './log.ts'
-import { RepeatedWarning } from './repeated-warning.ts'
+import { describe, parseArguments, USAGE, VERSION } from './cli/arguments.ts'
+import { formatAddress } from './config/address.ts'
+import { ConfigError, loadConfig } from './config/load.ts'
+import type { Config, HttpConfig, UdpConfig } from './config/schema.ts'
+import { createApp } from './http/app.ts'
+import { type ConnectionLimits, connectionLimits } from './limits/open-files.ts'
+import { createLog, type Log } from './observe/log.ts'
+import { RepeatedWarning } from './observe/repeated-warning.ts'
 import type { Address, Host } from './runtime.ts'
-import { UdpRelay } from './udp.ts'
+import { type Data, openData, openRelay, readGaps } from './start.ts'
+import { UdpRelay } from './udp/udp-relay.ts'
 
 /** A relay that listens. */
 interface Running {

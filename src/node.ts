@@ -2,8 +2,8 @@
 /** The relay on Node.js. */
 
 import { setFlagsFromString } from 'node:v8'
-import { createHost } from './host.ts'
 import { main } from './main.ts'
+import { createHost } from './platform/host.ts'
 
 // V8 lets old objects grow to several times of what lives before it looks for garbage among them. With one
 // backend 50 ms away, whose writes live long enough to grow old, that is 30 MB and more; to look after they

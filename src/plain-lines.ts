@@ -4,7 +4,7 @@
  * `stamp.ts`, which defines what becomes of a line.
  */
 
-import type { Places } from './places.ts'
+import type { Places } from './influxdb/places.ts'
 import { WASM } from './plain-lines.wasm.ts'
 
 /** The next window is taken if less is left of this one: a line as a rule, and little to copy again. */

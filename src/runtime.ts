@@ -3,8 +3,8 @@
  * so does the web-standard one, and a test or a simulation in which time stands still.
  */
 
-import type { BufferPool } from './buffer-pool.ts'
-import type { Disk } from './disk.ts'
+import type { Disk } from './disk/disk.ts'
+import type { BufferPool } from './limits/buffer-pool.ts'
 
 /** Time. Nothing else in the relay knows what time it is. */
 export interface Clock {

@@ -1,9 +1,9 @@
 /** The body of a request, between the connection that brings it and the app that reads it. */
 
 import { describe, expect, test, vi } from 'vitest'
-import { IncomingBody } from '../src/http-body.ts'
-import { framingOf } from '../src/http-framing.ts'
-import { PoisoningPool } from './poisoning-pool.ts'
+import { IncomingBody } from '../src/platform/http-body.ts'
+import { framingOf } from '../src/platform/http-framing.ts'
+import { PoisoningPool } from './support/poisoning-pool.ts'
 
 function incoming(length: number | 'chunked') {
   const onWanted = vi.fn()

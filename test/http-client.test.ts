@@ -3,7 +3,7 @@
 import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import { createFetch } from '../src/http-client.ts'
+import { createFetch } from '../src/platform/http-client.ts'
 import type { Fetch } from '../src/runtime.ts'
 import { gate, patience, settled } from './http-fixture.ts'
 

@@ -3,9 +3,13 @@
 import type { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import { describe, expect, test } from 'vitest'
-import { type ConnectionHost, type FetchHandler, HttpConnection } from '../src/http-connection.ts'
-import { ResponseWriter } from '../src/http-response.ts'
-import { PoisoningPool } from './poisoning-pool.ts'
+import {
+  type ConnectionHost,
+  type FetchHandler,
+  HttpConnection,
+} from '../src/platform/http-connection.ts'
+import { ResponseWriter } from '../src/platform/http-response.ts'
+import { PoisoningPool } from './support/poisoning-pool.ts'
 
 const READ_MS = 1000
 const IDLE_MS = 5000

@@ -3,10 +3,10 @@
 import { once } from 'node:events'
 import * as net from 'node:net'
 import { onTestFinished, vi } from 'vitest'
-import { serveHttp } from '../src/http-server.ts'
+import { serveHttp } from '../src/platform/http-server.ts'
 import type { HttpServer, HttpServerOptions } from '../src/runtime.ts'
 import { RawConnection } from './contract/raw-connection.ts'
-import { PoisoningPool } from './poisoning-pool.ts'
+import { PoisoningPool } from './support/poisoning-pool.ts'
 
 export const patience = { timeout: 10_000, interval: 5 }
 

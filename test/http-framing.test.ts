@@ -2,8 +2,8 @@
 
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type Framing, framingOf } from '../src/http-framing.ts'
-import { HttpError } from '../src/http-head.ts'
+import { type Framing, framingOf } from '../src/platform/http-framing.ts'
+import { HttpError } from '../src/platform/http-head.ts'
 
 const bytesOf = (text: string) => Buffer.from(text, 'latin1')
 

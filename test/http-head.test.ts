@@ -2,7 +2,7 @@
 
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { HttpError, parseHead, parseResponseHead } from '../src/http-head.ts'
+import { HttpError, parseHead, parseResponseHead } from '../src/platform/http-head.ts'
 
 const head = (...lines: string[]) => `${lines.join('\r\n')}\r\n`
 const get = (...headers: string[]) => parseHead(head('GET / HTTP/1.1', 'Host: h', ...headers))

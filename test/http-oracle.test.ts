@@ -9,9 +9,9 @@ import type { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { HttpConnection } from '../src/http-connection.ts'
-import { ResponseWriter } from '../src/http-response.ts'
-import { PoisoningPool } from './poisoning-pool.ts'
+import { HttpConnection } from '../src/platform/http-connection.ts'
+import { ResponseWriter } from '../src/platform/http-response.ts'
+import { PoisoningPool } from './support/poisoning-pool.ts'
 
 /** A request as it was understood. */
 interface Understood {

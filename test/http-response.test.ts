@@ -2,8 +2,8 @@
 
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type ResponseContext, ResponseWriter } from '../src/http-response.ts'
-import { ResponseReader } from '../src/response-reader.ts'
+import { type ResponseContext, ResponseWriter } from '../src/platform/http-response.ts'
+import { ResponseReader } from '../src/platform/response-reader.ts'
 
 const plain: ResponseContext = { head: { method: 'POST', isOld: false }, keepAlive: true, now: 0 }
 

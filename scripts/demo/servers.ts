@@ -4,7 +4,7 @@ import { delimiter, join } from 'node:path'
 import { isProgram, run } from '../../test/real/cache.ts'
 import { Influxd } from '../../test/real/influxd.ts'
 import { choosePorts } from '../../test/real/ports.ts'
-import { createStandIn, ServedStandIn } from '../../test/stand-in.ts'
+import { createStandIn, ServedStandIn } from '../../test/support/stand-in.ts'
 import { makeTempDir } from './temp-dir.ts'
 
 /** What the demo asks of a server, whichever kind it is. */

@@ -25,7 +25,7 @@ const target = join(import.meta.dirname, '..', '..', 'src', mutant.file)
 plugin({
   name: 'mutant',
   setup(build) {
-    build.onLoad({ filter: /\/src\/[a-z0-9-]+\.ts$/ }, async ({ path }) => {
+    build.onLoad({ filter: /\/src\/.+\.ts$/ }, async ({ path }) => {
       const source = await Bun.file(path).text()
       return { contents: path === target ? applyMutant(mutant, source) : source, loader: 'ts' }
     })

@@ -4,12 +4,12 @@ import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { DeadLetter } from '../../src/dead-letter.ts'
-import { DeadLetters } from '../../src/dead-letters.ts'
-import { createNodeDisk } from '../../src/node-disk.ts'
-import { letter as plainLetter } from '../letter-fixture.ts'
+import type { DeadLetter } from '../../src/losses/dead-letter-format.ts'
+import { DeadLetters } from '../../src/losses/dead-letters.ts'
+import { createNodeDisk } from '../../src/platform/node-disk.ts'
 import { run } from '../real/cache.ts'
 import { findInfluxd, type Influxd, startInfluxd } from '../real/influxd.ts'
+import { letter as plainLetter } from '../support/letter-fixture.ts'
 
 let server: Influxd
 let folder: string

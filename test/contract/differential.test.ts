@@ -5,7 +5,7 @@
 
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { createFetch } from '../../src/http-client.ts'
+import { createFetch } from '../../src/platform/http-client.ts'
 import { type Influxd, startInfluxd } from '../real/influxd.ts'
 import cases from './line-protocol-cases.json' with { type: 'json' }
 import { createRelayApp, type RelayApp } from './relay-app.ts'

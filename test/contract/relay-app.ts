@@ -1,11 +1,11 @@
 /** The HTTP half of the relay in the test's own process, in front of real servers. */
 
-import { createApp } from '../../src/app.ts'
-import { Backend } from '../../src/backend.ts'
-import { loadConfig } from '../../src/config-file.ts'
-import { createHost } from '../../src/host.ts'
-import { createLog } from '../../src/log.ts'
-import { Relay } from '../../src/relay.ts'
+import { Backend } from '../../src/backend/backend.ts'
+import { loadConfig } from '../../src/config/load.ts'
+import { createApp } from '../../src/http/app.ts'
+import { createLog } from '../../src/observe/log.ts'
+import { createHost } from '../../src/platform/host.ts'
+import { Relay } from '../../src/relay/relay.ts'
 
 export type RelayApp = Awaited<ReturnType<typeof createRelayApp>>
 

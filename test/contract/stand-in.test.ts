@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Influxd, startInfluxd } from '../real/influxd.ts'
-import { createStandIn } from '../stand-in.ts'
-import { CASES } from '../stand-in-cases.ts'
+import { createStandIn } from '../support/stand-in.ts'
+import { CASES } from '../support/stand-in-cases.ts'
 
 let influxd: Influxd
 

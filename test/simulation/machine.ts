@@ -1,6 +1,6 @@
 /** The machine that the relay runs on: it loses its power, and starts the relay again. */
 
-import { FakeDisk, type OperationKind } from '../fake-disk.ts'
+import { FakeDisk, type OperationKind } from '../support/fake-disk.ts'
 import { RelayProcess, type Surroundings } from './relay-process.ts'
 import { chooseLife, type LifeSettings, type Settings } from './settings.ts'
 import type { World } from './world.ts'

@@ -4,7 +4,7 @@
  */
 
 import process from 'node:process'
-import { parseLedger } from '../../src/ledger-file.ts'
+import { parseLedger } from '../../src/losses/gap-ledger-format.ts'
 import { findFaults, isEntered, type Records } from './checks.ts'
 import { Clients } from './clients.ts'
 import { Machine } from './machine.ts'

@@ -1,7 +1,7 @@
 /** What kind of world a seed makes, and how the relay is configured in each of its lives. */
 
-import type { BackendOptions } from '../../src/backend.ts'
-import { DEFAULTS } from '../relay-fixture.ts'
+import type { BackendOptions } from '../../src/backend/backend.ts'
+import { DEFAULTS } from '../support/relay-fixture.ts'
 import type { ClientOptions } from './clients.ts'
 import type { World } from './world.ts'
 

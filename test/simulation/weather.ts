@@ -1,6 +1,6 @@
 /** What befalls servers and disks: for a while, and then again. */
 
-import type { FakeDisk, OperationKind } from '../fake-disk.ts'
+import type { FakeDisk, OperationKind } from '../support/fake-disk.ts'
 import { credentialsOf } from './points.ts'
 import type { Settings } from './settings.ts'
 import type { Grievance, Mood, SimulatedInfluxDB } from './simulated-influxdb.ts'

@@ -3,7 +3,7 @@
  * accepted them, and takes note of what must not happen at any moment.
  */
 
-import type { Write } from '../../src/write.ts'
+import type { Write } from '../../src/influxdb/write.ts'
 import { isBroken, linesOf, type Point, pointsOf, type Target } from './points.ts'
 import type { Settings } from './settings.ts'
 import type { SimulatedInfluxDB } from './simulated-influxdb.ts'

@@ -6,7 +6,7 @@
  */
 
 import type { Clock } from '../../src/runtime.ts'
-import { seededRandom } from '../seeded-random.ts'
+import { seededRandom } from '../support/seeded-random.ts'
 
 interface Event {
   readonly at: number

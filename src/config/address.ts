@@ -1,0 +1,14 @@
+/** Addresses of sockets, `host:port` as Go writes them. */
+
+import type { Address } from '../runtime.ts'
+
+/** Reads `127.0.0.1:9096`, `[::1]:9096`, `relay.example:9096` or `:9096`; undefined for anything else. */
+export function parseAddress(text: string): Address | undefined {
+  const match = /^(?:\[([^[\]]+)\]|([^[\]:]*)):(\d{1,5})$/.exec(text)
+  if (!match || Number(match[3]) > 65535) return undefined
+  return { host: match[1] ?? match[2] ?? '', port: Number(match[3]) }
+}
+
+export function formatAddress({ host, port }: Address): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}

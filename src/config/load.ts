@@ -1,0 +1,66 @@
+/** Reads and checks a configuration file; says what is wrong with it in one line. */
+
+import { parse, TomlError } from 'smol-toml'
+import * as v from 'valibot'
+import { type Config, configSchema } from './schema.ts'
+import { type KeyPath, lineOf } from './toml-line.ts'
+import type { ReadFile } from './values.ts'
+
+/** A mistake in the configuration that an operator can mend. Its message names file, line and key. */
+export class ConfigError extends Error {}
+
+/**
+ * @param path of the TOML file; files named in it are relative to the working directory
+ * @throws ConfigError
+ */
+export async function loadConfig(path: string, readFile: ReadFile): Promise<Config> {
+  const source = await readSource(path, readFile)
+  const result = await v.safeParseAsync(
+    configSchema(readFile),
+    withoutUnset(parseToml(path, source)),
+  )
+  if (result.success) return result.output
+  const [issue] = result.issues
+  throw new ConfigError(explain(path, source, issue))
+}
+
+async function readSource(path: string, readFile: ReadFile): Promise<string> {
+  try {
+    return await readFile(path)
+  } catch (error) {
+    throw new ConfigError(`${path}: cannot read the configuration: ${(error as Error).message}`)
+  }
+}
+
+function parseToml(path: string, source: string): unknown {
+  try {
+    return parse(source)
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error
+    const [reason] = error.message.replace('Invalid TOML document: ', '').split('\n')
+    throw new ConfigError(`${path}:${error.line}:${error.column}: not valid TOML: ${reason}`)
+  }
+}
+
+/** As for the Go relay, a key with an empty string is as good as no key. */
+function withoutUnset(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutUnset)
+  if (typeof value !== 'object' || value === null) return value
+  const set = Object.entries(value).filter(([, inner]) => inner !== '')
+  return Object.fromEntries(set.map(([key, inner]) => [key, withoutUnset(inner)]))
+}
+
+type Issue = v.BaseIssue<unknown>
+
+function explain(path: string, source: string, issue: Issue): string {
+  const keys = (issue.path ?? []).map((item) => item.key as string | number)
+  const place = keys.length > 0 ? `${formatPath(keys)}: ` : ''
+  return `${path}:${lineOf(source, keys)}: ${place}${issue.message}`
+}
+
+/** `http[0].output[1].timeout` */
+function formatPath(keys: KeyPath): string {
+  return keys
+    .map((key, i) => (typeof key === 'number' ? `[${key}]` : `${i > 0 ? '.' : ''}${key}`))
+    .join('')
+}

@@ -1,0 +1,135 @@
+/** The keys of an output that takes writes by HTTP, and the backend that they describe. */
+
+import * as v from 'valibot'
+import type { BackendOptions } from '../backend/backend.ts'
+import { basicAuthorization } from '../influxdb/write.ts'
+import {
+  duration,
+  expected,
+  flag,
+  pemFile,
+  type ReadFile,
+  secret,
+  table,
+  tableAsync,
+  text,
+  whole,
+  wholeOr,
+} from './values.ts'
+
+export const MIB = 1024 * 1024
+
+/** Of writes that a backend has not answered, unless a relay says otherwise. */
+export const MAX_PENDING_MB = 256
+
+const WHEN_FULL = ['reject', 'drop-oldest', 'drop-newest'] as const
+
+const URL_EXPECTED = 'expected a URL such as "http://127.0.0.1:8086/write"'
+
+const httpOutputKeys = (readFile: ReadFile) =>
+  tableAsync({
+    name: v.optional(text),
+    location: v.pipe(text, v.check(isHttpUrl, URL_EXPECTED)),
+    endpoints: v.optional(
+      table({
+        write: v.optional(text),
+        write_prom: v.optional(text),
+        ping: v.optional(text),
+        query: v.optional(text),
+      }),
+    ),
+    username: v.optional(secret),
+    password: v.optional(secret),
+    'http-user': v.optional(secret),
+    'http-pass': v.optional(secret),
+    token: v.optional(secret),
+    'ca-pem': v.optionalAsync(pemFile(readFile, 'CERTIFICATE')),
+    'skip-tls-verification': v.optional(flag, false),
+    timeout: v.optional(duration, '10s'),
+    'buffer-size-mb': v.optional(whole(0), 0),
+    'buffer-path': v.optional(text),
+    'buffer-max-age': v.optional(duration),
+    'buffer-full': v.optional(
+      v.picklist(WHEN_FULL, expected(`one of ${WHEN_FULL.join(', ')}`)),
+      'reject',
+    ),
+    'replay-rate-limit': v.optional(whole(0, 10 ** 12), 0),
+    'max-batch-kb': wholeOr(512),
+    'max-delay-interval': v.optional(duration, '10s'),
+    'max-in-flight': v.optional(whole(1, 64), 1),
+    gzip: v.optional(flag, false),
+  })
+
+type HttpOutputKeys = v.InferOutput<ReturnType<typeof httpOutputKeys>>
+
+/** The schema of one output. */
+export const httpOutput = (readFile: ReadFile) =>
+  v.pipeAsync(
+    httpOutputKeys(readFile),
+    v.check((output) => credentialsOf(output).length < 2, 'give one kind of credentials, not two'),
+    v.check(
+      (output) => (output.username ?? output['http-user'] ?? '') !== '' || !passwordOf(output),
+      'a password needs a username beside it',
+    ),
+    v.check(
+      (output) => output['replay-rate-limit'] === 0 || output['buffer-size-mb'] > 0,
+      'a replay-rate-limit needs a buffer on disk: set buffer-size-mb, and the top-level data-dir',
+    ),
+    v.transform(toBackend),
+  )
+
+function toBackend(output: HttpOutputKeys): BackendOptions {
+  const location = new URL(output.location)
+  return {
+    name: output.name ?? location.host,
+    writeUrl: location.origin + writePath(location.pathname, output.endpoints),
+    authorization: credentialsOf(output)[0],
+    timeoutMs: output.timeout,
+    bufferBytes: output['buffer-size-mb'] * MIB,
+    maxBatchBytes: output['max-batch-kb'] * 1024,
+    maxDelayMs: output['max-delay-interval'],
+    maxInFlight: output['max-in-flight'],
+    replayRate: output['replay-rate-limit'],
+    pendingBytes: MAX_PENDING_MB * MIB,
+    folder: output['buffer-path'],
+    whenFull: output['buffer-full'],
+    maxAgeMs: output['buffer-max-age'],
+    gzip: output.gzip,
+    ca: output['ca-pem'],
+    skipTlsVerification: output['skip-tls-verification'],
+  }
+}
+
+/** The Go relay's location is the write endpoint itself; its fork's is a base for `endpoints`. */
+function writePath(path: string, endpoints: HttpOutputKeys['endpoints']): string {
+  const base = path.replace(/\/$/, '')
+  if (endpoints) return `${base}/${(endpoints.write ?? 'write').replace(/^\//, '')}`
+  return base === '' ? '/write' : path
+}
+
+/** The Authorization headers that an output's keys add up to: none or one, if they make sense. */
+function credentialsOf(output: HttpOutputKeys): string[] {
+  const { username, password } = new URL(output.location)
+  const found: string[] = []
+  if (output.token) found.push(`Token ${output.token}`)
+  if (output.username) found.push(basicAuthorization(output.username, passwordOf(output)))
+  if (output['http-user']) found.push(basicAuthorization(output['http-user'], passwordOf(output)))
+  if (username) {
+    found.push(basicAuthorization(decodeURIComponent(username), decodeURIComponent(password)))
+  }
+  return found
+}
+
+function passwordOf(output: HttpOutputKeys): string {
+  return output.password ?? output['http-pass'] ?? ''
+}
+
+function isHttpUrl(location: string): boolean {
+  return /^https?:\/\//i.test(location) && URL.canParse(location)
+}
+
+/** Whether an output is meant to be one of these, not a host and port for datagrams. */
+export function isHttpOutput(output: unknown): boolean {
+  const location = (output as { location?: unknown } | null)?.location
+  return typeof location === 'string' && location.includes('://')
+}

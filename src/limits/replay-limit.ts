@@ -1,0 +1,43 @@
+/** What bounds the delivery of a backend's writes from disk. Those in memory pass it by. */
+
+import type { Clock } from '../runtime.ts'
+import { Slots } from './semaphore.ts'
+
+/**
+ * How many lanes of a backend may have a batch from disk in memory at one time. It bounds the memory that
+ * a backlog takes, and its share of the relay's time.
+ */
+const MAX_LANES = 4
+
+/** The longest that one timer runs. */
+const MAX_TIMER_MS = 3_600_000
+
+export class Replay extends Slots {
+  private readonly clock: Clock
+  private readonly bytesPerSecond: number
+  /** When the rate lets the next batch go, by the clock's `now`. */
+  private nextAt = 0
+
+  /** @param bytesPerSecond of line protocol, 0 for no limit */
+  constructor(clock: Clock, bytesPerSecond: number) {
+    super(MAX_LANES)
+    this.clock = clock
+    this.bytesPerSecond = bytesPerSecond
+  }
+
+  /** Resolves when the rate lets so many bytes go. */
+  async pace(bytes: number): Promise<void> {
+    if (this.bytesPerSecond === 0) return
+    const start = Math.max(this.nextAt, this.clock.now())
+    this.nextAt = start + (bytes * 1000) / this.bytesPerSecond
+    for (let ms = start - this.clock.now(); ms > 0; ms = start - this.clock.now()) {
+      await this.sleep(Math.min(Math.ceil(ms), MAX_TIMER_MS))
+    }
+  }
+
+  private sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.clock.after(ms, resolve)
+    })
+  }
+}

@@ -1,0 +1,137 @@
+/** The disk of the machine, through node:fs, which is the same on Bun, Deno and Node. */
+
+import { constants } from 'node:fs'
+import {
+  type FileHandle,
+  mkdir,
+  open,
+  readdir,
+  unlink as remove,
+  rename,
+  stat,
+} from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { codeOf, type Disk, type DiskEntry, DiskError, type DiskFile } from '../disk/disk.ts'
+import { lockFolder } from './folder-lock.ts'
+
+export function createNodeDisk(): Disk {
+  return {
+    makeFolder: (path) => told('make', path, makeFolder(path)),
+    list: (folder) => told('list', folder, list(folder)),
+    syncFolder: (folder) => told('sync', folder, syncFolder(folder)),
+    create: (path) => told('create', path, openFile(path, CREATE)),
+    open: (path) => told('open', path, openFile(path, constants.O_RDWR)),
+    remove: (path) => told('remove', path, remove(path)),
+    rename: (from, to) => told('rename', from, rename(from, to)),
+    lock: lockFolder,
+  }
+}
+
+const CREATE = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL
+
+/** Has an error say what it is about: not every runtime does. */
+async function told<Result>(
+  operation: string,
+  path: string,
+  result: Promise<Result>,
+): Promise<Result> {
+  try {
+    return await result
+  } catch (error) {
+    throw codeOf(error) === undefined ? error : new DiskError(operation, path, error)
+  }
+}
+
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, 0o700)
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT' && dirname(path) !== path) {
+      await makeFolder(dirname(path))
+      return makeFolder(path)
+    }
+    if (codeOf(error) !== 'EEXIST') throw error
+    // A process that was killed may have made it and not synced; to look above it may be forbidden.
+    return syncFolder(dirname(path)).catch(() => {})
+  }
+  await syncFolder(dirname(path))
+}
+
+async function list(folder: string): Promise<DiskEntry[]> {
+  const names = await readdir(folder)
+  const entries = await Promise.all(names.map((name) => describe(folder, name)))
+  return entries.filter((entry) => entry !== undefined)
+}
+
+/** Undefined if it has gone since it was listed. */
+async function describe(folder: string, name: string): Promise<DiskEntry | undefined> {
+  try {
+    const found = await stat(join(folder, name))
+    return { name, bytes: found.size, isFolder: found.isDirectory() }
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  // Windows has no such call, and its file systems keep a journal of names.
+  if (process.platform === 'win32') return
+  const handle = await open(folder, constants.O_RDONLY)
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+async function openFile(path: string, flags: number): Promise<DiskFile> {
+  return new NodeFile(await open(path, flags, 0o600), path)
+}
+
+class NodeFile implements DiskFile {
+  private readonly handle: FileHandle
+  private readonly path: string
+
+  constructor(handle: FileHandle, path: string) {
+    this.handle = handle
+    this.path = path
+  }
+
+  async size(): Promise<number> {
+    return (await told('measure', this.path, this.handle.stat())).size
+  }
+
+  async read(offset: number, length: number, bytes = new Uint8Array(length)): Promise<Uint8Array> {
+    let done = 0
+    while (done < length) {
+      const reading = this.handle.read(bytes, done, length - done, offset + done)
+      const { bytesRead } = await told('read', this.path, reading)
+      if (bytesRead === 0) break
+      done += bytesRead
+    }
+    return bytes.subarray(0, done)
+  }
+
+  async write(offset: number, bytes: Uint8Array): Promise<void> {
+    let done = 0
+    while (done < bytes.length) {
+      const left = bytes.length - done
+      const writing = this.handle.write(bytes, done, left, offset + done)
+      const { bytesWritten } = await told('write', this.path, writing)
+      done += bytesWritten
+    }
+  }
+
+  truncate(size: number): Promise<void> {
+    return told('truncate', this.path, this.handle.truncate(size))
+  }
+
+  sync(): Promise<void> {
+    return told('sync', this.path, this.handle.datasync())
+  }
+
+  close(): Promise<void> {
+    return told('close', this.path, this.handle.close())
+  }
+}

@@ -1,8 +1,0 @@
-/** A process for node-disk.test.ts: locks a folder, says so, and, if told how long, lives on in vain. */
-
-import { createNodeDisk } from '../src/node-disk.ts'
-
-const [folder, stayMs] = process.argv.slice(2)
-await createNodeDisk().lock(folder as string)
-console.log('locked')
-if (stayMs) setTimeout(() => {}, Number(stayMs))

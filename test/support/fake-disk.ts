@@ -1,0 +1,347 @@
+/**
+ * A disk in memory that can lose power.
+ *
+ * It keeps apart what is on the disk for good and what was done since: `crash` decides change by change
+ * what is left. It is as unkind as the promises of `Disk` allow, and knows neither time nor chance of its
+ * own: the same calls with the same random numbers do the same.
+ */
+
+import type { Disk, DiskEntry, DiskFile, DiskLock } from '../../src/disk/disk.ts'
+import { diskError, Folder, Inode, type Random } from './fake-storage.ts'
+
+export type { Random }
+
+export type OperationKind = keyof Disk | keyof DiskFile
+
+/** What is asked of the disk. */
+export interface Operation {
+  readonly kind: OperationKind
+  readonly path: string
+  /** Bytes to be read or written. */
+  readonly bytes: number
+}
+
+/** An operation that will fail. */
+export interface Fault {
+  /** ENOSPC, EIO … */
+  readonly code: string
+  /** Only of these kinds, by default any. */
+  readonly kinds?: readonly OperationKind[]
+  /** Only on paths that hold this text. */
+  readonly path?: string
+  /** Which of those from now on, 1 for the next. @default 1 */
+  readonly nth?: number
+  /** How many in a row. @default 1 */
+  readonly times?: number
+}
+
+/** The operation in which the process will end. */
+interface Stop {
+  left: number
+  readonly random: Random
+  readonly kinds: readonly OperationKind[] | undefined
+  stopped(): void
+}
+
+/** With this no name is changed, and no byte written, that was not synced. */
+const NOTHING_LEFT: Random = () => 0.999
+
+export class FakeDisk implements Disk {
+  /** Operations begun so far, in all and by kind, and bytes moved by them. */
+  operations = 0
+  readonly counts = new Map<OperationKind, number>()
+  bytesRead = 0
+  bytesWritten = 0
+  /** Files that are open. */
+  openFiles = 0
+  /** Bytes that all files together may take; a write beyond is done as far as there is room. */
+  capacity = Number.POSITIVE_INFINITY
+  /** Called before each operation, which then waits for what it returns, and fails if it throws. */
+  before: (operation: Operation) => void | Promise<void> = () => {}
+  private readonly root: Folder
+  private locks = new Set<Folder>()
+  private faults: { fault: Fault; seen: number }[] = []
+  private stop: Stop | undefined
+  private isDead = false
+
+  constructor(root = new Folder()) {
+    this.root = root
+  }
+
+  /** A disk that holds these files, and no doubt about them. */
+  static of(files: Iterable<readonly [path: string, bytes: Uint8Array]>): FakeDisk {
+    const disk = new FakeDisk()
+    for (const [path, bytes] of files) disk.put(path, bytes)
+    return disk
+  }
+
+  /** All files as a process sees them, by path, in order of their names. */
+  files(): Map<string, Uint8Array> {
+    const files = [...this.root.files('')].sort(([a], [b]) => (a < b ? -1 : 1))
+    return new Map(files.map(([path, bytes]) => [path, bytes.slice()]))
+  }
+
+  /** Puts a file there for good, past all faults. */
+  put(path: string, bytes: Uint8Array): void {
+    const { folder, name } = this.root.place(path, true)
+    const file = new Inode(bytes)
+    folder.entries.set(name, file)
+    folder.durable.set(name, file)
+  }
+
+  /** Has an operation fail. A sync that fails drops what was not synced before it, as Linux does. */
+  fail(fault: Fault): void {
+    this.faults.push({ fault, seen: 0 })
+  }
+
+  /** Has nothing fail any more. */
+  heal(): void {
+    this.faults = []
+    this.capacity = Number.POSITIVE_INFINITY
+  }
+
+  /**
+   * Ends the process in its nth operation from now. That one is done, or not, or in part; neither it nor
+   * any later one ever ends. Resolves when it has come to that.
+   *
+   * @param kinds counts only operations of these kinds, by default all
+   */
+  stopAt(nth: number, random: Random, kinds?: readonly OperationKind[]): Promise<void> {
+    return new Promise((stopped) => {
+      this.stop = { left: nth, random, kinds, stopped }
+    })
+  }
+
+  /** The disk as the next process finds it after this one was killed. No operation here ends any more. */
+  kill(): FakeDisk {
+    this.isDead = true
+    return new FakeDisk(this.root)
+  }
+
+  /** The disk as it is found after a power cut. No operation here ends any more. */
+  crash(random: Random): FakeDisk {
+    this.isDead = true
+    return new FakeDisk(this.root.afterCrash(random, new Map()))
+  }
+
+  /** All files as a power cut now would leave them, if nothing outlasts it that need not. */
+  syncedFiles(): Map<string, Uint8Array> {
+    return new FakeDisk(this.root.afterCrash(NOTHING_LEFT, new Map())).files()
+  }
+
+  makeFolder(path: string): Promise<void> {
+    return this.run({ kind: 'makeFolder', path, bytes: 0 }, () => {
+      this.root.folder(path, true)
+    })
+  }
+
+  list(folder: string): Promise<DiskEntry[]> {
+    return this.run({ kind: 'list', path: folder, bytes: 0 }, () => {
+      const { entries } = this.root.folder(folder)
+      return [...entries].map(([name, node]) => ({
+        name,
+        bytes: node instanceof Inode ? node.content.size : 0,
+        isFolder: node instanceof Folder,
+      }))
+    })
+  }
+
+  syncFolder(path: string): Promise<void> {
+    return this.run({ kind: 'syncFolder', path, bytes: 0 }, () => this.root.folder(path).sync())
+  }
+
+  create(path: string): Promise<DiskFile> {
+    return this.run({ kind: 'create', path, bytes: 0 }, () => {
+      const { folder, name } = this.root.place(path)
+      if (folder.entries.has(name)) throw diskError('EEXIST', path)
+      const file = new Inode(new Uint8Array(0))
+      folder.change({ add: [name, file] })
+      return new FakeFile(this, path, file)
+    })
+  }
+
+  open(path: string): Promise<DiskFile> {
+    return this.run(
+      { kind: 'open', path, bytes: 0 },
+      () => new FakeFile(this, path, this.root.file(path)),
+    )
+  }
+
+  remove(path: string): Promise<void> {
+    return this.run({ kind: 'remove', path, bytes: 0 }, () => {
+      this.root.file(path)
+      const { folder, name } = this.root.place(path)
+      folder.change({ remove: name })
+    })
+  }
+
+  rename(from: string, to: string): Promise<void> {
+    return this.run({ kind: 'rename', path: from, bytes: 0 }, () => {
+      const file = this.root.file(from)
+      const source = this.root.place(from)
+      const target = this.root.place(to)
+      if (source.folder === target.folder) {
+        source.folder.change({ remove: source.name, add: [target.name, file] })
+      } else {
+        target.folder.change({ add: [target.name, file] })
+        source.folder.change({ remove: source.name })
+      }
+    })
+  }
+
+  lock(path: string): Promise<DiskLock> {
+    return this.run({ kind: 'lock', path, bytes: 0 }, () => {
+      const folder = this.root.folder(path)
+      if (this.locks.has(folder)) throw diskError('EBUSY', path)
+      this.locks.add(folder)
+      return {
+        release: async () => {
+          this.locks.delete(folder)
+        },
+      }
+    })
+  }
+
+  /** For files: carries out an operation, or has it fail, or stops in the middle of it. */
+  async run<T>(operation: Operation, effect: () => T, failures: Failures = {}): Promise<T> {
+    await this.before(operation)
+    if (this.isDead) return never()
+    this.operations++
+    this.counts.set(operation.kind, (this.counts.get(operation.kind) ?? 0) + 1)
+    if (this.stop && this.isStopping(this.stop, operation.kind)) {
+      const share = this.stop.random() * 3 - 1
+      if (share >= 1) attempt(effect)
+      else if (share > 0) failures.part?.(share)
+      this.isDead = true
+      this.stop.stopped()
+      return never()
+    }
+    const code = this.faultOf(operation)
+    if (code === undefined) return effect()
+    failures.fail?.()
+    throw diskError(code, operation.path)
+  }
+
+  private isStopping(stop: Stop, kind: OperationKind): boolean {
+    if (stop.kinds && !stop.kinds.includes(kind)) return false
+    return --stop.left <= 0
+  }
+
+  /** For files: bytes that are still free. */
+  get room(): number {
+    if (this.capacity === Number.POSITIVE_INFINITY) return this.capacity
+    let used = 0
+    for (const [, bytes] of this.root.files('')) used += bytes.length
+    return Math.max(0, this.capacity - used)
+  }
+
+  private faultOf({ kind, path }: Operation): string | undefined {
+    let code: string | undefined
+    for (const entry of this.faults) {
+      const { fault } = entry
+      if (fault.kinds && !fault.kinds.includes(kind)) continue
+      if (!path.includes(fault.path ?? '')) continue
+      const nth = fault.nth ?? 1
+      entry.seen++
+      if (entry.seen >= nth && entry.seen < nth + (fault.times ?? 1)) code ??= fault.code
+    }
+    return code
+  }
+}
+
+/** What an operation does when it does not succeed; by default nothing. */
+interface Failures {
+  /** The process stops when a share of it has been done. */
+  readonly part?: (share: number) => void
+  readonly fail?: () => void
+}
+
+class FakeFile implements DiskFile {
+  private readonly disk: FakeDisk
+  private readonly path: string
+  private readonly inode: Inode
+  private isClosed = false
+
+  constructor(disk: FakeDisk, path: string, inode: Inode) {
+    this.disk = disk
+    this.path = path
+    this.inode = inode
+    disk.openFiles++
+  }
+
+  size(): Promise<number> {
+    return this.run('size', 0, () => this.inode.content.size)
+  }
+
+  read(offset: number, length: number, into = new Uint8Array(length)): Promise<Uint8Array> {
+    return this.run('read', length, () => {
+      const bytes = this.inode.content.read(offset, length)
+      this.disk.bytesRead += bytes.length
+      into.set(bytes)
+      return into.subarray(0, bytes.length)
+    })
+  }
+
+  write(offset: number, bytes: Uint8Array): Promise<void> {
+    const copy = bytes.slice()
+    const writeFirst = (count: number) => {
+      if (count > 0) this.inode.change({ kind: 'write', offset, bytes: copy.subarray(0, count) })
+      this.disk.bytesWritten += count
+    }
+    return this.run(
+      'write',
+      bytes.length,
+      () => {
+        const fits = Math.max(0, this.inode.content.size - offset) + this.disk.room
+        writeFirst(Math.min(fits, copy.length))
+        if (fits < copy.length) throw diskError('ENOSPC', this.path)
+      },
+      {
+        part: (share) => writeFirst(Math.floor(copy.length * share)),
+        fail: () => writeFirst(copy.length >> 1),
+      },
+    )
+  }
+
+  truncate(size: number): Promise<void> {
+    return this.run('truncate', 0, () => this.inode.change({ kind: 'truncate', size }))
+  }
+
+  sync(): Promise<void> {
+    return this.run('sync', 0, () => this.inode.sync(), { fail: () => this.inode.forget() })
+  }
+
+  close(): Promise<void> {
+    const close = () => {
+      this.isClosed = true
+      this.disk.openFiles--
+    }
+    return this.run('close', 0, close, { fail: close })
+  }
+
+  private run<T>(
+    kind: OperationKind,
+    bytes: number,
+    effect: () => T,
+    failures?: Failures,
+  ): Promise<T> {
+    const { path } = this
+    const checked = () => {
+      if (this.isClosed) throw diskError('EBADF', path)
+      return effect()
+    }
+    return this.disk.run({ kind, path, bytes }, checked, failures)
+  }
+}
+
+function attempt(effect: () => unknown): void {
+  try {
+    effect()
+  } catch {
+    // Nobody is left to be told.
+  }
+}
+
+function never(): Promise<never> {
+  return new Promise(() => {})
+}

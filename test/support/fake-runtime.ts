@@ -1,0 +1,126 @@
+import { PoisoningPool } from './poisoning-pool.ts'
+/** A runtime for tests in which time moves only when told to, and backends are functions. */
+
+import { gunzip, gzip } from '../../src/platform/gzip.ts'
+import type { Fetch, Runtime } from '../../src/runtime.ts'
+
+/** A request as a backend sees it. */
+export interface Received {
+  readonly url: string
+  readonly query: URLSearchParams
+  readonly headers: Record<string, string>
+  readonly body: string
+}
+
+/** Answers a request; may take its time, or throw for a fault of the network. */
+export type Handler = (request: Received) => Response | Promise<Response>
+
+interface Timer {
+  readonly at: number
+  readonly callback: () => void
+}
+
+/** Time that stands still. */
+export class FakeClock {
+  private time = 0
+  private readonly timers = new Set<Timer>()
+  /** Nanoseconds since the epoch at time 0. */
+  epoch = 1_700_000_000_000_000_000n
+
+  readonly now = () => this.time
+  readonly wallNanoseconds = () => this.epoch + BigInt(Math.round(this.time * 1e6))
+  readonly after = (delayMs: number, callback: () => void) => {
+    const timer = { at: this.time + delayMs, callback }
+    this.timers.add(timer)
+    return () => this.timers.delete(timer)
+  }
+
+  /** Lets `ms` pass, and everything happen that is due in it. */
+  async advance(ms: number): Promise<void> {
+    const end = this.time + ms
+    await settle()
+    for (let timer = this.due(end); timer; timer = this.due(end)) {
+      this.time = Math.max(this.time, timer.at)
+      this.timers.delete(timer)
+      timer.callback()
+      await settle()
+    }
+    this.time = end
+  }
+
+  private due(end: number): Timer | undefined {
+    return [...this.timers].filter(({ at }) => at <= end).sort((a, b) => a.at - b.at)[0]
+  }
+}
+
+/** Lets everything happen that waits for nothing but its turn. */
+export async function settle(): Promise<void> {
+  for (let turn = 0; turn < 6; turn++) await new Promise((resolve) => setTimeout(resolve, 0))
+}
+
+export interface FakeRuntime extends Runtime {
+  readonly clock: FakeClock
+  readonly log: string[]
+  /** What each backend was asked, in order, by host name. */
+  readonly received: Map<string, Received[]>
+}
+
+/** @param handlers by host name: `{ a: … }` is the backend at `http://a/write` */
+export function createFakeRuntime(handlers: Record<string, Handler>): FakeRuntime {
+  const received = new Map<string, Received[]>(Object.keys(handlers).map((name) => [name, []]))
+  const log: string[] = []
+  const fetch: Fetch = async (url, { headers, body, signal }) => {
+    const { host, searchParams: query } = new URL(url)
+    const request = { url, query, headers, body: new TextDecoder().decode(body) }
+    received.get(host)?.push(request)
+    const handler = handlers[host]
+    if (!handler) throw new Error(`connect ECONNREFUSED ${host}`)
+    const aborted = new Promise<never>((_, reject) => {
+      signal.addEventListener('abort', () => reject(new Error('aborted')))
+    })
+    return Promise.race([handler(request), aborted])
+  }
+  return {
+    clock: new FakeClock(),
+    buffers: new PoisoningPool(),
+    createFetch: () => fetch,
+    gunzip,
+    gzip,
+    writeLog: (line) => log.push(line),
+    log,
+    received,
+  }
+}
+
+export const stored = () => new Response(null, { status: 204 })
+
+/** An error as influxd words it. */
+export const answer = (status: number, error: string, headers: Record<string, string> = {}) =>
+  new Response(`${JSON.stringify({ error })}\n`, {
+    status,
+    headers: { 'content-type': 'application/json', 'x-influxdb-error': error, ...headers },
+  })
+
+/** A connection that cannot be made. */
+export const refused = (): never => {
+  throw new Error('connect ECONNREFUSED')
+}
+
+/** An answer that never comes. */
+export const silence = () => new Promise<Response>(() => {})
+
+/** A response that comes when the test says so. */
+export function later() {
+  const waiting: ((response: Response) => void)[] = []
+  return {
+    handler: () => new Promise<Response>((resolve) => waiting.push(resolve)),
+    /** Answers the oldest request that is still waiting. */
+    async respond(response: Response) {
+      waiting.shift()?.(response)
+      await settle()
+    },
+    get waiting() {
+      return waiting.length
+    },
+  }
+}

@@ -1,0 +1,8 @@
+/** A process for node-disk.test.ts: locks a folder, says so, and, if told how long, lives on in vain. */
+
+import { createNodeDisk } from '../../src/platform/node-disk.ts'
+
+const [folder, stayMs] = process.argv.slice(2)
+await createNodeDisk().lock(folder as string)
+console.log('locked')
+if (stayMs) setTimeout(() => {}, Number(stayMs))

@@ -1,0 +1,415 @@
+import { describe, expect, test } from 'vitest'
+import type { Backend } from '../../../src/backend/backend.ts'
+import type { Fate } from '../../../src/delivery/queued-write.ts'
+import type { ConsistencyLevel } from '../../../src/influxdb/consistency.ts'
+import { stamp } from '../../../src/influxdb/stamp.ts'
+import { type Destination, v1DestinationOf, type Write } from '../../../src/influxdb/write.ts'
+import { parseLedger } from '../../../src/losses/gap-ledger-format.ts'
+import { createDurableFixture as createFixture } from '../../support/durable-fixture.ts'
+import { FakeDisk } from '../../support/fake-disk.ts'
+import {
+  answer,
+  type Handler,
+  later,
+  refused,
+  settle,
+  silence,
+  stored,
+} from '../../support/fake-runtime.ts'
+
+/** A write that the test decides about. */
+function deliveryOf(line: string, onSecured = () => {}) {
+  const destination = v1DestinationOf('db=d', undefined, '') as Destination
+  const points = stamp(new TextEncoder().encode(line), () => '1')
+  return {
+    write: { destination, points, consistency: 'one' } as Write,
+    fate: 'undecided' as Fate,
+    isOpen: true,
+    isSecured: false,
+    ...{ stored() {}, rejected() {}, delayed() {}, abandoned() {}, insecure() {} },
+    secured() {
+      this.isSecured = true
+      onSecured()
+    },
+  }
+}
+
+describe('a backend with a buffer on disk', () => {
+  test('does not touch the disk while it answers', async () => {
+    const { send, disk } = await createFixture({ a: stored, b: stored })
+    const before = disk.operations
+    expect(await send('m v=1 1')).toMatchObject({ status: 204 })
+    expect(disk.operations).toBe(before)
+  })
+
+  test('has its client wait for the disk when it is slow', async () => {
+    const { send, runtime, disk } = await createFixture({ a: silence, b: stored })
+    const sent = await send('m v=1 1')
+    expect(sent.status).toBeUndefined()
+    const before = disk.operations
+    await runtime.clock.advance(10)
+    expect(disk.operations).toBeGreaterThan(before)
+    expect(sent.status).toBe(204)
+  })
+
+  test('gets everything after a crash of the relay, in order', async () => {
+    const first = await createFixture({ a: refused, b: stored })
+    for (let i = 0; i < 5; i++)
+      expect(await first.send(`m v=${i} ${i}`)).toMatchObject({ status: 204 })
+    const disk = first.disk.crash(() => 0)
+    const second = await createFixture({ a: stored, b: stored }, disk)
+    await settle()
+    expect(second.bodies('a')).toEqual(['m v=0 0\nm v=1 1\nm v=2 2\nm v=3 3\nm v=4 4\n'])
+    expect(second.bodies('b')).toEqual([])
+    const third = await createFixture(
+      { a: stored, b: stored },
+      second.disk.crash(() => 0),
+    )
+    await settle()
+    expect(third.bodies('a')).toEqual([])
+  })
+
+  test('gets new writes only behind those on disk', async () => {
+    const a = later()
+    let up = false
+    const { send, runtime, bodies } = await createFixture({
+      a: () => (up ? a.handler() : refused()),
+      b: stored,
+    })
+    await send('m v=1 1')
+    up = true
+    await runtime.clock.advance(500)
+    expect(await send('m v=2 1')).toMatchObject({ status: 204 })
+    await a.respond(stored())
+    await a.respond(stored())
+    expect(bodies('a')).toEqual(['m v=1 1', 'm v=1 1', 'm v=2 1'])
+    up = true
+    expect(await send('m v=3 1')).toMatchObject({ status: undefined })
+    await a.respond(stored())
+    expect(bodies('a').at(-1)).toBe('m v=3 1')
+  })
+
+  test('is not written to when no backend takes the write', async () => {
+    const { send, disk } = await createFixture({ a: refused, b: refused })
+    const before = disk.operations
+    expect(await send('m v=1 1')).toMatchObject({ status: 503 })
+    expect(disk.operations).toBe(before)
+  })
+
+  test('leaves the write with its client when the disk fails', async () => {
+    const { send, disk, logged } = await createFixture({ a: refused, b: stored })
+    disk.fail({ code: 'ENOSPC', kinds: ['write'], times: 100 })
+    const { answer: got } = await send('m v=1 1')
+    expect(got).toMatchObject({ status: 503, retryAfter: '1' })
+    // Where the relay keeps its files is nothing for clients.
+    expect(got?.error).toBe('unable to keep the write: disk full (ENOSPC)')
+    expect(logged('disk failed')).toHaveLength(1)
+    expect(logged('data/a/lane-1')).toHaveLength(1)
+  })
+
+  test('sets aside, alone, what it rejects after it was acknowledged', async () => {
+    let up = false
+    const a = ({ body }: { body: string }) =>
+      up ? (body.includes('poison') ? answer(400, 'field type conflict') : stored()) : refused()
+    const { send, runtime, bodies, disk, books } = await createFixture({ a, b: stored })
+    for (const body of ['m v=1 1', 'm poison=1 2', 'm v=3 3']) await send(body)
+    up = true
+    await runtime.clock.advance(500)
+    expect(bodies('a').slice(-3)).toEqual(['m v=1 1', 'm poison=1 2', 'm v=3 3'])
+    expect(books.ledger.entries()).toMatchObject([
+      { backend: 'a', database: 'd', points: 1, reason: 'rejected', first: 2n, last: 2n },
+    ])
+    const letters = [...disk.files()].filter(([path]) => path.includes('dead-letters'))
+    expect(new TextDecoder().decode(letters[0]?.[1])).toContain('m poison=1 2\n')
+  })
+})
+
+describe('a full buffer on disk', () => {
+  const small = { bufferBytes: 400 }
+  const line = (i: number) => `m v="${'x'.repeat(100)}" ${i}`
+
+  test('refuses, by default, what it cannot keep', async () => {
+    const { send } = await createFixture({ a: refused, b: stored }, new FakeDisk(), small)
+    const statuses = []
+    for (let i = 0; i < 4; i++) statuses.push((await send(line(i))).status)
+    expect(statuses).toEqual([204, 204, 503, 503])
+  })
+
+  test('drops the newest if it is told to, and the ledger says which', async () => {
+    const { send, books } = await createFixture({ a: refused, b: stored }, new FakeDisk(), {
+      ...small,
+      whenFull: 'drop-newest',
+    })
+    for (let i = 0; i < 4; i++) expect(await send(line(i))).toMatchObject({ status: 204 })
+    expect(books.ledger.entries()).toMatchObject([
+      { first: 2n, last: 3n, points: 2, reason: 'buffer full' },
+    ])
+  })
+
+  test('drops the oldest if it is told to, and the ledger says which', async () => {
+    const { send, books } = await createFixture({ a: refused, b: stored }, new FakeDisk(), {
+      ...small,
+      whenFull: 'drop-oldest',
+    })
+    for (let i = 0; i < 4; i++) expect(await send(line(i))).toMatchObject({ status: 204 })
+    expect(books.ledger.entries()).toMatchObject([{ first: 0n, reason: 'buffer full' }])
+  })
+
+  test('tells who waits for what it gives up, even if the disk cannot note where it is', async () => {
+    const { send, disk, runtime } = await createFixture(
+      { a: later().handler, b: stored },
+      new FakeDisk(),
+      { ...small, whenFull: 'drop-oldest' },
+    )
+    const sent = await send(line(0), 'db=d', 'all')
+    await runtime.clock.advance(10)
+    expect(sent).toMatchObject({ status: undefined })
+    disk.fail({ code: 'EIO', kinds: ['write', 'create'], path: 'head', times: 1 })
+    for (let i = 1; i < 4; i++) await send(line(i))
+    expect(sent).toMatchObject({ status: 503 })
+  })
+
+  test('gives up what is too old', async () => {
+    const { send, runtime, books, relay } = await createFixture(
+      { a: refused, b: stored },
+      new FakeDisk(),
+      { maxAgeMs: 60_000 },
+    )
+    await send(line(1))
+    await runtime.clock.advance(90_000)
+    expect(books.ledger.entries()).toMatchObject([{ points: 1, reason: 'too old' }])
+    expect(relay.undeliveredBytes).toBe(0)
+  })
+})
+
+describe('a batch on its way that the disk has no room for', () => {
+  test('is not put behind newer writes when the backend fails', async () => {
+    const answers = { d: later(), e: later() }
+    const a: Handler = ({ query }) => answers[query.get('db') as 'd' | 'e'].handler()
+    const { send, runtime, books } = await createFixture({ a, b: stored }, new FakeDisk(), {
+      bufferBytes: 300,
+      whenFull: 'drop-newest',
+    })
+    const grace = () => runtime.clock.advance(10)
+    await send(`m v="${'x'.repeat(150)}" 1`, 'db=e')
+    await grace()
+    expect(await send(`m v="${'y'.repeat(100)}" 1`)).toMatchObject({ status: undefined })
+    await grace()
+    expect(books.ledger.entries()).toMatchObject([{ database: 'd', reason: 'buffer full' }])
+    await answers.e.respond(stored())
+    await send('m v="new" 1')
+    await grace()
+    await answers.d.respond(answer(500, 'timeout'))
+    await runtime.clock.advance(500)
+    await answers.d.respond(stored())
+    const bodies = runtime.received.get('a')?.filter(({ query }) => query.get('db') === 'd')
+    expect(bodies?.map(({ body }) => body.replace(/y+/, 'old'))).toEqual([
+      'm v="old" 1',
+      'm v="new" 1',
+    ])
+    expect(answers.d.waiting).toBe(0)
+    expect(books.ledger.entries()).toMatchObject([{ points: 1, times: 1 }])
+  })
+
+  test('goes back to its client, and is not kept, when the backend fails, too', async () => {
+    const a = later()
+    const { send, runtime, disk, bodies, relay } = await createFixture({ a: a.handler, b: stored })
+    const old = await send('m v=1 1')
+    disk.fail({ code: 'ENOSPC', kinds: ['write'], path: '.segment' })
+    await runtime.clock.advance(10)
+    const young = await send('m v=2 1')
+    await runtime.clock.advance(10)
+    expect([old.status, young.status]).toEqual([undefined, undefined])
+    await a.respond(answer(500, 'timeout'))
+    expect(old.answer?.error).toBe('unable to keep the write: disk full (ENOSPC)')
+    expect(young).toMatchObject({ status: 204 })
+    await runtime.clock.advance(500)
+    await a.respond(stored())
+    expect(bodies('a')).toEqual(['m v=1 1', 'm v=2 1'])
+    expect(relay.undeliveredBytes).toBe(0)
+  })
+
+  test.each([
+    ['broken', {}],
+    ['full', { bufferBytes: 1 }],
+  ])(
+    'is safe once a slow backend has answered it, as are those behind it, disk %s',
+    async (_, options) => {
+      const a = later()
+      const { send, runtime, disk, books } = await createFixture(
+        { a: a.handler, b: stored },
+        new FakeDisk(),
+        options,
+      )
+      disk.fail({ code: 'EIO', times: 1e6 })
+      const first = await send('m v=1 1')
+      const second = await send('m v=2 2')
+      await runtime.clock.advance(1000)
+      expect([first.status, second.status]).toEqual([undefined, undefined])
+      await a.respond(stored())
+      expect([first.status, second.status]).toEqual([204, undefined])
+      const third = await send('m v=3 3')
+      await runtime.clock.advance(1000)
+      await a.respond(answer(400, 'field type conflict'))
+      expect([second.status, third.status]).toEqual([400, undefined])
+      await a.respond(answer(500, 'timeout'))
+      expect(third.status).toBe(503)
+      expect(books.ledger.entries()).toEqual([])
+      expect(await send('m v=4 4')).toMatchObject({ status: 503 })
+    },
+  )
+})
+
+/** The rest of a lane after its first failure. */
+const FIRST_REST_MS = 500
+
+/** Some turns of the event loop's innermost queue. */
+async function pass(turns: number): Promise<void> {
+  for (let turn = 0; turn < turns; turn++) await undefined
+}
+
+describe('a write that another backend has just stored', () => {
+  /** So many turns after the lane's second attempt has begun; what the next life delivers. */
+  async function keptDuringAttempt(turns: number) {
+    let attempts = 0
+    const a = () => (attempts++ === 0 ? refused() : silence())
+    const { runtime, relay, disk } = await createFixture({ a, b: stored })
+    const { queue } = relay.backends[0] as Backend
+    const old = deliveryOf('m v=1 1')
+    const { after } = runtime.clock
+    const andKeep: typeof after = (ms, callback) =>
+      after(ms, async () => {
+        callback()
+        if (ms !== FIRST_REST_MS) return
+        await pass(turns)
+        old.fate = 'kept'
+        queue.append({ ...deliveryOf('m v=2 1'), fate: 'kept' })
+        queue.keep(entry)
+      })
+    Object.assign(runtime.clock, { after: andKeep })
+    const entry = queue.append(old)
+    await runtime.clock.advance(FIRST_REST_MS)
+    const next = await createFixture({ a: stored, b: stored }, disk.kill())
+    await settle()
+    return next.bodies('a')
+  }
+
+  test('goes to disk before newer ones, also while its batch is being made up', async () => {
+    for (let turns = 0; turns < 12; turns++) {
+      expect(await keptDuringAttempt(turns), `${turns} turns`).toEqual(['m v=1 1\nm v=2 1\n'])
+    }
+  })
+
+  test('goes to disk, also if a trip there is just about to end', async () => {
+    for (let turns = 0; turns < 12; turns++) {
+      const { relay } = await createFixture({ a: refused, b: stored })
+      const { queue } = relay.backends[0] as Backend
+      const last = deliveryOf('m v=2 2')
+      const first = deliveryOf('m v=1 1', async () => {
+        await pass(turns)
+        last.fate = 'kept'
+        queue.keep(queue.append(last))
+      })
+      const entry = queue.append(first)
+      await settle()
+      first.fate = 'kept'
+      queue.keep(entry)
+      await settle()
+      expect(last.isSecured, `${turns} turns`).toBe(true)
+    }
+  })
+
+  test('does not go to disk once it was answered', async () => {
+    const a = later()
+    const { relay, runtime, disk } = await createFixture({ a: a.handler, b: stored })
+    const { destination, points } = deliveryOf('m v=1 1').write
+    relay.own({ destination, points, consistency: 'one' })
+    await settle()
+    disk.before = ({ path }) => (path.includes('dead-letters') ? new Promise(() => {}) : undefined)
+    await a.respond(answer(400, 'field type conflict'))
+    await runtime.clock.advance(10)
+    expect([...disk.files().keys()].filter((path) => path.endsWith('.segment'))).toEqual([])
+  })
+})
+
+describe('a stop', () => {
+  const ledgerOn = (disk: FakeDisk) => {
+    const file = disk
+      .crash(() => 0)
+      .files()
+      .get('data/gaps.jsonl')
+    return parseLedger(new TextDecoder().decode(file)).entries
+  }
+
+  test.each([
+    ['with buffers on disk', { bufferBytes: 1, whenFull: 'drop-newest' }],
+    ['without buffers', { bufferBytes: 0 }],
+  ] as const)('puts in the ledger what the disk has refused before, %s', async (_, options) => {
+    const { send, disk, relay } = await createFixture(
+      { a: refused, b: stored },
+      new FakeDisk(),
+      options,
+    )
+    disk.fail({ code: 'ENOSPC', kinds: ['write'], path: 'gaps', times: 1 })
+    await send('m v=1 1')
+    disk.heal()
+    await relay.close()
+    expect(ledgerOn(disk)).toMatchObject([{ backend: 'a', points: 1 }])
+  })
+
+  test.each(['gaps', 'dead-letters'])('waits for notes on their way to disk: %s', async (part) => {
+    const a = later()
+    const { send, disk, relay } = await createFixture({ a: a.handler, b: stored }, new FakeDisk(), {
+      bufferBytes: 0,
+    })
+    let release = () => {}
+    disk.before = ({ kind, path }) => {
+      if (kind !== 'sync' || !path.includes(part)) return
+      return new Promise((resolve) => {
+        release = resolve
+      })
+    }
+    await send('m v=1 1')
+    await a.respond(answer(400, 'field type conflict'))
+    let closed = false
+    const closing = relay.close().then(() => {
+      closed = true
+    })
+    await settle()
+    expect(closed).toBe(false)
+    release()
+    await closing
+    expect(ledgerOn(disk)).toMatchObject([{ backend: 'a', points: 1 }])
+  })
+
+  test('does not wait for a disk that refuses for good, and says so', async () => {
+    const { send, disk, relay, logged } = await createFixture(
+      { a: refused, b: stored },
+      new FakeDisk(),
+      { bufferBytes: 0 },
+    )
+    disk.fail({ code: 'ENOSPC', kinds: ['write'], path: 'gaps', times: 1000 })
+    await send('m v=1 1')
+    await relay.close()
+    expect(logged('records of losses could not be written')).not.toEqual([])
+    expect(logged('backend lacks acknowledged points')).toHaveLength(1)
+  })
+})
+
+describe('consistency', () => {
+  test.each([
+    ['any', [refused, refused], 204],
+    ['one', [refused, refused], 503],
+    ['one', [stored, refused], 204],
+    ['quorum', [stored, refused], 503],
+    ['quorum', [stored, stored], 204],
+    ['all', [stored, refused], 503],
+    ['all', [stored, stored], 204],
+  ] as [ConsistencyLevel, [Handler, Handler], number][])(
+    '%s, %#',
+    async (level, [a, b], status) => {
+      const { send } = await createFixture({ a, b })
+      expect(await send('m v=1 1', 'db=d', level)).toMatchObject({ status })
+    },
+  )
+})

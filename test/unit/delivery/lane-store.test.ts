@@ -1,0 +1,269 @@
+/** The folders of a backend's lanes, held against faults of the disk and crashes at every moment. */
+
+import { describe, expect, test } from 'vitest'
+import { Store } from '../../../src/delivery/lane-store.ts'
+import { type Destination, v1DestinationOf } from '../../../src/influxdb/write.ts'
+import type { SegmentLog } from '../../../src/segments/segment-log.ts'
+import { createDurableFixture } from '../../support/durable-fixture.ts'
+import { FakeDisk, type OperationKind } from '../../support/fake-disk.ts'
+import { refused, stored } from '../../support/fake-runtime.ts'
+import { drain, record } from '../../support/log-fixture.ts'
+import { PoisoningPool } from '../../support/poisoning-pool.ts'
+import { seededRandom } from '../../support/seeded-random.ts'
+
+const TIMEOUT_MS = 60_000
+
+const SEARCHES = ['db=d', 'db=e']
+
+/** What clients were told of the writes to each destination; writes are numbered in their order. */
+class Clients {
+  private readonly acknowledged = new Map<string, number[]>(SEARCHES.map((one) => [one, []]))
+  private readonly entered = new Set<string>()
+  private last = 0
+
+  /** A relay's life: each destination gets some writes, beside those of the other. */
+  async use(disk: FakeDisk): Promise<void> {
+    const store = await this.open(disk)
+    const lanes = await store.lanes()
+    const writeAll = async (search: string) => {
+      const destination = v1DestinationOf(search, undefined, '') as Destination
+      let log: SegmentLog | undefined
+      log = lanes.find((lane) => lane.destination.lane === destination.lane)?.logs.at(-1)
+      for (let i = 0; i < 4; i++) {
+        const id = ++this.last
+        try {
+          log ??= await store.createLane(destination)
+          await log.append([record(id, 20)])
+          this.acknowledged.get(search)?.push(id)
+        } catch {
+          // The client was told.
+        }
+      }
+    }
+    await Promise.all(SEARCHES.map(writeAll))
+  }
+
+  /** Whether all that was acknowledged is there, once and in order, or was entered as lost. */
+  async check(disk: FakeDisk, hint: string): Promise<void> {
+    const store = await this.open(disk)
+    const lanes = await store.lanes()
+    expect(new Set(lanes.map(({ destination }) => destination.lane)).size, hint).toBe(lanes.length)
+    for (const [search, ids] of this.acknowledged) {
+      const lane = lanes.find(({ destination }) => destination.query === search)
+      const found: number[] = []
+      for (const log of lane?.logs ?? []) found.push(...(await drain(log, 1e6)))
+      expect(found, hint).toEqual([...new Set(found)].sort((a, b) => a - b))
+      const missing = ids.filter((id) => !found.includes(id) && !this.entered.has(bodyOf(id)))
+      expect(missing, hint).toEqual([])
+    }
+    await store.close()
+  }
+
+  private open(disk: FakeDisk): Promise<Store> {
+    return Store.open(disk, {
+      ...{ folder: 'b', maxBytes: 1e9, whenFull: 'reject', maxAgeMs: undefined },
+      buffers: new PoisoningPool(),
+      onDamage: () => {},
+      // It counts what may be lost, such as a write whose sync failed.
+      onLoss: async () => {},
+      onLost: async ({ points }) => {
+        this.entered.add(new TextDecoder().decode(points.bytes))
+      },
+    })
+  }
+}
+
+const bodyOf = (id: number) => new TextDecoder().decode(record(id, 20).body)
+
+describe('two lanes that are made at one time', () => {
+  /** The same each time, but for what fails; returns whether something has. */
+  async function failAt(nth: number, times: number, seed: number): Promise<boolean> {
+    const disk = new FakeDisk()
+    await disk.makeFolder('b')
+    disk.fail({ code: 'EIO', path: 'b/lane', nth, times })
+    const clients = new Clients()
+    await clients.use(disk)
+    const hint = `operation ${nth}, ${times} in a row, seed ${seed}`
+    const left = seed === 0 ? disk.kill() : disk.crash(seededRandom(seed))
+    await clients.check(left, hint)
+    return disk.operations > nth
+  }
+
+  test('have all their writes after a fault anywhere and a crash', async () => {
+    let nth = 1
+    for (let goesOn = true; goesOn; nth++) {
+      for (const times of [1, 2, 7]) {
+        for (let seed = 0; seed < 8; seed++) goesOn = await failAt(nth, times, seed)
+      }
+    }
+    expect(nth).toBeGreaterThan(20)
+  })
+
+  const anywhere = 'b/lane'
+  const faults: readonly (readonly [OperationKind, string])[] = [
+    ...(['makeFolder', 'create', 'remove', 'rename', 'syncFolder'] as const).map(
+      (kind) => [kind, anywhere] as const,
+    ),
+    ...(['write', 'truncate', 'sync', 'close'] as const).map((kind) => [kind, anywhere] as const),
+    ...(['open', 'read'] as const).map((kind) => [kind, '.json'] as const),
+    ...(['open', 'read', 'sync'] as const).map((kind) => [kind, 'head'] as const),
+  ]
+
+  test('have them through several lives', { timeout: TIMEOUT_MS }, async () => {
+    for (let seed = 1; seed <= 1500; seed++) {
+      const random = seededRandom(seed)
+      const clients = new Clients()
+      let disk = new FakeDisk()
+      for (let life = 0; life < 4; life++) {
+        for (let count = Math.floor(random() * 4); count > 0; count--) {
+          const [kind, path] = faults[Math.floor(random() * faults.length)] as (typeof faults)[0]
+          const [nth, times] = [1 + Math.floor(random() * 8), 1 + Math.floor(random() * 4)]
+          disk.fail({ code: 'EIO', kinds: [kind], path, nth, times })
+        }
+        const stopped = disk.stopAt(1 + Math.floor(random() * 120), random)
+        await Promise.race([stopped, clients.use(disk).catch(() => {})])
+        disk = random() < 0.5 ? disk.kill() : disk.crash(random)
+      }
+      await clients.check(disk, `seed ${seed}`)
+    }
+  })
+})
+
+/** A disk with folders for one destination, by their names, and what each holds. */
+async function diskWith(folders: Record<string, string[]>): Promise<FakeDisk> {
+  const disk = new FakeDisk()
+  for (const [lane, bodies] of Object.entries(folders)) {
+    const { send, disk: own } = await createDurableFixture({ a: refused, b: stored })
+    for (const body of ['m none=0 0', ...bodies]) await send(body)
+    await disk.makeFolder(`data/a/${lane}`)
+    for (const [path, bytes] of own.files()) {
+      const isWanted = bodies.length > 0 ? path.startsWith('data/a/lane') : path.endsWith('.json')
+      if (isWanted) disk.put(path.replace('lane-1', lane), bytes)
+    }
+  }
+  return disk
+}
+
+describe('a destination with several folders', () => {
+  const twoFull = () => diskWith({ 'lane-10': ['m v=2 1'], 'lane-9': ['m v=1 1'] })
+  const OLD = ['m none=0 0', 'm v=1 1', 'm none=0 0', 'm v=2 1']
+  const singly = { maxBatchBytes: 1 }
+
+  test('gets the older first, and what is new behind the younger', async () => {
+    let up = false
+    const a = () => (up ? stored() : refused())
+    const { send, runtime, bodies, relay } = await createDurableFixture(
+      { a, b: stored },
+      await twoFull(),
+      singly,
+    )
+    expect(await send('m v=3 1')).toMatchObject({ status: 204 })
+    up = true
+    await runtime.clock.advance(60_000)
+    expect(bodies('a').slice(1)).toEqual([...OLD, 'm v=3 1'])
+    expect(relay.undeliveredBytes).toBe(0)
+    expect(await send('m v=4 1')).toMatchObject({ status: 204 })
+    expect(bodies('a').at(-1)).toBe('m v=4 1')
+  })
+
+  test('never gets what is older last, whenever the power is cut', async () => {
+    for (let count = 1; count <= 5; count++) {
+      for (let seed = 1; seed <= 10; seed++) {
+        let left = count
+        const a = () => (left-- > 0 ? stored() : refused())
+        const whole = await twoFull()
+        // At the end of the older one, half of the time.
+        if (seed % 2) whole.fail({ code: 'EIO', kinds: ['write'], path: 'lane-9/head', nth: 3 })
+        const first = await createDurableFixture({ a, b: stored }, whole, singly)
+        await first.runtime.clock.advance(1000)
+        const disk = first.disk.crash(seededRandom(seed))
+        const second = await createDurableFixture({ a: stored, b: stored }, disk, singly)
+        await second.runtime.clock.advance(1)
+        const again = second.bodies('a')
+        expect(OLD.slice(OLD.length - again.length), `${count}, seed ${seed}`).toEqual(again)
+        expect(again.length).toBeGreaterThanOrEqual(OLD.length - count)
+      }
+    }
+  })
+
+  test('drops the older first', async () => {
+    const { send, books, bodies, runtime } = await createDurableFixture(
+      { a: refused, b: stored },
+      await twoFull(),
+      { bufferBytes: 220, whenFull: 'drop-oldest' },
+    )
+    expect(await send('m v=3 1')).toMatchObject({ status: 204 })
+    expect(books.ledger.entries()).toMatchObject([{ points: 2, reason: 'buffer full' }])
+    await runtime.clock.advance(1000)
+    expect(bodies('a').at(-1)).toBe('m none=0 0\nm v=2 1\nm v=3 1\n')
+  })
+
+  test('leaves those that are empty to others', async () => {
+    const disk = await diskWith({ 'lane-1': [], 'lane-2': ['m v=1 1'], 'lane-3': [] })
+    const first = await createDurableFixture({ a: refused, b: stored }, disk)
+    for (const search of ['db=d', 'db=e', 'db=f']) await first.send('m v=2 2', search)
+    const second = await createDurableFixture({ a: stored, b: stored }, first.disk.kill())
+    await second.runtime.clock.advance(1)
+    expect(second.bodies('a').sort()).toEqual([
+      'm none=0 0\nm v=1 1\nm v=2 2\n',
+      'm v=2 2',
+      'm v=2 2',
+    ])
+    expect([...disk.files().keys()].some((path) => path.includes('lane-4'))).toBe(false)
+  })
+})
+
+describe("a lane's file that cannot be read", () => {
+  test('for a moment does no harm', async () => {
+    const first = await createDurableFixture({ a: refused, b: stored })
+    await first.send('m v=1 1')
+    const disk = first.disk.kill()
+    disk.fail({ code: 'EIO', kinds: ['read'], path: 'lane-1.json' })
+    const { bodies, runtime, books } = await createDurableFixture({ a: stored, b: stored }, disk)
+    await runtime.clock.advance(1)
+    expect(bodies('a')).toEqual(['m v=1 1'])
+    expect(books.ledger.entries()).toEqual([])
+  })
+
+  test('has its writes entered and set aside, and the relay starts', async () => {
+    const first = await createDurableFixture({ a: refused, b: stored })
+    await first.send('m v=1 1')
+    const disk = first.disk.kill()
+    disk.fail({ code: 'EIO', path: 'lane-1.json', times: 1e6 })
+    const second = await createDurableFixture({ a: refused, b: stored }, disk)
+    expect(second.books.ledger.entries()).toMatchObject([{ points: 1, reason: 'damaged' }])
+    expect(second.logged('damage {')).toHaveLength(1)
+    expect(await second.send('m v=2 2')).toMatchObject({ status: 204 })
+    const third = await createDurableFixture({ a: stored, b: stored }, second.disk.kill())
+    await third.runtime.clock.advance(1)
+    expect(third.bodies('a')).toEqual(['m v=2 2'])
+  })
+
+  test.each([
+    ['nor its segments', [{ code: 'EIO', kinds: ['read'], path: 'lane-2', times: 1e6 }]],
+    [
+      'nor what is there be entered in the ledger',
+      [
+        { code: 'EIO', kinds: ['read'], path: 'lane-2.json', times: 2 },
+        { code: 'ENOSPC', kinds: ['create'], path: 'gaps' },
+      ],
+    ],
+  ] as const)('%s stops the start, and nothing is lost', async (_, faults) => {
+    const disk = await diskWith({ 'lane-2': ['m v=1 1'] })
+    for (const fault of faults) disk.fail(fault)
+    const advice = /lane-2\.json cannot be used, .* move both away to start without them/
+    await expect(createDurableFixture({ a: stored, b: stored }, disk)).rejects.toThrow(advice)
+    const later = await createDurableFixture({ a: stored, b: stored }, disk.kill())
+    expect(await later.send('m v=2 1')).toMatchObject({ status: 204 })
+    await later.runtime.clock.advance(1)
+    expect(later.bodies('a').join('')).toBe('m none=0 0\nm v=1 1\nm v=2 1')
+    expect(later.books.ledger.entries()).toEqual([])
+  })
+
+  test('has its folder left alone, also if nothing is in it', async () => {
+    const disk = await diskWith({ 'lane-1': [] })
+    disk.fail({ code: 'EIO', path: 'lane-1.json', times: 1e6 })
+    const { send } = await createDurableFixture({ a: refused, b: stored }, disk)
+    expect(await send('m v=1 1')).toMatchObject({ status: 204 })
+  })
+})

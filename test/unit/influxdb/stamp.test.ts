@@ -1,0 +1,128 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { stamp } from '../../../src/influxdb/stamp.ts'
+
+const encode = (text: string) => new TextEncoder().encode(text)
+const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
+const stamped = (text: string) => decode(stamp(encode(text), () => 'NOW').bytes)
+
+describe('stamp', () => {
+  test.each([
+    // One line, with and without a timestamp.
+    ['m v=1', 'm v=1 NOW'],
+    ['m v=1\n', 'm v=1 NOW\n'],
+    ['m v=1 5', 'm v=1 5'],
+    ['m v=1 -5\n', 'm v=1 -5\n'],
+    ['m v=1 5  \n', 'm v=1 5  \n'],
+    ['m v=1  \n', 'm v=1   NOW\n'],
+    ['  m v=1\n', '  m v=1 NOW\n'],
+    ['m,t=a,u=b v=1,w=2i', 'm,t=a,u=b v=1,w=2i NOW'],
+    ['m v=1 \t\0\n', 'm v=1 \t\0 NOW\n'],
+    // Several.
+    ['m v=1\nm v=2 7\n\n# no\nm v=3', 'm v=1 NOW\nm v=2 7\n\n# no\nm v=3 NOW'],
+    // Escapes and quotes.
+    ['m\\ x,t=a\\,b v=1', 'm\\ x,t=a\\,b v=1 NOW'],
+    ['m v="a b 5"', 'm v="a b 5" NOW'],
+    ['m v="a\nm v=1 5" 6\n', 'm v="a\nm v=1 5" 6\n'],
+    ['m v="a\nm v=1"\n', 'm v="a\nm v=1" NOW\n'],
+    ['m v="\\""', 'm v="\\"" NOW'],
+    ['m v="\\\\"', 'm v="\\\\" NOW'],
+    ['m "v"=1', 'm "v"=1 NOW'],
+    ['m v="a"\\ 5', 'm v="a"\\ 5 NOW'],
+    ['m v="a"\r\n', 'm v="a"\r NOW\n'],
+    ['m,t="a v=1', 'm,t="a v=1 NOW'],
+    // White space before the measurement has the scanner take tags for fields, and the quote for one
+    // that opens a string: the line runs to the end of the body, less its newline.
+    ['  m=x,t=a"b f=1\n', '  m=x,t=a"b f=1 NOW\n'],
+    // Nothing that influxd would reject.
+    ...[
+      ['m', 'm '],
+      ['m,t v=1', 'm,t= v=1', 'm,=a v=1', 'm,t=a=b v=1', ',t=a v=1', 'm, v=1'],
+      ['m v', 'm v=', 'm v=,w=1', 'm v=1,', 'm =1', 'm v=1,=2', 'm v = 1', 'm v=1,b\\ 5'],
+      ['m v="open', 'm v=abc', 'm v=+1', 'm v=1\t'],
+      ['m v=1 x', 'm v=1 1.5', 'm v=1 1 2', 'm v=1 5\r'],
+    ]
+      .flat()
+      .map((line) => [line, line]),
+    ['', ''],
+    ['\n\n \n', '\n\n \n'],
+    ['# m v=1\n', '# m v=1\n'],
+    // A backslash at the very end would swallow the timestamp.
+    ['m v=""\\', 'm v=""\\'],
+    // An odd quote in a comment swallows the lines behind it, as in influxd.
+    ['# it"s a=" x\nm v=1\n', '# it"s a=" x\nm v=1\n'],
+  ])('%j becomes %j', (before, after) => {
+    expect(stamped(before as string)).toBe(after)
+  })
+
+  test('leaves bytes that are not UTF-8 as they are', () => {
+    const body = Uint8Array.of(109, 0xff, 32, 118, 61, 49)
+    expect([...stamp(body, () => '5').bytes]).toEqual([...body, 32, 53])
+  })
+
+  test('tells the same of a line wherever it stands', () => {
+    const word = fc.constantFrom(
+      'm',
+      'a',
+      '1',
+      '2.5',
+      't',
+      'true',
+      ',',
+      '=',
+      ' ',
+      '\t',
+      '-',
+      '#',
+      '"',
+      '\\',
+    )
+    fc.assert(
+      fc.property(fc.array(word, { maxLength: 14 }), (words) => {
+        const line = words.join('')
+        const first = 'm v=1 5\n'
+        expect(stamped(first + line)).toBe(first + stamped(line))
+      }),
+      { numRuns: 3000 },
+    )
+  })
+
+  test('asks for the time once, and only if a point needs it', () => {
+    let asked = 0
+    const now = () => String(++asked)
+    stamp(encode('m v=1 5\nm v=2 6'), now)
+    expect(asked).toBe(0)
+    expect(decode(stamp(encode('m v=1\nm v=2'), now).bytes)).toBe('m v=1 1\nm v=2 1')
+  })
+
+  test('returns the very same bytes when nothing is to be added', () => {
+    const body = encode('m v=1 5\n')
+    expect(stamp(body, () => 'NOW').bytes).toBe(body)
+  })
+
+  test.each([
+    ['', 0],
+    ['\n# x\n', 0],
+    ['m v=1', 1],
+    ['m v="a\nb"\nbad\nm v=2', 3],
+  ])('counts the lines of %j that are neither blank nor comments', (text, count) => {
+    expect(stamp(encode(text), () => 'NOW').count).toBe(count)
+  })
+
+  test.each([
+    ['', true],
+    ['m v=1', true],
+    ['m v=1\n', true],
+    ['m v="a"', true],
+    ['m v="a', false],
+    ['m v="a\n', false],
+    ['m v=1\\', false],
+    ['m v=1\\\n', false],
+    ['m v="\\\\"', true],
+    ['# x a="\n', false],
+    ['# x\\', false],
+    ['m v="a"\n# y', true],
+  ])('knows whether a body can follow %j', (text, closed) => {
+    expect(stamp(encode(text), () => 'NOW').closed).toBe(closed)
+  })
+})

@@ -1,0 +1,353 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { type Gap, type GapEntry, GapTable, LEDGER_FULL } from '../../../src/losses/gap-table.ts'
+
+const SECOND = 1_000_000_000n
+const MINUTE = 60n * SECOND
+
+const gap = (given: Partial<Gap> = {}): Gap => ({
+  backend: 'influx2',
+  database: 'telegraf',
+  retentionPolicy: '',
+  first: 0n,
+  last: 0n,
+  points: 1,
+  writes: 0,
+  reason: 'buffer full',
+  at: 5,
+  ...given,
+})
+
+/** A gap from one minute to another. */
+const minutes = (from: number, to: number, given: Partial<Gap> = {}) =>
+  gap({ first: BigInt(from) * MINUTE, last: BigInt(to) * MINUTE, ...given })
+
+function tableOf(gaps: readonly Gap[], limits = { maxRanges: 10, maxEntries: 100 }): GapTable {
+  const table = new GapTable(limits)
+  for (const one of gaps) table.add(one)
+  return table
+}
+
+const rangesOf = (table: GapTable) =>
+  table.entries().map(({ first, last }) => [Number(first) / 6e10, Number(last) / 6e10])
+
+describe('merging', () => {
+  test.each([
+    // Alone, apart, near, overlapping, inside, bridging two.
+    [[[0, 5]], [[0, 5]]],
+    [
+      [
+        [0, 5],
+        [7, 9],
+      ],
+      [
+        [0, 5],
+        [7, 9],
+      ],
+    ],
+    [
+      [
+        [7, 9],
+        [0, 5],
+      ],
+      [
+        [0, 5],
+        [7, 9],
+      ],
+    ],
+    [
+      [
+        [0, 5],
+        [6, 9],
+      ],
+      [[0, 9]],
+    ],
+    [
+      [
+        [6, 9],
+        [0, 5],
+      ],
+      [[0, 9]],
+    ],
+    [
+      [
+        [0, 5],
+        [3, 9],
+      ],
+      [[0, 9]],
+    ],
+    [
+      [
+        [0, 9],
+        [3, 4],
+      ],
+      [[0, 9]],
+    ],
+    [
+      [
+        [0, 5],
+        [8, 9],
+        [5, 7],
+      ],
+      [[0, 9]],
+    ],
+    [[[9, 0]], [[0, 9]]],
+  ])('of minutes %j gives %j', (given, expected) => {
+    const table = tableOf(given.map(([from, to]) => minutes(from as number, to as number)))
+    expect(rangesOf(table)).toEqual(expected)
+  })
+
+  test('adds up points and times, and keeps the first and the latest occurrence', () => {
+    const table = tableOf([
+      minutes(0, 1, { points: 10, writes: 2, at: 300 }),
+      minutes(1, 2, { points: 20, writes: 1, at: 100 }),
+      minutes(0, 2, { points: 3, at: 200 }),
+    ])
+    expect(table.entries()).toEqual([
+      {
+        backend: 'influx2',
+        database: 'telegraf',
+        retentionPolicy: '',
+        first: 0n,
+        last: 2n * MINUTE,
+        points: 33,
+        writes: 3,
+        reason: 'buffer full',
+        since: 100,
+        until: 300,
+        times: 3,
+      },
+    ])
+  })
+
+  test('stops a nanosecond past a minute', () => {
+    const a = gap({ first: 0n, last: 0n })
+    expect(tableOf([a, gap({ first: MINUTE, last: MINUTE })]).entries()).toHaveLength(1)
+    expect(tableOf([a, gap({ first: MINUTE + 1n, last: MINUTE + 1n })]).entries()).toHaveLength(2)
+  })
+
+  test.each([
+    ['backend', { backend: 'influx1' }],
+    ['database', { database: 'other' }],
+    ['retention policy', { retentionPolicy: 'autogen' }],
+    ['reason', { reason: 'rejected' }],
+    ['knowledge of the time', { first: undefined, last: undefined }],
+  ])('does not mix one %s with another', (_, other) => {
+    expect(tableOf([gap(), gap(other)]).entries()).toHaveLength(2)
+  })
+
+  test('takes a range with one end for an unknown one', () => {
+    const table = tableOf([gap({ first: undefined }), gap({ last: undefined })])
+    expect(table.entries()).toMatchObject([{ first: undefined, last: undefined, points: 2 }])
+  })
+})
+
+test('entries are in the order of backend, database, policy and time', () => {
+  const table = tableOf([
+    gap({ backend: 'b' }),
+    minutes(9, 9, { backend: 'a', database: 'y' }),
+    minutes(2, 2, { backend: 'a', database: 'y' }),
+    gap({ backend: 'a', database: 'y', first: undefined }),
+    gap({ backend: 'a', database: 'y', retentionPolicy: 'z' }),
+    gap({ backend: 'a', database: 'x' }),
+  ])
+  const order = table
+    .entries()
+    .map(({ backend, database, retentionPolicy, first }) =>
+      [backend, database, retentionPolicy, first].join(' '),
+    )
+  expect(order).toEqual([
+    'a x  0',
+    'a y  ',
+    `a y  ${2n * MINUTE}`,
+    `a y  ${9n * MINUTE}`,
+    'a y z 0',
+    'b telegraf  0',
+  ])
+})
+
+describe('bounds', () => {
+  test('past the number of ranges, the two nearest merge', () => {
+    const table = tableOf([minutes(0, 0), minutes(10, 10), minutes(13, 13), minutes(30, 30)], {
+      maxRanges: 3,
+      maxEntries: 100,
+    })
+    expect(rangesOf(table)).toEqual([
+      [0, 0],
+      [10, 13],
+      [30, 30],
+    ])
+  })
+
+  test('in a full ledger a destination that has entries gets no more', () => {
+    const table = tableOf(
+      [minutes(0, 0), minutes(10, 10, { backend: 'other' }), minutes(20, 20), minutes(90, 90)],
+      { maxRanges: 10, maxEntries: 3 },
+    )
+    expect(rangesOf(table)).toEqual([
+      [0, 20],
+      [90, 90],
+      [10, 10],
+    ])
+  })
+
+  test('in a full ledger a new destination is entered under its backend alone', () => {
+    const table = tableOf(
+      [
+        gap(),
+        minutes(5, 6, { database: 'b', reason: 'rejected' }),
+        minutes(90, 91, { database: 'c', retentionPolicy: 'd' }),
+        gap({ database: 'e', first: undefined }),
+      ],
+      { maxRanges: 10, maxEntries: 1 },
+    )
+    const several = {
+      backend: 'influx2',
+      database: '',
+      retentionPolicy: '',
+      reason: LEDGER_FULL,
+    }
+    expect(table.entries()).toMatchObject([
+      { ...several, first: undefined, points: 1 },
+      { ...several, first: 5n * MINUTE, last: 91n * MINUTE, points: 2, times: 2 },
+      { database: 'telegraf' },
+    ])
+  })
+
+  test('entries of a full ledger stay as they are when they are read back', () => {
+    const table = tableOf(
+      ['a', 'b', 'c', 'd'].map((database) => gap({ database })),
+      { maxRanges: 10, maxEntries: 2 },
+    )
+    const again = new GapTable({ maxRanges: 10, maxEntries: 2 })
+    for (const entry of table.entries()) again.addEntry(entry)
+    expect(again.entries()).toEqual(table.entries())
+  })
+})
+
+/** Few names and short times, so that everything meets. */
+const anyGap: fc.Arbitrary<Gap> = fc
+  .record({
+    backend: fc.constantFrom('a', 'b'),
+    database: fc.constantFrom('x', 'y', 'z'),
+    retentionPolicy: fc.constantFrom('', 'p'),
+    from: fc.option(fc.integer({ min: -500, max: 500 }), { nil: undefined }),
+    length: fc.integer({ min: 0, max: 100 }),
+    points: fc.nat(1000),
+    writes: fc.nat(9),
+    reason: fc.constantFrom('buffer full', 'rejected', LEDGER_FULL),
+    at: fc.nat(1000),
+  })
+  .map(({ from, length, ...rest }) => ({
+    ...rest,
+    first: from === undefined ? undefined : BigInt(from) * 10n * SECOND,
+    last: from === undefined ? undefined : BigInt(from + length) * 10n * SECOND,
+  }))
+
+const limits = fc.record({
+  maxRanges: fc.integer({ min: 1, max: 5 }),
+  maxEntries: fc.integer({ min: 1, max: 12 }),
+})
+
+const anyRun = fc.tuple(fc.array(anyGap, { maxLength: 60 }), limits)
+
+const covers = (entry: GapEntry, { backend, database, first, last, at }: Gap) =>
+  entry.backend === backend &&
+  (entry.database === database || entry.reason === LEDGER_FULL) &&
+  (first === undefined ? entry.first === undefined : (entry.first ?? 1n) <= first) &&
+  (last === undefined ? entry.last === undefined : (entry.last ?? -1n) >= last) &&
+  entry.since <= at &&
+  entry.until >= at
+
+const sum = (of: readonly { points: number; writes: number }[]) =>
+  of.reduce(
+    (total, one) => ({ points: total.points + one.points, writes: total.writes + one.writes }),
+    {
+      points: 0,
+      writes: 0,
+    },
+  )
+
+describe('whatever is added', () => {
+  test('stays covered, and every point and write stays counted', () => {
+    fc.assert(
+      fc.property(anyRun, ([gaps, limits]) => {
+        const table = new GapTable(limits)
+        for (const [i, one] of gaps.entries()) {
+          table.add(one)
+          const entries = table.entries()
+          const added = gaps.slice(0, i + 1)
+          expect(added.filter((past) => !entries.some((entry) => covers(entry, past)))).toEqual([])
+          expect(sum(entries)).toEqual(sum(added))
+          expect(entries.reduce((times, entry) => times + entry.times, 0)).toBe(i + 1)
+        }
+      }),
+    )
+  })
+
+  test('keeps to its own reason and policy while there is room', () => {
+    fc.assert(
+      fc.property(fc.array(anyGap, { maxLength: 40 }), (gaps) => {
+        const table = tableOf(gaps, { maxRanges: 100, maxEntries: 1000 })
+        const entries = table.entries()
+        for (const one of gaps.filter(({ reason }) => reason !== LEDGER_FULL)) {
+          const own = entries.filter(
+            ({ reason, retentionPolicy }) =>
+              reason === one.reason && retentionPolicy === one.retentionPolicy,
+          )
+          expect(own.some((entry) => covers(entry, one))).toBe(true)
+        }
+      }),
+    )
+  })
+
+  test('keeps to the bounds', () => {
+    fc.assert(
+      fc.property(anyRun, ([gaps, { maxRanges, maxEntries }]) => {
+        const entries = tableOf(gaps, { maxRanges, maxEntries }).entries()
+        const named = entries.filter(({ reason }) => reason !== LEDGER_FULL)
+        expect(named.length).toBeLessThanOrEqual(maxEntries)
+        expect(entries.length - named.length).toBeLessThanOrEqual(4)
+        const ranges = new Map<string, number>()
+        for (const { backend, database, retentionPolicy, reason, first } of named) {
+          const key = [backend, database, retentionPolicy, reason, first === undefined].join()
+          ranges.set(key, (ranges.get(key) ?? 0) + 1)
+        }
+        expect(Math.max(0, ...ranges.values())).toBeLessThanOrEqual(maxRanges)
+      }),
+    )
+  })
+
+  test('never stands in two ranges of one destination that are within a minute', () => {
+    fc.assert(
+      fc.property(anyRun, ([gaps, limits]) => {
+        const entries = tableOf(gaps, limits).entries()
+        for (const [i, b] of entries.entries()) {
+          const a = entries[i - 1]
+          if (!a || a.last === undefined || b.first === undefined) continue
+          const alike = (['backend', 'database', 'retentionPolicy', 'reason'] as const).every(
+            (key) => a[key] === b[key],
+          )
+          if (alike) expect(b.first - a.last).toBeGreaterThan(MINUTE)
+        }
+      }),
+    )
+  })
+
+  test('merges to the same whatever the order, while there is room', () => {
+    const anyOrder = fc
+      .array(anyGap, { maxLength: 15 })
+      .chain((gaps) =>
+        fc.tuple(
+          fc.constant(gaps),
+          fc.shuffledSubarray(gaps, { minLength: gaps.length, maxLength: gaps.length }),
+        ),
+      )
+    fc.assert(
+      fc.property(anyOrder, ([gaps, shuffled]) => {
+        const limits = { maxRanges: 100, maxEntries: 1000 }
+        expect(tableOf(shuffled, limits).entries()).toEqual(tableOf(gaps, limits).entries())
+      }),
+    )
+  })
+})

@@ -1,0 +1,60 @@
+import { describe, expect, test } from 'vitest'
+import { createLog } from '../../../src/observe/log.ts'
+import { RepeatedWarning } from '../../../src/observe/repeated-warning.ts'
+import { FakeClock } from '../../support/fake-runtime.ts'
+
+function createFixture() {
+  const lines: string[] = []
+  const clock = new FakeClock()
+  return { lines, clock, log: createLog((line) => lines.push(line), clock.wallNanoseconds) }
+}
+
+describe('a log line', () => {
+  test('is logfmt with time, level and message first', () => {
+    const { log, lines } = createFixture()
+    log.with({ relay: 'x' }).info('ready', { port: 9096, rp: undefined })
+    expect(lines).toEqual(['time=2023-11-14T22:13:20.000Z level=info msg=ready relay=x port=9096'])
+  })
+
+  test.each([
+    ['two words', '"two words"'],
+    ['', '""'],
+    ['a=b', '"a=b"'],
+    ['say "hi"', '"say \\"hi\\""'],
+    ['line\nbreak\u0001', '"line\\nbreak\\u0001"'],
+    ['C:\\x', '"C:\\\\x"'],
+    ['größe', '"größe"'],
+  ])('quotes %j as %s', (value, quoted) => {
+    const { log, lines } = createFixture()
+    log.warn('m', { value })
+    expect(lines[0]).toMatch(/^[^\n]*$/)
+    expect(lines[0]?.split(' value=')[1]).toBe(quoted)
+  })
+})
+
+describe('a repeated warning', () => {
+  test('is logged at once, then as one line an interval with its figures added up', async () => {
+    const { log, lines, clock } = createFixture()
+    const warning = new RepeatedWarning(clock, log, 'dropped')
+    for (let i = 0; i < 4; i++) warning.report({ last: i }, { points: 2 })
+    expect(lines).toHaveLength(1)
+    expect(lines[0]).toContain('msg=dropped last=0 points=2')
+    await clock.advance(10_000)
+    expect(lines).toHaveLength(2)
+    expect(lines[1]).toContain('last=3 points=6 times=3')
+    await clock.advance(100_000)
+    expect(lines).toHaveLength(2)
+    warning.report({ last: 9 }, { points: 1 })
+    expect(lines[2]).toContain('last=9 points=1')
+  })
+
+  test('tells at a flush what it has held back', () => {
+    const { log, lines, clock } = createFixture()
+    const warning = new RepeatedWarning(clock, log, 'dropped')
+    warning.flush()
+    for (let i = 0; i < 3; i++) warning.report({}, {})
+    warning.flush()
+    expect(lines).toHaveLength(2)
+    expect(lines[1]).toContain('times=2')
+  })
+})

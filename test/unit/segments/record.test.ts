@@ -1,0 +1,133 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { crc32c } from '../../../src/disk/crc32c.ts'
+import {
+  draft,
+  encode,
+  HEADER_BYTES,
+  type LogRecord,
+  readHeader,
+  readRecord,
+} from '../../../src/segments/record.ts'
+
+const bytesOf = (text: string) => new TextEncoder().encode(text)
+
+const aRecord: LogRecord = {
+  acceptedAt: 1_700_000_000_123.25,
+  query: 'db=telegraf&rp=one%20day',
+  body: bytesOf('cpu,host=a usage=1.5 1700000000000000000\n'),
+}
+
+/** The record at `at`, or undefined if its header or anything else in it is not as it was written. */
+function read(bytes: Uint8Array, at = 0): LogRecord | undefined {
+  const header = readHeader(bytes, at)
+  return header && readRecord(bytes, at, header)
+}
+
+describe('crc32c', () => {
+  test.each([
+    // RFC 3720, B.4, and the check value of the algorithm's catalogue entry.
+    ['123456789', bytesOf('123456789'), 0xe3069283],
+    ['nothing', new Uint8Array(0), 0],
+    ['32 zeros', new Uint8Array(32), 0x8a9136aa],
+    ['32 ones', new Uint8Array(32).fill(0xff), 0x62a8ab43],
+    ['32 up', Uint8Array.from({ length: 32 }, (_, i) => i), 0x46dd794e],
+    ['32 down', Uint8Array.from({ length: 32 }, (_, i) => 31 - i), 0x113fdb5c],
+  ])('of %s', (_, bytes, checksum) => {
+    expect(crc32c(bytes)).toBe(checksum)
+  })
+
+  test('of a part is that of the same bytes alone', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 40 }), fc.nat(40), fc.nat(40), (bytes, a, b) => {
+        const start = Math.min(a, bytes.length)
+        const end = Math.min(start + b, bytes.length)
+        expect(crc32c(bytes, start, end)).toBe(crc32c(bytes.slice(start, end)))
+      }),
+    )
+  })
+
+  test('of a view takes the view and nothing around it', () => {
+    const around = bytesOf('xxx123456789xxx')
+    expect(crc32c(around.subarray(3, 12))).toBe(0xe3069283)
+  })
+})
+
+describe('a record', () => {
+  test('comes back as it was', () => {
+    fc.assert(
+      fc.property(
+        fc.double({ noNaN: true }),
+        fc.string({ unit: 'grapheme' }),
+        fc.uint8Array(),
+        (acceptedAt, query, body) => {
+          const bytes = encode([draft({ acceptedAt, query, body })], 1)
+          expect(read(bytes)).toEqual({ acceptedAt, query, body })
+        },
+      ),
+    )
+  })
+
+  test('may be empty', () => {
+    const bytes = encode([draft({ acceptedAt: 0, query: '', body: new Uint8Array(0) })], 1)
+    expect(bytes.length).toBe(HEADER_BYTES)
+    expect(read(bytes)).toEqual({ acceptedAt: 0, query: '', body: new Uint8Array(0) })
+  })
+
+  test('has a number, up to the largest that is exact', () => {
+    for (const sequence of [1, 2 ** 32, Number.MAX_SAFE_INTEGER]) {
+      expect(readHeader(encode([draft(aRecord)], sequence), 0)?.sequence).toBe(sequence)
+    }
+  })
+
+  test('is followed by the next', () => {
+    const other = { ...aRecord, query: 'db=other' }
+    const bytes = encode([draft(aRecord), draft(other)], 7)
+    const first = readHeader(bytes, 0)
+    expect(first?.sequence).toBe(7)
+    const at = first?.bytes as number
+    expect(readHeader(bytes, at)?.sequence).toBe(8)
+    expect([read(bytes), read(bytes, at)]).toEqual([aRecord, other])
+  })
+
+  test('with any one bit turned is none', () => {
+    const bytes = encode([draft(aRecord)], 5)
+    for (let bit = 0; bit < bytes.length * 8; bit++) {
+      const broken = bytes.slice()
+      broken[bit >> 3] = (broken[bit >> 3] as number) ^ (1 << (bit & 7))
+      expect(read(broken), `bit ${bit}`).toBeUndefined()
+    }
+  })
+
+  test('with a damaged body still tells where the next one starts', () => {
+    const bytes = encode([draft(aRecord)], 5)
+    bytes[bytes.length - 1] = 0
+    expect(readHeader(bytes, 0)?.bytes).toBe(bytes.length)
+    expect(read(bytes)).toBeUndefined()
+  })
+
+  test('that is cut short anywhere is none', () => {
+    const bytes = encode([draft(aRecord)], 5)
+    for (let length = 0; length < bytes.length; length++) {
+      expect(read(bytes.subarray(0, length)), `${length} bytes`).toBeUndefined()
+    }
+  })
+
+  test('is not found in zeros, nor behind the end', () => {
+    expect(readHeader(new Uint8Array(100), 10)).toBeUndefined()
+    expect(readHeader(new Uint8Array(100), 200)).toBeUndefined()
+  })
+
+  test('looks on disk as it is documented', () => {
+    const bytes = encode([draft({ acceptedAt: 1.5, query: 'db=a', body: bytesOf('m v=1') })], 258)
+    const view = new DataView(bytes.buffer)
+    expect([...bytes.subarray(0, 4)]).toEqual([0xf8, ...bytesOf('RW1')])
+    expect(view.getUint32(4, true)).toBe(crc32c(bytes, 8))
+    expect(view.getUint32(8, true)).toBe(4)
+    expect(view.getUint32(12, true)).toBe(5)
+    expect(view.getBigUint64(16, true)).toBe(258n)
+    expect(view.getFloat64(24, true)).toBe(1.5)
+    expect(view.getUint32(32, true)).toBe(crc32c(bytes, 8, 32))
+    expect(new TextDecoder().decode(bytes.subarray(36))).toBe('db=am v=1')
+  })
+})

@@ -1,0 +1,257 @@
+import { describe, expect, test } from 'vitest'
+import { Backend, type BackendOptions } from '../../../src/backend/backend.ts'
+import type { UdpConfig } from '../../../src/config/schema.ts'
+import { createLog } from '../../../src/observe/log.ts'
+import { Relay } from '../../../src/relay/relay.ts'
+import type { Address } from '../../../src/runtime.ts'
+import { UdpRelay } from '../../../src/udp/udp-relay.ts'
+import {
+  createFakeRuntime,
+  type Handler,
+  refused,
+  settle,
+  stored,
+} from '../../support/fake-runtime.ts'
+import { DEFAULTS } from '../../support/relay-fixture.ts'
+
+const CONFIG: UdpConfig = {
+  name: 'udp',
+  bind: { host: '', port: 0 },
+  precision: '',
+  readBufferBytes: 0,
+  maxQueuedDatagrams: 100,
+  database: 'd',
+  retentionPolicy: '',
+  outputs: [],
+  backends: [],
+}
+
+interface Sent {
+  readonly to: Address
+  readonly text: string
+}
+
+function createFixture(config: Partial<UdpConfig>, handlers: Record<string, Handler> = {}) {
+  const runtime = createFakeRuntime(handlers)
+  const sent: Sent[] = []
+  const network = {
+    addresses: new Map([['db.example', '10.0.0.1']]),
+    lookups: 0,
+    /** Lets datagrams go. */
+    open: true,
+    fault: undefined as Error | undefined,
+  }
+  const held: (() => void)[] = []
+  const log = createLog(runtime.writeLog, runtime.clock.wallNanoseconds)
+  const options: Omit<BackendOptions, 'name' | 'writeUrl'> = { ...DEFAULTS, bufferBytes: 100_000 }
+  const relay = new Relay(
+    Object.keys(handlers).map(
+      (name) => new Backend({ ...options, name, writeUrl: `http://${name}/write` }, runtime, log),
+    ),
+  )
+  const udpRuntime = {
+    clock: runtime.clock,
+    createUdpSender: () => ({
+      async send(datagram: Uint8Array, to: Address) {
+        if (network.fault) throw network.fault
+        sent.push({ to, text: new TextDecoder().decode(datagram) })
+        if (!network.open) await new Promise<void>((resolve) => held.push(resolve))
+      },
+      close() {},
+    }),
+    async resolve(host: string) {
+      network.lookups++
+      const address = network.addresses.get(host)
+      if (!address) throw new Error(`getaddrinfo ENOTFOUND ${host}`)
+      return address
+    },
+  }
+  const udp = new UdpRelay({ ...CONFIG, ...config }, relay, udpRuntime, log)
+  return {
+    runtime,
+    sent,
+    network,
+    udp,
+    accept: async (text: string) => {
+      udp.accept(new TextEncoder().encode(text))
+      await settle()
+    },
+    /** Lets go of what the network has held back so far. */
+    release: async () => {
+      for (const resolve of held.splice(0)) resolve()
+      await settle()
+    },
+    texts: () => sent.map(({ text }) => text),
+    logged: (text: string) => runtime.log.filter((line) => line.includes(text)),
+  }
+}
+
+const output = (mtu = 1024) => ({
+  name: 'o',
+  address: { host: 'db.example', port: 8089 },
+  mtu,
+})
+
+describe('an output that gets datagrams', () => {
+  test('gets each one stamped', async () => {
+    const { accept, sent } = createFixture({ outputs: [output()], precision: 's' })
+    await accept('m v=1\nm v=2 5\n')
+    expect(sent).toEqual([
+      { to: { host: '10.0.0.1', port: 8089 }, text: 'm v=1 1700000000\nm v=2 5\n' },
+    ])
+  })
+
+  test('gets nothing for an empty datagram or comments', async () => {
+    const { accept, sent } = createFixture({ outputs: [output()] })
+    for (const text of ['', '\n\n', '# x\n', '\0\0']) await accept(text)
+    expect(sent).toEqual([])
+  })
+
+  test('gets pieces of at most its mtu, cut between points', async () => {
+    const { accept, texts } = createFixture({ outputs: [output(20)] })
+    await accept('m v=1 1\nm v=2 2\nm v="a\nb" 3\nm v=4 4')
+    expect(texts()).toEqual(['m v=1 1\nm v=2 2\n', 'm v="a\nb" 3\nm v=4 4'])
+  })
+
+  test('lacks a line larger than its mtu, alone, and the log counts it', async () => {
+    const { accept, texts, logged } = createFixture({ outputs: [output(10)] })
+    await accept(`m v=1 1\nm v="${'x'.repeat(20)}" 2\nm v=3 3\n`)
+    expect(texts()).toEqual(['m v=1 1\n', 'm v=3 3\n'])
+    expect(logged('larger than the mtu')[0]).toContain('mtu=10 bytes=29')
+  })
+
+  test('lacks what cannot be queued, and the log counts it', async () => {
+    const { accept, network, sent, logged, runtime } = createFixture({
+      outputs: [output()],
+      maxQueuedDatagrams: 2,
+    })
+    network.open = false
+    for (let i = 0; i < 5; i++) await accept(`m v=${i} ${i}`)
+    expect(sent).toHaveLength(1)
+    await runtime.clock.advance(10_000)
+    expect(logged('too many are queued')).toHaveLength(2)
+    expect(logged('too many are queued')[1]).toContain('times=2')
+  })
+
+  test('gets those that came meanwhile together, in order, as many as its mtu allows', async () => {
+    const { accept, network, release, texts } = createFixture({ outputs: [output(25)] })
+    network.open = false
+    const lines = ['m v=1 1', 'm v=2 2', 'm v=3 3\n', 'm v=4 4', 'm v=5 5', 'm v=6 6', 'm v=7 7']
+    for (const line of lines) await accept(line)
+    expect(texts()).toEqual(['m v=1 1'])
+    await release()
+    expect(texts().slice(1)).toEqual(['m v=2 2\nm v=3 3\nm v=4 4\n', 'm v=5 5\nm v=6 6\nm v=7 7\n'])
+    await accept('m v=8 8')
+    await release()
+    expect(texts().slice(3)).toEqual(['m v=8 8'])
+  })
+
+  test('gets what a server may find fault with alone', async () => {
+    const { accept, network, release, texts } = createFixture({ outputs: [output()] })
+    network.open = false
+    const lines = ['m v=0 1', 'm v=1 1', 'm v=2 2', 'm v=bad 3', 'm v=4 4', 'm v=5 5', 'm v="open']
+    for (const line of lines) await accept(line)
+    await release()
+    expect(texts().slice(1)).toEqual([
+      'm v=1 1\nm v=2 2\n',
+      'm v=bad 3',
+      'm v=4 4\nm v=5 5\n',
+      'm v="open',
+    ])
+  })
+
+  test('lacks each that travelled with another, and the log counts them', async () => {
+    const { accept, network, release, logged, runtime } = createFixture({ outputs: [output()] })
+    network.open = false
+    for (let i = 0; i < 4; i++) await accept(`m v=${i} ${i}`)
+    network.fault = new Error('unreachable')
+    await release()
+    await runtime.clock.advance(10_000)
+    const [first, rest] = logged('could not be sent')
+    expect(first).toContain('reason=unreachable bytes=7')
+    expect(rest).toContain('bytes=14 times=2')
+  })
+
+  test('is told to be drained once all that waited has gone', async () => {
+    const { accept, network, release, udp, texts } = createFixture({ outputs: [output()] })
+    network.open = false
+    await accept('m v=1 1')
+    await accept('m v=2 2')
+    let drained = false
+    void udp.drained().then(() => {
+      drained = true
+    })
+    await release()
+    expect([drained, texts().length]).toEqual([false, 2])
+    await release()
+    expect(drained).toBe(true)
+  })
+
+  test('is looked up once, and again later, without keeping datagrams waiting', async () => {
+    const { accept, network, sent, runtime } = createFixture({ outputs: [output()] })
+    await accept('m v=1 1')
+    await accept('m v=2 2')
+    expect(network.lookups).toBe(1)
+    network.addresses.set('db.example', '10.0.0.2')
+    await runtime.clock.advance(30_000)
+    await accept('m v=3 3')
+    await accept('m v=4 4')
+    expect(network.lookups).toBe(2)
+    expect(sent.map(({ to }) => to.host)).toEqual(['10.0.0.1', '10.0.0.1', '10.0.0.1', '10.0.0.2'])
+  })
+
+  test('keeps its last address when the name server fails', async () => {
+    const { accept, network, sent, runtime } = createFixture({ outputs: [output()] })
+    await accept('m v=1 1')
+    network.addresses.clear()
+    await runtime.clock.advance(30_000)
+    await accept('m v=2 2')
+    await accept('m v=3 3')
+    expect(sent).toHaveLength(3)
+  })
+
+  test('does not have the name server asked for every datagram when it fails', async () => {
+    const { accept, network, logged, runtime } = createFixture({ outputs: [output()] })
+    network.addresses.clear()
+    for (let i = 0; i < 5; i++) await accept(`m v=${i} ${i}`)
+    expect(network.lookups).toBe(1)
+    expect(logged('could not be sent')[0]).toContain('ENOTFOUND')
+    network.addresses.set('db.example', '10.0.0.1')
+    await runtime.clock.advance(1000)
+    await accept('m v=6 6')
+    expect(network.lookups).toBe(2)
+  })
+
+  test('goes on after a fault of the network', async () => {
+    const { accept, network, texts, logged } = createFixture({ outputs: [output()] })
+    network.fault = new Error('send ENETUNREACH')
+    await accept('m v=1 1')
+    network.fault = undefined
+    await accept('m v=2 2')
+    expect(texts()).toEqual(['m v=2 2'])
+    expect(logged('could not be sent')[0]).toContain('to=db.example:8089')
+  })
+})
+
+describe('an output that gets writes', () => {
+  test('gets datagrams as writes to the configured database', async () => {
+    const { accept, runtime } = createFixture(
+      { database: 'my db', retentionPolicy: 'r', precision: 'ms' },
+      { a: stored },
+    )
+    await accept('m v=1')
+    expect(runtime.received.get('a')?.[0]).toMatchObject({
+      url: 'http://a/write?db=my%20db&precision=ms&rp=r',
+      body: 'm v=1 1700000000000',
+    })
+  })
+
+  test('gets them in one batch once it is back', async () => {
+    let up = false
+    const { accept, runtime } = createFixture({}, { a: () => (up ? stored() : refused()) })
+    for (let i = 0; i < 3; i++) await accept(`m v=${i} ${i}`)
+    up = true
+    await runtime.clock.advance(500)
+    expect(runtime.received.get('a')?.at(-1)?.body).toBe('m v=0 0\nm v=1 1\nm v=2 2\n')
+  })
+})
