@@ -12,7 +12,7 @@ import { timeRangeOf } from '../src/influxdb/time-range.ts'
 import { v1DestinationOf, type Write } from '../src/influxdb/write.ts'
 import { BufferPool } from '../src/limits/buffer-pool.ts'
 import { gunzip, gzip } from '../src/platform/gzip.ts'
-import { draft, encode, HEADER_BYTES, readHeader, readRecord } from '../src/segments/record.ts'
+import { encode, HEADER_BYTES, prepare, readHeader, readRecord } from '../src/segments/record.ts'
 import { body } from './requests.ts'
 
 const LIMIT = 64 * 1024 * 1024
@@ -41,7 +41,7 @@ function parse(text: string) {
 
 const destination = parse(search)
 const records = smallBodies.map((body) => ({ acceptedAt: 0, query: destination.query, body }))
-const segment = encode(records.map(draft), 0)
+const segment = encode(records.map(prepare), 0)
 const writes: Write[] = smallBodies.map((body) => ({
   destination,
   points: stamp(body, now),
@@ -60,7 +60,7 @@ const cases: Record<string, Case> = {
   'split into datagrams': [stamped.length, () => split(stamped, MTU)],
   'join 400 writes': [smallBytes, () => join(smallBodies)],
   'queue 400 writes, sent at once': [smallBytes, deliver],
-  'encode 400 records': [smallBytes, () => encode(records.map(draft), 0)],
+  'encode 400 records': [smallBytes, () => encode(records.map(prepare), 0)],
   'decode 400 records': [smallBytes, () => decode(segment)],
   'inflate 5,000 points': [stamped.length, () => gunzip(compressed, LIMIT)],
   'destination of a write': [search.length, () => parse(search)],

@@ -3,8 +3,7 @@
  * so does the web-standard one, and a test or a simulation in which time stands still.
  */
 
-import type { Disk } from './disk/disk.ts'
-import type { BufferPool } from './limits/buffer-pool.ts'
+import type { Allocator } from './influxdb/lines.ts'
 
 /** Time. Nothing else in the relay knows what time it is. */
 export interface Clock {
@@ -32,11 +31,24 @@ export interface FetchOptions {
   readonly skipTlsVerification: boolean
 }
 
+/** Memory for bodies that is used again. A buffer that is never given back is ordinary garbage. */
+export interface Buffers extends Allocator {
+  /** Bytes of any content. */
+  take(length: number): Uint8Array<ArrayBuffer>
+  /**
+   * Has memory that came from elsewhere freed once it is given. Nothing else may refer to a part of it, which
+   * is assumed only if `bytes` are most of it.
+   */
+  adopt<Bytes extends Uint8Array>(bytes: Bytes): Bytes
+  /** Takes back memory that nothing will read again. Ignores what was neither taken here nor adopted. */
+  give(bytes: Uint8Array): void
+}
+
 /** What the HTTP half needs. */
 export interface Runtime {
   readonly clock: Clock
   /** Memory for bodies; all parts of a relay share it. */
-  readonly buffers: BufferPool
+  readonly buffers: Buffers
   /** A fetch of its own for each backend, so that one cannot use up another's connections. */
   createFetch(options: FetchOptions): Fetch
   /**
@@ -131,4 +143,67 @@ export interface Host extends Runtime, UdpRuntime {
   /** Calls back at each SIGINT and SIGTERM. */
   onSignal(callback: (name: string) => void): void
   exit(code: number): void
+}
+
+/**
+ * A disk, as far as the relay needs one.
+ *
+ * Nothing is sure to outlast a power cut until it has been synced: a file's bytes by its `sync`, a name
+ * that was made, changed or removed by its folder's `syncFolder`. Until then each of them may or may not
+ * have reached the disk, in any order and in part. What a killed process has done, though, stays done.
+ *
+ * Every method rejects with an error that has a `code`, such as ENOSPC, EIO or ENOENT.
+ */
+export interface Disk {
+  /**
+   * Makes a folder, readable by its owner only, and those above it that are missing. Does nothing if
+   * there is one. The one thing here that needs no sync: the folder is there for good.
+   */
+  makeFolder(path: string): Promise<void>
+  /** What is in a folder, in no particular order. */
+  list(folder: string): Promise<DiskEntry[]>
+  /** Returns once the names in the folder, as they are now, outlast a power cut. */
+  syncFolder(folder: string): Promise<void>
+  /** Makes an empty file that its owner alone may read. Rejects with EEXIST if the name is taken. */
+  create(path: string): Promise<DiskFile>
+  /** Opens a file for reading and writing. */
+  open(path: string): Promise<DiskFile>
+  remove(path: string): Promise<void>
+  /** Gives a file another name, in place of the file that has it. */
+  rename(from: string, to: string): Promise<void>
+  /**
+   * Keeps everybody else out of a folder that exists, until released or until this process ends, however
+   * it ends. Rejects with an error that names the folder, EBUSY, if it is locked already.
+   */
+  lock(folder: string): Promise<DiskLock>
+}
+
+export interface DiskEntry {
+  readonly name: string
+  readonly bytes: number
+  readonly isFolder: boolean
+}
+
+/** An open file. */
+export interface DiskFile {
+  size(): Promise<number>
+  /**
+   * Up to `length` bytes from `offset` on: fewer only where the file ends. They are the caller's.
+   *
+   * @param into memory for them, if the caller has some
+   */
+  read(offset: number, length: number, into?: Uint8Array): Promise<Uint8Array>
+  /** Writes all bytes, or rejects when it has written none or a part of them. */
+  write(offset: number, bytes: Uint8Array): Promise<void>
+  truncate(size: number): Promise<void>
+  /**
+   * Returns once the file's size and bytes, as they are now, outlast a power cut. After it has rejected,
+   * what was not synced before is lost, even if a later call resolves.
+   */
+  sync(): Promise<void>
+  close(): Promise<void>
+}
+
+export interface DiskLock {
+  release(): Promise<void>
 }

@@ -9,7 +9,7 @@ import { codeOf } from './disk/disk.ts'
 import { DeadLetters } from './losses/dead-letters.ts'
 import { Ledger } from './losses/gap-ledger.ts'
 import { parseLedger } from './losses/gap-ledger-format.ts'
-import { type Books, DAMAGED, Losses } from './losses/losses.ts'
+import { DAMAGED, Losses, type LossRecords } from './losses/losses.ts'
 import type { Log } from './observe/log.ts'
 import { Relay } from './relay/relay.ts'
 import type { Host, Runtime } from './runtime.ts'
@@ -19,7 +19,7 @@ const DEAD_LETTERS = 'dead-letters'
 
 export interface Data {
   readonly disk: Host['disk']
-  readonly books: Books
+  readonly books: LossRecords
   /** About the size of a file of a buffer; by default as a log has it. */
   readonly segmentBytes?: number
 }

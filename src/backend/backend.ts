@@ -11,7 +11,7 @@ import { Losses } from '../losses/losses.ts'
 import type { Log } from '../observe/log.ts'
 import { RepeatedWarning } from '../observe/repeated-warning.ts'
 import type { Fetch, Runtime } from '../runtime.ts'
-import { Health } from './outage-log.ts'
+import { OutageLog } from './outage-log.ts'
 
 export interface BackendOptions {
   readonly name: string
@@ -52,7 +52,7 @@ export class Backend {
   private readonly runtime: Runtime
   private readonly fetch: Fetch
   private readonly log: Log
-  private readonly health: Health
+  private readonly health: OutageLog
   private readonly losses: Losses
   private readonly diskFaults: RepeatedWarning
   private readonly store: Store | undefined
@@ -65,7 +65,7 @@ export class Backend {
     this.runtime = runtime
     this.fetch = runtime.createFetch(options)
     this.log = log.with({ backend: options.name })
-    this.health = new Health(clock, this.log)
+    this.health = new OutageLog(clock, this.log)
     this.losses = disk?.losses ?? new Losses(options.name, clock, this.log, undefined)
     this.diskFaults = new RepeatedWarning(clock, this.log, 'disk failed')
     this.store = disk?.store

@@ -8,7 +8,7 @@ import type { Clock } from '../runtime.ts'
 /** More ailing lanes than this are not told apart. */
 const MAX_LANES = 1000
 
-export class Health {
+export class OutageLog {
   private readonly clock: Clock
   private readonly log: Log
   private readonly warning: RepeatedWarning

@@ -1,7 +1,7 @@
 /** Guesses what a misspelt word was meant to be. */
 
 /** The known word closest to `word`, if it is close enough to be a slip of the finger. */
-export function nearest(word: string, known: readonly string[]): string | undefined {
+export function didYouMean(word: string, known: readonly string[]): string | undefined {
   const plain = word.toLowerCase().replaceAll('_', '-')
   let best: string | undefined
   let bestDistance = Math.max(2, Math.floor(word.length / 3)) + 1

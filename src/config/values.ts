@@ -3,7 +3,7 @@
 import * as v from 'valibot'
 import type { Address } from '../runtime.ts'
 import { parseAddress } from './address.ts'
-import { nearest } from './did-you-mean.ts'
+import { didYouMean } from './did-you-mean.ts'
 import { parseDuration } from './duration.ts'
 
 /** Reads a file that the configuration names. */
@@ -66,7 +66,7 @@ export const address = v.pipe(
 const tableMessage = (known: readonly string[]) => (issue: Received) => {
   if (issue.expected === 'Object') return `expected a table, got ${issue.received}`
   if (issue.expected !== 'never') return 'this key is missing'
-  const guess = nearest(String(issue.input), known)
+  const guess = didYouMean(String(issue.input), known)
   return `unknown key; ${guess ? `did you mean "${guess}"?` : `known here: ${known.join(', ')}`}`
 }
 

@@ -2,7 +2,7 @@
 
 import { join } from '../influxdb/lines.ts'
 import type { Write } from '../influxdb/write.ts'
-import type { BufferPool } from '../limits/buffer-pool.ts'
+import type { Buffers } from '../runtime.ts'
 import type { Entry, EntryList } from './queued-write.ts'
 
 /**
@@ -33,12 +33,12 @@ function follows(last: Entry | undefined, entry: Entry, bytes: number, maxBytes:
 }
 
 /** The body of the request that carries writes. */
-export function bodyOf(writes: readonly Write[], buffers: BufferPool): Uint8Array {
+export function bodyOf(writes: readonly Write[], buffers: Buffers): Uint8Array {
   const bodies = writes.map(({ points }) => points.bytes)
   return join(bodies, buffers)
 }
 
 /** Gives back the memory of a body that was stored, unless it is a write's own. */
-export function recycleBody(body: Uint8Array, writes: readonly Write[], buffers: BufferPool): void {
+export function recycleBody(body: Uint8Array, writes: readonly Write[], buffers: Buffers): void {
   if (body !== writes[0]?.points.bytes) buffers.give(body)
 }

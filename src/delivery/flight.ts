@@ -1,7 +1,7 @@
 /** What a durable lane has on its way to its backend. */
 
 import type { Write } from '../influxdb/write.ts'
-import type { BufferPool } from '../limits/buffer-pool.ts'
+import type { Buffers } from '../runtime.ts'
 import type { Mark, Portion } from './handoff-log.ts'
 import type { Entry } from './queued-write.ts'
 
@@ -35,6 +35,6 @@ export function replayOf({ writes, entries, last }: Portion): Flight {
 }
 
 /** Gives back the memory of writes that were stored, if nobody else looks at it. */
-export function recycleWrites({ writes, isReplay }: Flight, buffers: BufferPool): void {
+export function recycleWrites({ writes, isReplay }: Flight, buffers: Buffers): void {
   if (isReplay) for (const { points } of writes) buffers.give(points.bytes)
 }

@@ -1,9 +1,8 @@
 /** What one backend has on disk: a folder, and in it a folder with a log for each lane. */
 
-import { createWhole, readWhole, removeIfThere, replaceWhole } from '../disk/atomic-file.ts'
-import type { Disk, DiskLock } from '../disk/disk.ts'
+import { createFile, readFile, removeIfThere, replaceFile } from '../disk/atomic-file.ts'
 import { type Destination, laneDestination, type Write } from '../influxdb/write.ts'
-import type { BufferPool } from '../limits/buffer-pool.ts'
+import type { Buffers, Disk, DiskLock } from '../runtime.ts'
 import { type Damage, isUnreadable } from '../segments/damage.ts'
 import type { StoredRecord } from '../segments/reader.ts'
 import { firstOf } from '../segments/segment-index.ts'
@@ -22,7 +21,7 @@ export interface StoreOptions {
   /** Older writes are given up; undefined to keep them for as long as there is room. */
   readonly maxAgeMs: number | undefined
   /** Memory for what is read. */
-  readonly buffers: BufferPool
+  readonly buffers: Buffers
   /** About the size of a file; undefined for a log's own choice. */
   readonly segmentBytes?: number | undefined
   onDamage(damage: Damage): void
@@ -133,7 +132,7 @@ export class Store {
 
   private async createLog(path: string, destination: Destination): Promise<SegmentLog> {
     await removeIfThere(this.disk, fileOf(path))
-    await createWhole(this.disk, fileOf(path), encodeLane(destination))
+    await createFile(this.disk, fileOf(path), encodeLane(destination))
     await this.disk.syncFolder(this.options.folder)
     return this.openLog(path, destination)
   }
@@ -167,7 +166,7 @@ export class Store {
   }
 
   private async readFile(path: string): Promise<Uint8Array | undefined> {
-    const read = () => readWhole(this.disk, fileOf(path))
+    const read = () => readFile(this.disk, fileOf(path))
     try {
       return await read().catch(read)
     } catch (error) {
@@ -182,7 +181,7 @@ export class Store {
       const file = await this.disk.open(fileOf(path))
       await file.sync().finally(() => file.close())
     } catch {
-      await replaceWhole(this.disk, fileOf(path), encodeLane(destination))
+      await replaceFile(this.disk, fileOf(path), encodeLane(destination))
     }
   }
 

@@ -2,9 +2,8 @@
 
 import type { Destination } from '../influxdb/write.ts'
 import type { Budget } from '../limits/budget.ts'
-import type { BufferPool } from '../limits/buffer-pool.ts'
-import type { Replay } from '../limits/replay-limit.ts'
-import type { Clock } from '../runtime.ts'
+import type { ReplayLimit } from '../limits/replay-limit.ts'
+import type { Buffers, Clock } from '../runtime.ts'
 import type { Store } from './lane-store.ts'
 import type { Outcome } from './outcome.ts'
 import type { Entry, Holder } from './queued-write.ts'
@@ -12,7 +11,7 @@ import type { Entry, Holder } from './queued-write.ts'
 export interface LaneOptions {
   readonly clock: Clock
   /** Memory for batches. */
-  readonly buffers: BufferPool
+  readonly buffers: Buffers
   /** Room in memory for writes that the backend does not take now; undefined to give them up. */
   readonly buffer: Budget | undefined
   readonly timeoutMs: number
@@ -42,7 +41,7 @@ export interface LaneHost extends Pick<Holder, 'lost' | 'refused'> {
 /** What a lane with a log needs besides. */
 export interface DurableHost extends LaneHost {
   readonly store: Store
-  readonly replay: Replay
+  readonly replay: ReplayLimit
   diskFailed(error: Error): void
   /**
    * Resolves if every note of a loss is on disk.

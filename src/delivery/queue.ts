@@ -2,8 +2,8 @@
 
 import type { Destination } from '../influxdb/write.ts'
 import { Budget } from '../limits/budget.ts'
-import { Replay } from '../limits/replay-limit.ts'
-import { Slots } from '../limits/semaphore.ts'
+import { ReplayLimit } from '../limits/replay-limit.ts'
+import { Semaphore } from '../limits/semaphore.ts'
 import type { SegmentLog } from '../segments/segment-log.ts'
 import { DurableLane } from './disk-lane.ts'
 import { Handoff } from './handoff-log.ts'
@@ -40,12 +40,12 @@ export class Queue implements Holder, DurableHost {
   readonly refused: Holder['refused']
   readonly diskFailed: DurableHost['diskFailed']
   readonly lossesSettled: DurableHost['lossesSettled']
-  readonly replay: Replay
+  readonly replay: ReplayLimit
   maxBatchBytes: number
   private readonly disk: Store | undefined
   private readonly pending: Budget
   private readonly lanes = new Map<string, QueueLane>()
-  private readonly slots = new Slots(MAX_LANES_IN_FLIGHT)
+  private readonly slots = new Semaphore(MAX_LANES_IN_FLIGHT)
   /** When a batch last came back, by the clock. */
   private answeredAt = Number.NEGATIVE_INFINITY
   private onEmpty: (() => void)[] = []
@@ -66,7 +66,7 @@ export class Queue implements Holder, DurableHost {
     this.refused = host.refused
     this.diskFailed = host.diskFailed
     this.lossesSettled = host.lossesSettled
-    this.replay = new Replay(options.clock, options.replayRate)
+    this.replay = new ReplayLimit(options.clock, options.replayRate)
     this.maxBatchBytes = options.maxBatchBytes
     this.pending = new Budget(options.pendingBytes, ENTRY_OVERHEAD_BYTES)
     this.disk = store

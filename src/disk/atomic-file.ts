@@ -1,9 +1,10 @@
 /** Files that are read, written and replaced as a whole. */
 
-import { codeOf, type Disk, type DiskFile } from './disk.ts'
+import type { Disk, DiskFile } from '../runtime.ts'
+import { codeOf } from './disk.ts'
 
 /** The bytes of a file, or undefined if there is none. */
-export async function readWhole(disk: Disk, path: string): Promise<Uint8Array | undefined> {
+export async function readFile(disk: Disk, path: string): Promise<Uint8Array | undefined> {
   try {
     const file = await disk.open(path)
     try {
@@ -23,7 +24,7 @@ export async function readWhole(disk: Disk, path: string): Promise<Uint8Array | 
  *
  * Rejects with EEXIST if the name is taken.
  */
-export async function createWhole(disk: Disk, path: string, bytes: Uint8Array): Promise<void> {
+export async function createFile(disk: Disk, path: string, bytes: Uint8Array): Promise<void> {
   const file = await disk.create(path)
   try {
     await writeAll(file, bytes)
@@ -46,10 +47,10 @@ async function writeAll(file: DiskFile, bytes: Uint8Array): Promise<void> {
  * Puts new bytes in the place of a file's. A crash at any moment leaves the old or the new ones; once
  * this has resolved, it leaves the new ones.
  */
-export async function replaceWhole(disk: Disk, path: string, bytes: Uint8Array): Promise<void> {
+export async function replaceFile(disk: Disk, path: string, bytes: Uint8Array): Promise<void> {
   const draft = `${path}.new`
   await removeIfThere(disk, draft)
-  await createWhole(disk, draft, bytes)
+  await createFile(disk, draft, bytes)
   await disk.rename(draft, path)
   await disk.syncFolder(folderOf(path))
 }

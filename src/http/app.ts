@@ -14,7 +14,7 @@ import {
 import { Budget, Reservation } from '../limits/budget.ts'
 import type { Log } from '../observe/log.ts'
 import { RepeatedWarning } from '../observe/repeated-warning.ts'
-import { Pacer } from '../relay/backpressure.ts'
+import { Backpressure } from '../relay/backpressure.ts'
 import { type Relay, STORED } from '../relay/relay.ts'
 import type { Runtime } from '../runtime.ts'
 import { BodyError, readBody } from './request-body.ts'
@@ -93,7 +93,7 @@ function createWriteHandler(config: HttpConfig, relay: Relay, runtime: Runtime, 
   const pending = new Budget(config.maxPendingBytes)
   const refused = new RepeatedWarning(runtime.clock, log, 'write refused')
   const { buffers } = runtime
-  const pacer = new Pacer(
+  const pacer = new Backpressure(
     runtime.clock,
     relay.backends.map(({ queue }) => queue),
   )

@@ -11,7 +11,7 @@ import { BYTE, skipPlain } from './line-bytes.ts'
 const { BACKSLASH, COMMA, EQUALS, NEWLINE, QUOTE, SPACE } = BYTE
 
 /** A body of line protocol, ready to be sent. */
-export interface Points {
+export interface StampedLines {
   /** Line protocol in which every point has a timestamp, as far as influxd would accept the point. */
   readonly bytes: Uint8Array
   /** Lines that are neither blank nor comments. */
@@ -24,16 +24,16 @@ export interface Points {
 }
 
 /** Where the bytes of a new body go. */
-export interface Memory {
+export interface Allocator {
   /** Bytes of any content. */
   take(length: number): Uint8Array
 }
 
-/** Memory that is left to the garbage collector. */
-export const HEAP: Memory = { take: (length) => new Uint8Array(length) }
+/** Allocator that is left to the garbage collector. */
+export const heap: Allocator = { take: (length) => new Uint8Array(length) }
 
 /** One body out of several, or the very one. Each but the last must be `closed`. */
-export function join(bodies: readonly Uint8Array[], memory = HEAP): Uint8Array {
+export function join(bodies: readonly Uint8Array[], memory = heap): Uint8Array {
   if (bodies.length === 1) return bodies[0] as Uint8Array
   let length = 0
   for (const body of bodies) length += body.length + 1

@@ -25,7 +25,7 @@ const TIMESTAMPS: Readonly<Record<string, string>> = {
  *
  * @param precision what the timestamps count; anything unknown stands for nanoseconds, as in influxd
  */
-export function soundnessTest(precision: string): (body: Uint8Array) => boolean {
+export function datagramTest(precision: string): (body: Uint8Array) => boolean {
   const timestamp = TIMESTAMPS[precision] ?? TIMESTAMPS.n
   const point = new RegExp(`^${WORD}((?:${TAG})*) ${FIELD}(?:,${FIELD})* (?:${timestamp})$`)
   const isSound = (line: string) => {

@@ -6,16 +6,12 @@
  * the client's own line.
  */
 
-import { PlainLines } from '../plain-lines.ts'
 import { BYTE, isDigit, isOneOf, KIND, skipPlain, skipWhitespace } from './line-bytes.ts'
-import { HEAP, isClosed, LineFinder, type Points } from './lines.ts'
+import { heap, isClosed, LineFinder, type StampedLines } from './lines.ts'
 import { Places } from './places.ts'
 
 const { BACKSLASH, COMMA, EQUALS, HASH, MINUS, NEWLINE, QUOTE, SPACE } = BYTE
 const { IS_COMMA, IS_EQUALS, IS_NEWLINE, IS_SPACE } = KIND
-
-/** Smaller bodies are read as fast without WebAssembly. */
-const LARGE_BYTES = 4096
 
 /** Noted for one body, then for the next. */
 const places = new Places()
@@ -27,27 +23,16 @@ const places = new Places()
  * @param timestamp the timestamp in the unit of the request's precision; asked for once, and only if
  *   some point needs it
  * @param memory for the body, should it need a timestamp
- * @param largeBytes the size from which on WebAssembly does what it can, with the same result
  */
-export function stamp(
-  body: Uint8Array,
-  timestamp: () => string,
-  memory = HEAP,
-  largeBytes = LARGE_BYTES,
-): Points {
+export function stamp(body: Uint8Array, timestamp: () => string, memory = heap): StampedLines {
   const gaps = places
   gaps.clear()
-  const fast = body.length >= largeBytes ? PlainLines.of(body) : undefined
   const lines = new LineFinder(body)
   let count = 0
   let start = 0
   let last = 0
   let lacking = true
   while (start < body.length) {
-    if (fast) {
-      count += fast.pass(start, gaps)
-      start = fast.end
-    }
     last = start
     // Points without a timestamp come in company.
     const plain = lacking ? plainEnd(body, start) : -1
@@ -72,8 +57,7 @@ export function stamp(
   if (gaps.length === 0) return { bytes: body, count, closed }
   const added = ascii(` ${timestamp()}`)
   const bytes = memory.take(body.length + gaps.length * added.length)
-  if (fast) fast.fill(gaps, added, bytes)
-  else fill(body, gaps, added, bytes)
+  fill(body, gaps, added, bytes)
   return { bytes, count, closed }
 }
 

@@ -1,7 +1,7 @@
 /** The write: line protocol that one client sent in one piece, and where it is to go. */
 
 import { type ConsistencyLevel, parseConsistency } from './consistency.ts'
-import type { Points } from './lines.ts'
+import type { StampedLines } from './lines.ts'
 
 /** Where a write goes, the same at every backend. */
 export interface Destination {
@@ -24,7 +24,7 @@ export interface Destination {
 /** One accepted body and its destination. */
 export interface Write {
   readonly destination: Destination
-  readonly points: Points
+  readonly points: StampedLines
   /** What its client wants to be sure of. Counts only until the client has been answered. */
   readonly consistency: ConsistencyLevel
   /** Takes the memory of the points back, once nobody will look at them again; not always called. */

@@ -1,5 +1,7 @@
 /** Memory for bodies that is used again and again. */
 
+import type { Buffers } from '../runtime.ts'
+
 /** Smaller buffers are left to the garbage collector: they are neither used again nor freed. */
 const MIN_BYTES = 4 * 1024
 
@@ -13,7 +15,7 @@ const MAX_IDLE_BYTES = 16 * 1024 * 1024
  *
  * Who takes a buffer need not give it back; then it is garbage like any other.
  */
-export class BufferPool {
+export class BufferPool implements Buffers {
   /** Idle buffers by their size. */
   private readonly idle = new Map<number, ArrayBuffer[]>()
   private readonly taken = new WeakSet<ArrayBufferLike>()

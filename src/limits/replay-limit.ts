@@ -1,7 +1,7 @@
 /** What bounds the delivery of a backend's writes from disk. Those in memory pass it by. */
 
 import type { Clock } from '../runtime.ts'
-import { Slots } from './semaphore.ts'
+import { Semaphore } from './semaphore.ts'
 
 /**
  * How many lanes of a backend may have a batch from disk in memory at one time. It bounds the memory that
@@ -12,7 +12,7 @@ const MAX_LANES = 4
 /** The longest that one timer runs. */
 const MAX_TIMER_MS = 3_600_000
 
-export class Replay extends Slots {
+export class ReplayLimit extends Semaphore {
   private readonly clock: Clock
   private readonly bytesPerSecond: number
   /** When the rate lets the next batch go, by the clock's `now`. */

@@ -5,7 +5,7 @@ export interface Waiter {
   pump(): void
 }
 
-export class Slots {
+export class Semaphore {
   private free: number
   private readonly waiting = new Set<Waiter>()
 

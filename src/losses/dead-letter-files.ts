@@ -1,8 +1,9 @@
 /** The files of dead letters in a folder, and the bound on what they take together. */
 
-import { createWhole, readWhole, removeIfThere } from '../disk/atomic-file.ts'
-import { codeOf, type Disk, type DiskFile } from '../disk/disk.ts'
+import { createFile, readFile, removeIfThere } from '../disk/atomic-file.ts'
+import { codeOf } from '../disk/disk.ts'
 import { join } from '../influxdb/lines.ts'
+import type { Disk, DiskFile } from '../runtime.ts'
 import { type DeadLetterKind, intactBytes } from './dead-letter-format.ts'
 
 export interface RemovedFile {
@@ -149,14 +150,14 @@ export class LetterFolder {
   private async create(kind: string, ending: string, bytes: Uint8Array): Promise<string> {
     const number = String(this.nextNumber++).padStart(6, '0')
     const name = `${kind}.${number}.${ending}`
-    await createWhole(this.disk, this.pathOf(name), bytes)
+    await createFile(this.disk, this.pathOf(name), bytes)
     this.keep(name, bytes.length)
     return name
   }
 
   /** Takes off the end of a file what is not a whole letter. */
   private async repair(name: string): Promise<DamagedFile | undefined> {
-    const bytes = await readWhole(this.disk, this.pathOf(name))
+    const bytes = await readFile(this.disk, this.pathOf(name))
     if (!bytes) return undefined
     const intact = intactBytes(bytes)
     const torn = bytes.subarray(intact)

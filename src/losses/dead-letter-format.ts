@@ -19,7 +19,7 @@
 
 import { crc32c } from '../disk/crc32c.ts'
 import { BYTE } from '../influxdb/line-bytes.ts'
-import { join, type Points, split } from '../influxdb/lines.ts'
+import { join, type StampedLines, split } from '../influxdb/lines.ts'
 
 export interface DeadLetter {
   readonly backend: string
@@ -31,7 +31,7 @@ export interface DeadLetter {
   readonly status: number | undefined
   /** The server's own words, or why it was not asked. Holds no secret. */
   readonly message: string
-  readonly points: Pick<Points, 'bytes' | 'closed'>
+  readonly points: Pick<StampedLines, 'bytes' | 'closed'>
   /** When it was given up, ms since the Unix epoch. */
   readonly at: number
 }

@@ -1,8 +1,8 @@
 /** Dead letters on disk, for an operator to look at and to send again. */
 
-import type { Disk } from '../disk/disk.ts'
 import { GroupCommit } from '../disk/group-commit.ts'
 import { join } from '../influxdb/lines.ts'
+import type { Disk } from '../runtime.ts'
 import { type DamagedFile, inBlocks, LetterFolder, type RemovedFile } from './dead-letter-files.ts'
 import { type DeadLetter, type DeadLetterKind, encodeLetter, kindOf } from './dead-letter-format.ts'
 

@@ -1,8 +1,9 @@
 /** The gap ledger: what each backend lacks although it was acknowledged, kept in one small file. */
 
-import { createWhole, folderOf, readWhole, replaceWhole } from '../disk/atomic-file.ts'
-import { codeOf, type Disk } from '../disk/disk.ts'
+import { createFile, folderOf, readFile, replaceFile } from '../disk/atomic-file.ts'
+import { codeOf } from '../disk/disk.ts'
 import { GroupCommit } from '../disk/group-commit.ts'
+import type { Disk } from '../runtime.ts'
 import { formatLedger, parseLedger } from './gap-ledger-format.ts'
 import { type Gap, type GapEntry, type GapLimits, GapTable } from './gap-table.ts'
 
@@ -79,7 +80,7 @@ export class Ledger {
   /** Returns what is wrong with the file, if something is. */
   private async load(): Promise<string | undefined> {
     await this.disk.makeFolder(folderOf(this.path))
-    const bytes = await readWhole(this.disk, this.path)
+    const bytes = await readFile(this.disk, this.path)
     if (!bytes) return undefined
     const { entries, damage } = parseLedger(new TextDecoder().decode(bytes))
     for (const entry of entries) this.table.addEntry(entry)
@@ -100,7 +101,7 @@ export class Ledger {
     await this.copyDamaged()
     const changes = this.changes
     const text = formatLedger(this.table.entries())
-    await replaceWhole(this.disk, this.path, new TextEncoder().encode(text))
+    await replaceFile(this.disk, this.path, new TextEncoder().encode(text))
     this.saved = changes
   }
 
@@ -110,7 +111,7 @@ export class Ledger {
     for (let i = 1; ; i++) {
       const copy = `${this.path}.damaged-${i}`
       try {
-        await createWhole(this.disk, copy, this.damaged)
+        await createFile(this.disk, copy, this.damaged)
       } catch (error) {
         if (codeOf(error) === 'EEXIST') continue
         throw error

@@ -11,7 +11,7 @@ import type { Ledger } from './gap-ledger.ts'
 import type { Gap } from './gap-table.ts'
 
 /** The relay's records on disk; all backends share them. */
-export interface Books {
+export interface LossRecords {
   readonly ledger: Ledger
   readonly deadLetters: DeadLetters
 }
@@ -28,7 +28,7 @@ const RETRY_MS = 1000
 export class Losses {
   private readonly backend: string
   private readonly clock: Clock
-  private readonly books: Books | undefined
+  private readonly books: LossRecords | undefined
   private readonly lacks: RepeatedWarning
   private readonly refusals: RepeatedWarning
   private readonly faults: RepeatedWarning
@@ -38,7 +38,7 @@ export class Losses {
   private readonly notes = new Set<Promise<void>>()
 
   /** @param books undefined where there is no disk: then the log is all that tells */
-  constructor(backend: string, clock: Clock, log: Log, books: Books | undefined) {
+  constructor(backend: string, clock: Clock, log: Log, books: LossRecords | undefined) {
     this.backend = backend
     this.clock = clock
     this.books = books

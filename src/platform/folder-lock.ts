@@ -3,7 +3,8 @@
 import { readFile, stat, unlink, writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
-import { codeOf, type DiskLock, LOCK_FILE } from '../disk/disk.ts'
+import { codeOf, LOCK_FILE } from '../disk/disk.ts'
+import type { DiskLock } from '../runtime.ts'
 
 export function lockFolder(folder: string): Promise<DiskLock> {
   return process.platform === 'linux' ? lockBySocket(folder) : lockByFile(folder)

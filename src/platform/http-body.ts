@@ -1,6 +1,7 @@
 /** The body of a request that is still arriving. */
 
-import { type BufferPool, fillsItsBuffer } from '../limits/buffer-pool.ts'
+import { fillsItsBuffer } from '../limits/buffer-pool.ts'
+import type { Buffers } from '../runtime.ts'
 import type { Framing } from './http-framing.ts'
 
 /** Who waits for bytes of the body. */
@@ -18,13 +19,13 @@ interface Taker {
  */
 export class IncomingBody {
   private readonly framing: Framing
-  private readonly buffers: BufferPool
+  private readonly buffers: Buffers
   /** Tells the connection that what it has, and what is to come, is wanted now. */
   private readonly onWanted: () => void
   private taker: Taker | undefined
   private failure: Error | undefined
 
-  constructor(framing: Framing, buffers: BufferPool, onWanted: () => void) {
+  constructor(framing: Framing, buffers: Buffers, onWanted: () => void) {
     this.framing = framing
     this.buffers = buffers
     this.onWanted = onWanted
@@ -113,10 +114,10 @@ export class IncomingBody {
 class Collector {
   bytes: Uint8Array<ArrayBuffer> = new Uint8Array(0)
   private readonly length: number
-  private readonly buffers: BufferPool
+  private readonly buffers: Buffers
   private filled = 0
 
-  constructor(length: number, buffers: BufferPool) {
+  constructor(length: number, buffers: Buffers) {
     this.length = length
     this.buffers = buffers
   }

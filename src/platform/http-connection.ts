@@ -2,7 +2,7 @@
 
 import type { Socket } from 'node:net'
 import { errorAnswer, toResponse } from '../influxdb/answer.ts'
-import type { BufferPool } from '../limits/buffer-pool.ts'
+import type { Buffers } from '../runtime.ts'
 import { IncomingBody } from './http-body.ts'
 import { framingOf } from './http-framing.ts'
 import { HttpError, parseHead, type RequestHead } from './http-head.ts'
@@ -14,7 +14,7 @@ export type FetchHandler = (request: Request) => Response | Promise<Response>
 /** What all connections of a server share. */
 export interface ConnectionHost {
   readonly fetch: FetchHandler
-  readonly buffers: BufferPool
+  readonly buffers: Buffers
   readonly writer: ResponseWriter
   readonly readTimeoutMs: number
   readonly idleTimeoutMs: number

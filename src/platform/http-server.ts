@@ -9,8 +9,7 @@
 
 import * as net from 'node:net'
 import * as tls from 'node:tls'
-import type { BufferPool } from '../limits/buffer-pool.ts'
-import type { HttpServer, HttpServerOptions } from '../runtime.ts'
+import type { Buffers, HttpServer, HttpServerOptions } from '../runtime.ts'
 import { Connections } from './connections.ts'
 import { type ConnectionHost, type FetchHandler, HttpConnection } from './http-connection.ts'
 import { ResponseWriter } from './http-response.ts'
@@ -21,7 +20,7 @@ const CHECK_INTERVAL_MS = 250
 export async function serveHttp(
   fetch: FetchHandler,
   options: HttpServerOptions,
-  buffers: BufferPool,
+  buffers: Buffers,
 ): Promise<HttpServer> {
   const server = createServer(options)
   const clients = new Clients(fetch, options, buffers)
@@ -89,7 +88,7 @@ function stop(server: net.Server, clients: Clients, signal: AbortSignal): Promis
 /** The connections that are being served. */
 class Clients implements ConnectionHost {
   readonly fetch: FetchHandler
-  readonly buffers: BufferPool
+  readonly buffers: Buffers
   readonly writer = new ResponseWriter()
   readonly readTimeoutMs: number
   readonly idleTimeoutMs: number
@@ -101,7 +100,7 @@ class Clients implements ConnectionHost {
   constructor(
     fetch: FetchHandler,
     { readTimeoutMs, idleTimeoutMs }: HttpServerOptions,
-    buffers: BufferPool,
+    buffers: Buffers,
   ) {
     this.fetch = fetch
     this.buffers = buffers

@@ -11,7 +11,8 @@ import {
   stat,
 } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { codeOf, type Disk, type DiskEntry, DiskError, type DiskFile } from '../disk/disk.ts'
+import { codeOf, DiskError } from '../disk/disk.ts'
+import type { Disk, DiskEntry, DiskFile } from '../runtime.ts'
 import { lockFolder } from './folder-lock.ts'
 
 export function createNodeDisk(): Disk {

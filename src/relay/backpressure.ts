@@ -24,7 +24,7 @@ interface Waiter {
  * A client is told that its write is stored as soon as one backend has it, so nothing else keeps clients
  * from writing faster than the other backends can.
  */
-export class Pacer {
+export class Backpressure {
   private readonly clock: Clock
   private readonly followers: readonly Follower[]
   private waiting: Waiter[] = []

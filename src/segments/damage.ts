@@ -1,6 +1,7 @@
 /** What a log tells of bytes on disk that it cannot use. */
 
-import { codeOf, createAnew, type Disk, type DiskFile } from '../disk/disk.ts'
+import { codeOf, createAnew } from '../disk/disk.ts'
+import type { Disk, DiskFile } from '../runtime.ts'
 
 export interface Damage {
   /** The path of the file. */

@@ -7,7 +7,8 @@
  */
 
 import { crc32c } from '../disk/crc32c.ts'
-import { codeOf, type Disk, type DiskFile } from '../disk/disk.ts'
+import { codeOf } from '../disk/disk.ts'
+import type { Disk, DiskFile } from '../runtime.ts'
 import { isUnreadable } from './damage.ts'
 import type { Position } from './segment-index.ts'
 

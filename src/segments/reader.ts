@@ -1,16 +1,16 @@
 /** Reads the records of a log in order, over the ends of segments and past damage. */
 
-import { codeOf, type Disk, type DiskFile } from '../disk/disk.ts'
-import type { BufferPool } from '../limits/buffer-pool.ts'
+import { codeOf } from '../disk/disk.ts'
+import type { Buffers, Disk, DiskFile } from '../runtime.ts'
 import { type DamageListener, type DamageReason, setAside } from './damage.ts'
 import { HEADER_BYTES, type LogRecord, readHeader } from './record.ts'
-import { type Extent, type Found, RecordFinder } from './record-scanner.ts'
+import { type Found, RecordScanner, type ScanRange } from './record-scanner.ts'
 import {
-  type Backlog,
   nameOf,
   type Position,
   type RecordEnd,
   type Segment,
+  type SegmentIndex,
 } from './segment-index.ts'
 
 /** A record as it came back. */
@@ -62,25 +62,25 @@ export class Run {
 interface OpenSegment {
   readonly segment: Segment
   readonly file: DiskFile
-  readonly finder: RecordFinder
+  readonly finder: RecordScanner
 }
 
 /** Its methods must not run at the same time as each other. Appending may go on. */
 export class SegmentReader {
   private readonly disk: Disk
   private readonly folder: string
-  private readonly backlog: Backlog
+  private readonly backlog: SegmentIndex
   private readonly listener: DamageListener
-  private readonly buffers: BufferPool
+  private readonly buffers: Buffers
   /** The segment that was read last. */
   private current: OpenSegment | undefined
 
   constructor(
     disk: Disk,
     folder: string,
-    backlog: Backlog,
+    backlog: SegmentIndex,
     listener: DamageListener,
-    buffers: BufferPool,
+    buffers: Buffers,
   ) {
     this.disk = disk
     this.folder = folder
@@ -130,7 +130,7 @@ export class SegmentReader {
   async giveUp(segment: Segment, from: Position): Promise<void> {
     const end = { ...from, offset: segment.end, sequence: this.backlog.limitOf(segment) }
     await this.noteLoss(from, end)
-    segment.spoilt = true
+    segment.mustKeepFile = true
     this.report(segment, from, end, 'unreadable', undefined)
   }
 
@@ -167,7 +167,7 @@ export class SegmentReader {
     }
   }
 
-  private async find(segment: Segment, from: number, extent: Extent): Promise<Found> {
+  private async find(segment: Segment, from: number, extent: ScanRange): Promise<Found> {
     try {
       const { finder } = await this.enter(segment)
       return await finder.find(from, extent)
@@ -192,7 +192,7 @@ export class SegmentReader {
         copy = await setAside(this.disk, this.folder, nameOf(segment.first), file, stretch)
       } catch {
         // The whole file will be kept instead: moving it takes no space.
-        segment.spoilt = true
+        segment.mustKeepFile = true
       }
     }
     await this.noteLoss(from, to)
@@ -230,7 +230,7 @@ export class SegmentReader {
     if (this.current?.segment === segment) return this.current
     await this.close()
     const file = await this.disk.open(`${this.folder}/${nameOf(segment.first)}`)
-    this.current = { segment, file, finder: new RecordFinder(file, this.buffers) }
+    this.current = { segment, file, finder: new RecordScanner(file, this.buffers) }
     return this.current
   }
 }

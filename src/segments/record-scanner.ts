@@ -1,7 +1,6 @@
 /** Finds the intact records of one segment file, however damaged it is, in bounded memory. */
 
-import type { DiskFile } from '../disk/disk.ts'
-import type { BufferPool } from '../limits/buffer-pool.ts'
+import type { Buffers, DiskFile } from '../runtime.ts'
 import type { DamageReason } from './damage.ts'
 import {
   HEADER_BYTES,
@@ -13,7 +12,7 @@ import {
 } from './record.ts'
 
 /** Where to look, and which records belong there. */
-export interface Extent {
+export interface ScanRange {
   /** The offset at which the segment ends. */
   readonly end: number
   /** The lowest number that may come. */
@@ -40,9 +39,9 @@ const MAX_CHUNK_BYTES = 1024 * 1024
 
 const NOTHING = new Uint8Array(0)
 
-export class RecordFinder {
+export class RecordScanner {
   private readonly file: DiskFile
-  private readonly buffers: BufferPool
+  private readonly buffers: Buffers
   /** A part of the file, and the offset at which it starts. */
   private window: Uint8Array = NOTHING
   private start = 0
@@ -52,7 +51,7 @@ export class RecordFinder {
   private ahead = CHUNK_BYTES
 
   /** @param buffers memory for what is read; who has done with a record may give back that of its body */
-  constructor(file: DiskFile, buffers: BufferPool) {
+  constructor(file: DiskFile, buffers: Buffers) {
     this.file = file
     this.buffers = buffers
   }
@@ -65,7 +64,7 @@ export class RecordFinder {
   }
 
   /** The first intact record at `from` or behind it. */
-  async find(from: number, extent: Extent): Promise<Found> {
+  async find(from: number, extent: ScanRange): Promise<Found> {
     let reason: DamageReason | undefined
     let at = from
     while (at < extent.end) {
@@ -136,7 +135,7 @@ function bodyBytes({ bytes, queryBytes }: Header): number {
 function faultOf(
   header: Header | undefined,
   at: number,
-  { end, sequence, limit }: Extent,
+  { end, sequence, limit }: ScanRange,
 ): DamageReason | undefined {
   if (!header) return end - at < HEADER_BYTES ? 'torn' : 'header'
   if (header.sequence < sequence || header.sequence >= limit) return 'sequence'

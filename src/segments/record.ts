@@ -36,20 +36,20 @@ const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
 /** A record on its way to a segment: all of it but its number. */
-export interface Draft {
+export interface EncodedRecord {
   readonly bytes: number
   readonly acceptedAt: number
   readonly query: Uint8Array
   readonly body: Uint8Array
 }
 
-export function draft({ acceptedAt, query, body }: LogRecord): Draft {
+export function prepare({ acceptedAt, query, body }: LogRecord): EncodedRecord {
   const text = encoder.encode(query)
   return { bytes: HEADER_BYTES + text.length + body.length, acceptedAt, query: text, body }
 }
 
 /** The records one behind the other, numbered from `sequence` on. */
-export function encode(drafts: readonly Draft[], sequence: number): Uint8Array {
+export function encode(drafts: readonly EncodedRecord[], sequence: number): Uint8Array {
   const bytes = new Uint8Array(drafts.reduce((sum, one) => sum + one.bytes, 0))
   let at = 0
   for (const [i, one] of drafts.entries()) {
@@ -59,7 +59,11 @@ export function encode(drafts: readonly Draft[], sequence: number): Uint8Array {
   return bytes
 }
 
-function write({ acceptedAt, query, body }: Draft, sequence: number, bytes: Uint8Array): void {
+function write(
+  { acceptedAt, query, body }: EncodedRecord,
+  sequence: number,
+  bytes: Uint8Array,
+): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   view.setUint32(0, MAGIC, true)
   view.setUint32(8, query.length, true)

@@ -1,7 +1,8 @@
 /** Finds out, at start, what is in a log's folder, without reading all of it. */
 
-import { codeOf, type Disk, type DiskEntry, type DiskFile, LOCK_FILE } from '../disk/disk.ts'
+import { codeOf, LOCK_FILE } from '../disk/disk.ts'
 import { BufferPool } from '../limits/buffer-pool.ts'
+import type { Disk, DiskEntry, DiskFile } from '../runtime.ts'
 import {
   DAMAGED,
   type Damage,
@@ -12,18 +13,18 @@ import {
   setAside,
 } from './damage.ts'
 import { HEAD, HeadFile } from './head-file.ts'
-import { RecordFinder } from './record-scanner.ts'
+import { RecordScanner } from './record-scanner.ts'
 import {
-  Backlog,
   createSegment,
   firstOf,
   nameOf,
   type Position,
   type Segment,
+  SegmentIndex,
 } from './segment-index.ts'
 
-export interface LogFolder {
-  readonly backlog: Backlog
+export interface RecoveredLog {
+  readonly backlog: SegmentIndex
   readonly head: HeadFile
   /** Whether there is a file with the name of the next segment; it holds no record. */
   readonly stray: boolean
@@ -44,22 +45,22 @@ export interface LogFolderOptions extends DamageListener {
  *
  * @throws an error of the disk, or of the listener
  */
-export async function openLogFolder(
+export async function recover(
   disk: Disk,
   path: string,
   options: LogFolderOptions,
-): Promise<LogFolder> {
+): Promise<RecoveredLog> {
   await disk.makeFolder(path)
   const head = new HeadFile(disk, path)
   try {
-    return await new FolderReader(disk, path, options, head).read()
+    return await new Recovery(disk, path, options, head).read()
   } catch (error) {
     await head.close().catch(() => {})
     throw error
   }
 }
 
-class FolderReader {
+class Recovery {
   private readonly disk: Disk
   private readonly path: string
   private readonly options: LogFolderOptions
@@ -72,14 +73,14 @@ class FolderReader {
     this.head = head
   }
 
-  async read(): Promise<LogFolder> {
+  async read(): Promise<RecoveredLog> {
     const segments = this.segmentsAmong(await this.disk.list(this.path))
     const position = await this.readHead(segments[0])
     const left = segments.filter(({ first }) => first >= position.segment)
     const [head] = left
     // What was delivered may be missing: nobody needs it any more.
     if (head?.first === position.segment) head.end = Math.max(head.end, position.offset)
-    const backlog = new Backlog(startAt(head, position), position.sequence)
+    const backlog = new SegmentIndex(startAt(head, position), position.sequence)
     backlog.drained.push(...segments.filter(({ first }) => first < position.segment))
     const last = left.pop()
     for (const segment of left) backlog.add(segment)
@@ -124,7 +125,7 @@ class FolderReader {
    * Adds the last segment, up to its last intact record: only there can a write have been interrupted.
    * False if the next segment will have its name, because it holds no record.
    */
-  private async addLast(backlog: Backlog, last: Segment): Promise<boolean> {
+  private async addLast(backlog: SegmentIndex, last: Segment): Promise<boolean> {
     const start = backlog.head.segment === last.first ? backlog.head : startOf(last)
     const end = await this.repair(last, start)
     if (!end) {
@@ -169,14 +170,14 @@ class FolderReader {
   }
 
   /** Gets past a last segment that cannot be read: it must not keep the relay from starting. */
-  private async giveUp(backlog: Backlog, last: Segment, start: Position): Promise<void> {
+  private async giveUp(backlog: SegmentIndex, last: Segment, start: Position): Promise<void> {
     await this.options.onLoss?.(undefined)
     backlog.next = Math.max(backlog.next, last.first)
     if (backlog.isEmpty) {
       backlog.moveTo(startOf({ first: backlog.next }))
       await this.head.write(backlog.head, true)
     }
-    await removeSegment(this.disk, this.path, { ...last, spoilt: true })
+    await removeSegment(this.disk, this.path, { ...last, mustKeepFile: true })
     const details = { offset: start.offset, bytes: last.end - start.offset, records: undefined }
     this.report(nameOf(last.first), 'unreadable', details)
   }
@@ -196,7 +197,7 @@ class FolderReader {
       copy = await setAside(this.disk, this.path, name, file, stretch)
       await file.truncate(from)
     } catch {
-      segment.spoilt = copy === undefined
+      segment.mustKeepFile = copy === undefined
     }
     const bytes = stretch.to - from
     const [reason, records] = isTorn ? (['torn', 0] as const) : [fault, undefined]
@@ -215,7 +216,7 @@ export async function removeSegment(disk: Disk, folder: string, segment: Segment
   const name = nameOf(segment.first)
   const damaged = `${folder}/${DAMAGED}`
   try {
-    if (!segment.spoilt) return await disk.remove(`${folder}/${name}`)
+    if (!segment.mustKeepFile) return await disk.remove(`${folder}/${name}`)
     await disk.makeFolder(damaged)
     await disk.rename(`${folder}/${name}`, `${damaged}/${name}`)
     await disk.syncFolder(damaged)
@@ -240,7 +241,7 @@ async function endOf(
   from: Position,
   size: number,
 ): Promise<{ end: Position; reason: DamageReason | undefined }> {
-  const finder = new RecordFinder(file, new BufferPool())
+  const finder = new RecordScanner(file, new BufferPool())
   let { offset, sequence } = from
   for (;;) {
     const [limit, room] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]

@@ -14,7 +14,7 @@ export interface Segment {
   /** Where damaged stretches start that have been dealt with, and where reading goes on behind each. */
   readonly passed: Map<number, Position>
   /** Whether it holds damaged bytes of which there is no copy. */
-  spoilt: boolean
+  mustKeepFile: boolean
 }
 
 /** A place between two records. */
@@ -35,7 +35,7 @@ export interface RecordEnd {
 }
 
 export function createSegment(first: number, end: number): Segment {
-  return { first, end, closed: false, passed: new Map(), spoilt: false }
+  return { first, end, closed: false, passed: new Map(), mustKeepFile: false }
 }
 
 /** A segment's file name: digits, so that names sort as the segments do. */
@@ -49,7 +49,7 @@ export function firstOf(name: string): number | undefined {
   return Number.isSafeInteger(first) && first > 0 && name === nameOf(first) ? first : undefined
 }
 
-export class Backlog {
+export class SegmentIndex {
   /** Oldest first; everything before the head has been delivered. */
   readonly segments: Segment[] = []
   /** Segments that have been delivered whole, and are still to be removed. */

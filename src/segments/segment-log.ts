@@ -3,14 +3,14 @@
  * the power. docs/segments.md has the format and the reasons.
  */
 
-import type { Disk } from '../disk/disk.ts'
 import { BufferPool } from '../limits/buffer-pool.ts'
+import type { Buffers, Disk } from '../runtime.ts'
 import { isUnreadable } from './damage.ts'
 import type { HeadFile } from './head-file.ts'
 import { SegmentReader, type StoredRecord } from './reader.ts'
 import type { LogRecord } from './record.ts'
-import { type LogFolder, type LogFolderOptions, openLogFolder, removeSegment } from './recovery.ts'
-import type { Backlog, RecordEnd, Segment } from './segment-index.ts'
+import { type LogFolderOptions, type RecoveredLog, recover, removeSegment } from './recovery.ts'
+import type { RecordEnd, Segment, SegmentIndex } from './segment-index.ts'
 import { SegmentWriter } from './writer.ts'
 
 export interface SegmentLogOptions extends LogFolderOptions {
@@ -20,7 +20,7 @@ export interface SegmentLogOptions extends LogFolderOptions {
    * Memory for what is read. Who has done with a record that `peek` has given out may give
    * back that of its body; then all that it gave out with it is gone, too.
    */
-  readonly buffers?: BufferPool
+  readonly buffers?: Buffers
 }
 
 const DEFAULT_SEGMENT_BYTES = 8 * 1024 * 1024
@@ -38,7 +38,7 @@ const DROP_BYTES = 1024 * 1024
 export class SegmentLog {
   private readonly disk: Disk
   private readonly folder: string
-  private readonly backlog: Backlog
+  private readonly backlog: SegmentIndex
   private readonly head: HeadFile
   private readonly writer: SegmentWriter
   private readonly reader: SegmentReader
@@ -52,7 +52,7 @@ export class SegmentLog {
    * head, and the last segment.
    */
   static async open(disk: Disk, folder: string, options: SegmentLogOptions): Promise<SegmentLog> {
-    const log = new SegmentLog(disk, folder, await openLogFolder(disk, folder, options), options)
+    const log = new SegmentLog(disk, folder, await recover(disk, folder, options), options)
     await log.findOldest()
     return log
   }
@@ -60,7 +60,7 @@ export class SegmentLog {
   private constructor(
     disk: Disk,
     folder: string,
-    { backlog, head, stray }: LogFolder,
+    { backlog, head, stray }: RecoveredLog,
     options: SegmentLogOptions,
   ) {
     const { segmentBytes = DEFAULT_SEGMENT_BYTES, buffers = new BufferPool() } = options
@@ -182,7 +182,7 @@ export class SegmentLog {
     return this.inTurn(async () => {
       const [oldest] = this.backlog.segments
       if (!oldest) return
-      oldest.spoilt ||= this.isOrphan
+      oldest.mustKeepFile ||= this.isOrphan
       await this.writer.finish(oldest)
       await this.handOver(oldest, enter)
       await this.takeOut(oldest)

@@ -6,19 +6,20 @@
  * later, and a file whose sync failed, of which nobody knows what it holds, is not trusted with more.
  */
 
-import { codeOf, createAnew, type Disk, type DiskFile } from '../disk/disk.ts'
-import { type Draft, draft, encode, type LogRecord } from './record.ts'
+import { codeOf, createAnew } from '../disk/disk.ts'
+import type { Disk, DiskFile } from '../runtime.ts'
+import { type EncodedRecord, encode, type LogRecord, prepare } from './record.ts'
 import {
-  type Backlog,
   createSegment,
   nameOf,
   type Position,
   type RecordEnd,
   type Segment,
+  type SegmentIndex,
 } from './segment-index.ts'
 
 interface Call {
-  readonly drafts: readonly Draft[]
+  readonly drafts: readonly EncodedRecord[]
   readonly bytes: number
   resolve(last: RecordEnd): void
   reject(error: unknown): void
@@ -28,7 +29,7 @@ export class SegmentWriter {
   private readonly disk: Disk
   private readonly folder: string
   private readonly segmentBytes: number
-  private readonly backlog: Backlog
+  private readonly backlog: SegmentIndex
   /** The segment that takes the next records. */
   private current: { readonly segment: Segment; readonly file: DiskFile } | undefined
   /** Calls that are neither resolved nor rejected, and those of them that are not being written. */
@@ -44,7 +45,7 @@ export class SegmentWriter {
   constructor(
     disk: Disk,
     folder: string,
-    backlog: Backlog,
+    backlog: SegmentIndex,
     { segmentBytes, stray }: { segmentBytes: number; stray: boolean },
   ) {
     this.disk = disk
@@ -55,7 +56,7 @@ export class SegmentWriter {
   }
 
   append(records: readonly LogRecord[]): Promise<RecordEnd> {
-    const drafts = records.map(draft)
+    const drafts = records.map(prepare)
     const bytes = sum(drafts)
     return new Promise((resolve, reject) => {
       this.pending++
@@ -144,7 +145,7 @@ export class SegmentWriter {
   }
 
   /** Resolves with where the first of them starts. */
-  private async store(drafts: readonly Draft[]): Promise<Position> {
+  private async store(drafts: readonly EncodedRecord[]): Promise<Position> {
     const bytes = encode(drafts, this.backlog.next)
     const isNew = this.current === undefined || this.current.segment.closed
     if (isNew) await this.begin()
@@ -210,6 +211,6 @@ async function cutOff(file: DiskFile, end: number): Promise<void> {
   await file.sync()
 }
 
-function sum(drafts: readonly Draft[]): number {
+function sum(drafts: readonly EncodedRecord[]): number {
   return drafts.reduce((bytes, one) => bytes + one.bytes, 0)
 }

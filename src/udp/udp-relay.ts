@@ -2,7 +2,7 @@
 
 import type { UdpConfig } from '../config/schema.ts'
 import { timestampIn } from '../influxdb/precision.ts'
-import { soundnessTest } from '../influxdb/shareable-datagram.ts'
+import { datagramTest } from '../influxdb/shareable-datagram.ts'
 import { stamp } from '../influxdb/stamp.ts'
 import { type Destination, fixedDestination } from '../influxdb/write.ts'
 import type { Log } from '../observe/log.ts'
@@ -26,7 +26,7 @@ export class UdpRelay {
     this.relay = relay
     this.clock = runtime.clock
     this.destination = fixedDestination(config.database, config.retentionPolicy, config.precision)
-    this.isSound = soundnessTest(config.precision)
+    this.isSound = datagramTest(config.precision)
     this.outputs = config.outputs.map(
       (output) => new DatagramOutput(output, config.maxQueuedDatagrams, runtime, log),
     )

@@ -6,7 +6,7 @@
  * own: the same calls with the same random numbers do the same.
  */
 
-import type { Disk, DiskEntry, DiskFile, DiskLock } from '../../src/disk/disk.ts'
+import type { Disk, DiskEntry, DiskFile, DiskLock } from '../../src/runtime.ts'
 import { diskError, Folder, Inode, type Random } from './fake-storage.ts'
 
 export type { Random }

@@ -1,6 +1,6 @@
 /** What the tests of the log have in common: records that tell which they are, and ways to read all. */
 
-import type { Disk } from '../../src/disk/disk.ts'
+import type { Disk } from '../../src/runtime.ts'
 import type { Damage } from '../../src/segments/damage.ts'
 import type { StoredRecord } from '../../src/segments/reader.ts'
 import type { LogRecord } from '../../src/segments/record.ts'

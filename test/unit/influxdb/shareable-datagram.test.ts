@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest'
-import { soundnessTest } from '../../../src/influxdb/shareable-datagram.ts'
+import { datagramTest } from '../../../src/influxdb/shareable-datagram.ts'
 
 const NOW = '1700000000000000000'
 
 function isSound(text: string, precision = ''): boolean {
   const bytes = new TextEncoder().encode(`....${text}`).subarray(4)
-  return soundnessTest(precision)(bytes)
+  return datagramTest(precision)(bytes)
 }
 
 describe('a body is sound', () => {

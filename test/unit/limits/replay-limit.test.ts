@@ -1,7 +1,7 @@
 /** How much of the relay, and of a server, the delivery from disk may take. */
 
 import { describe, expect, test } from 'vitest'
-import { Slots, type Waiter } from '../../../src/limits/semaphore.ts'
+import { Semaphore, type Waiter } from '../../../src/limits/semaphore.ts'
 import { createDurableFixture } from '../../support/durable-fixture.ts'
 import { later, refused, settle, stored } from '../../support/fake-runtime.ts'
 
@@ -107,7 +107,7 @@ describe('the share of replay', () => {
 
 describe('a slot', () => {
   test('that the first in line has no use for goes to the next', () => {
-    const slots = new Slots(1)
+    const slots = new Semaphore(1)
     const pumped: string[] = []
     const waiter = (name: string, takes: boolean): Waiter => {
       const self = {

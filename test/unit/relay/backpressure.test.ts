@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest'
-import { Pacer } from '../../../src/relay/backpressure.ts'
+import { Backpressure } from '../../../src/relay/backpressure.ts'
 import { createFakeRuntime } from '../../support/fake-runtime.ts'
 
 function createFixture() {
   const { clock } = createFakeRuntime({})
   const backends = [{ lag: 0.3 }, { lag: 0.35 }, { lag: 0.32 }]
-  const pacer = new Pacer(clock, backends)
+  const pacer = new Backpressure(clock, backends)
   const resumed: string[] = []
   const pause = (name: string) => {
     const pausing = pacer.pause()

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { Damage } from '../../../src/segments/damage.ts'
 import type { StoredRecord } from '../../../src/segments/reader.ts'
-import { draft, encode } from '../../../src/segments/record.ts'
+import { encode, prepare } from '../../../src/segments/record.ts'
 import { FakeDisk } from '../../support/fake-disk.ts'
 import {
   contentsOf,
@@ -23,7 +23,7 @@ const TIMEOUT_MS = 60_000
 
 type Files = ReadonlyMap<string, Uint8Array>
 
-const RECORD_BYTES = draft(record(1)).bytes
+const RECORD_BYTES = prepare(record(1)).bytes
 const HEAD = 'log/head'
 const SEGMENTS = [1, 4, 7].map((first) => `log/${String(first).padStart(16, '0')}.segment`)
 const [FIRST, SECOND, THIRD] = SEGMENTS as [string, string, string]
@@ -310,7 +310,7 @@ describe('other damage', () => {
   })
 
   test('a record within a body is not taken for one, even if the one around it is broken', async () => {
-    const around = { ...record(1), body: encode(records(2, 3).map(draft), 2) }
+    const around = { ...record(1), body: encode(records(2, 3).map(prepare), 2) }
     const disk = new FakeDisk()
     const { log } = await open(disk)
     await log.append([around])
@@ -323,7 +323,7 @@ describe('other damage', () => {
   })
 
   test('nor does it lead the search past the records behind it', async () => {
-    const long = encode([draft(record(50, 500))], 50).subarray(0, 60)
+    const long = encode([prepare(record(50, 500))], 50).subarray(0, 60)
     const disk = new FakeDisk()
     const { log } = await open(disk)
     await log.append([{ ...record(1), body: long }])

@@ -2,10 +2,10 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { crc32c } from '../../../src/disk/crc32c.ts'
 import {
-  draft,
   encode,
   HEADER_BYTES,
   type LogRecord,
+  prepare,
   readHeader,
   readRecord,
 } from '../../../src/segments/record.ts'
@@ -61,7 +61,7 @@ describe('a record', () => {
         fc.string({ unit: 'grapheme' }),
         fc.uint8Array(),
         (acceptedAt, query, body) => {
-          const bytes = encode([draft({ acceptedAt, query, body })], 1)
+          const bytes = encode([prepare({ acceptedAt, query, body })], 1)
           expect(read(bytes)).toEqual({ acceptedAt, query, body })
         },
       ),
@@ -69,20 +69,20 @@ describe('a record', () => {
   })
 
   test('may be empty', () => {
-    const bytes = encode([draft({ acceptedAt: 0, query: '', body: new Uint8Array(0) })], 1)
+    const bytes = encode([prepare({ acceptedAt: 0, query: '', body: new Uint8Array(0) })], 1)
     expect(bytes.length).toBe(HEADER_BYTES)
     expect(read(bytes)).toEqual({ acceptedAt: 0, query: '', body: new Uint8Array(0) })
   })
 
   test('has a number, up to the largest that is exact', () => {
     for (const sequence of [1, 2 ** 32, Number.MAX_SAFE_INTEGER]) {
-      expect(readHeader(encode([draft(aRecord)], sequence), 0)?.sequence).toBe(sequence)
+      expect(readHeader(encode([prepare(aRecord)], sequence), 0)?.sequence).toBe(sequence)
     }
   })
 
   test('is followed by the next', () => {
     const other = { ...aRecord, query: 'db=other' }
-    const bytes = encode([draft(aRecord), draft(other)], 7)
+    const bytes = encode([prepare(aRecord), prepare(other)], 7)
     const first = readHeader(bytes, 0)
     expect(first?.sequence).toBe(7)
     const at = first?.bytes as number
@@ -91,7 +91,7 @@ describe('a record', () => {
   })
 
   test('with any one bit turned is none', () => {
-    const bytes = encode([draft(aRecord)], 5)
+    const bytes = encode([prepare(aRecord)], 5)
     for (let bit = 0; bit < bytes.length * 8; bit++) {
       const broken = bytes.slice()
       broken[bit >> 3] = (broken[bit >> 3] as number) ^ (1 << (bit & 7))
@@ -100,14 +100,14 @@ describe('a record', () => {
   })
 
   test('with a damaged body still tells where the next one starts', () => {
-    const bytes = encode([draft(aRecord)], 5)
+    const bytes = encode([prepare(aRecord)], 5)
     bytes[bytes.length - 1] = 0
     expect(readHeader(bytes, 0)?.bytes).toBe(bytes.length)
     expect(read(bytes)).toBeUndefined()
   })
 
   test('that is cut short anywhere is none', () => {
-    const bytes = encode([draft(aRecord)], 5)
+    const bytes = encode([prepare(aRecord)], 5)
     for (let length = 0; length < bytes.length; length++) {
       expect(read(bytes.subarray(0, length)), `${length} bytes`).toBeUndefined()
     }
@@ -119,7 +119,7 @@ describe('a record', () => {
   })
 
   test('looks on disk as it is documented', () => {
-    const bytes = encode([draft({ acceptedAt: 1.5, query: 'db=a', body: bytesOf('m v=1') })], 258)
+    const bytes = encode([prepare({ acceptedAt: 1.5, query: 'db=a', body: bytesOf('m v=1') })], 258)
     const view = new DataView(bytes.buffer)
     expect([...bytes.subarray(0, 4)]).toEqual([0xf8, ...bytesOf('RW1')])
     expect(view.getUint32(4, true)).toBe(crc32c(bytes, 8))
