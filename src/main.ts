@@ -98,14 +98,16 @@ async function startHttp(
     log.warn('fewer connections than max-connections can be open', { limit: maxConnections, hint })
   }
   const relay = await openRelay(config.backends, host, log, data)
-  const app = createApp(config, relay, host, log)
+  const app = createApp({ ...config, maxConnections }, relay, host, log)
   const refused = new RepeatedWarning(host.clock, log, 'connection refused: too many are open')
+  const malformed = new RepeatedWarning(host.clock, log, 'bad request refused')
   const server = await listening(config, () =>
     host.serveHttp(app.fetch, {
       ...config,
       maxConnections,
       backlog: limits.backlog,
-      onRefused: () => refused.report({ limit: maxConnections }),
+      onConnectionRefused: () => refused.report({ limit: maxConnections }),
+      onBadRequest: (reason) => malformed.report({ reason }),
     }),
   )
   for (const key of config.ignored) log.warn('this key of the configuration has no effect', { key })
@@ -114,7 +116,7 @@ async function startHttp(
     stop: (signal) => server.stop(signal),
     drained: () => relay.drained(),
     async close() {
-      refused.flush()
+      for (const warning of [refused, malformed]) warning.flush()
       await relay.close()
     },
   }

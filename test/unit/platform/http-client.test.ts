@@ -3,9 +3,13 @@
 import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import { createFetch } from '../src/platform/http-client.ts'
-import type { Fetch } from '../src/runtime.ts'
-import { gate, patience, settled } from './http-fixture.ts'
+import { createFetch } from '../../../src/platform/http-client.ts'
+import type { Fetch } from '../../../src/runtime.ts'
+
+const patience = { timeout: 10_000, interval: 5 }
+
+/** Waits until what was sent has arrived: both ends are in this process. */
+const arrived = () => new Promise((resolve) => setTimeout(resolve, 100))
 
 const options = { ca: undefined, skipTlsVerification: false }
 const NO_CONTENT = 'HTTP/1.1 204 No Content\r\n\r\n'
@@ -230,7 +234,7 @@ describe('a response', () => {
   ])('with %s that is reset is an error', async (_, bytes) => {
     const backend = await start(async (socket) => {
       socket.write(bytes)
-      await settled(() => 0)
+      await arrived()
       socket.resetAndDestroy()
     })
     await expect(post(createFetch(options), backend)).rejects.toThrow(/ECONNRESET|closed/)
@@ -289,7 +293,7 @@ describe('a connection', () => {
     const fetch = createFetch(options)
     await post(fetch, backend)
     close(backend.sockets[0] as Socket)
-    await settled(() => 0)
+    await arrived()
     expect((await post(fetch, backend)).status).toBe(204)
     expect(backend.connections).toEqual([0, 1])
   })
@@ -360,7 +364,7 @@ describe('a signal', () => {
     await expect(post(fetch, backend, AbortSignal.abort(reason))).rejects.toBe(reason)
     await post(fetch, backend)
     await expect(post(fetch, backend, AbortSignal.abort(reason))).rejects.toBe(reason)
-    await settled(() => 0)
+    await arrived()
     expect(backend.requests).toHaveLength(1)
   })
 
