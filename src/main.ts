@@ -1,4 +1,4 @@
-/** The program: from arguments to configuration to running relays, and back to a clean end. */
+/** The program: arguments, configuration, running relays, a clean stop. */
 
 import { describe, parseArguments, USAGE, VERSION } from './cli/arguments.ts'
 import { formatAddress } from './config/address.ts'
@@ -14,11 +14,11 @@ import { UdpRelay } from './udp/udp-relay.ts'
 
 /** A relay that listens. */
 interface Running {
-  /** Stops taking writes and finishes those in flight, at most until `signal` aborts. */
+  /** Stops accepting writes. Resolves when those in flight are answered, or when `signal` aborts. */
   stop(signal: AbortSignal): Promise<void>
-  /** Resolves when everything is delivered. */
+  /** Resolves when every write is delivered. */
   drained(): Promise<void>
-  /** Says in the log what is left, and closes files. */
+  /** Logs what is undelivered, and closes files. */
   close(): Promise<void>
 }
 
@@ -52,7 +52,8 @@ async function run(config: Config, host: Host): Promise<void> {
   log.info('starting', { version: VERSION, runtime: host.name })
   const data = await openData(config, host, log)
   const running: Running[] = []
-  const limits = connectionLimits(await host.maxOpenFiles(), config.http)
+  const maxOpenFiles = await host.maxOpenFiles()
+  const limits = { maxOpenFiles, ...connectionLimits(maxOpenFiles, config.http) }
   for (const relay of config.http) running.push(await startHttp(relay, host, log, data, limits))
   for (const relay of config.udp) running.push(await startUdp(relay, host, log, data))
   log.info('ready')
@@ -89,7 +90,7 @@ async function startHttp(
   host: Host,
   parent: Log,
   data: Data | undefined,
-  limits: ConnectionLimits,
+  { maxOpenFiles, backlog, ...limits }: ConnectionLimits & { maxOpenFiles: number },
 ): Promise<Running> {
   const log = parent.with({ relay: config.name })
   const maxConnections = Math.min(config.maxConnections, limits.maxConnections)
@@ -105,7 +106,8 @@ async function startHttp(
     host.serveHttp(app.fetch, {
       ...config,
       maxConnections,
-      backlog: limits.backlog,
+      backlog,
+      maxOpenFiles,
       onConnectionRefused: () => refused.report({ limit: maxConnections }),
       onBadRequest: (reason) => malformed.report({ reason }),
     }),

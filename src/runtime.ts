@@ -89,6 +89,8 @@ export interface HttpServerOptions {
   readonly pem: string | undefined
   /** Connections past this many are closed at once. No effect on Bun. */
   readonly maxConnections: number
+  /** Files that the process may have open. On Bun idle connections are closed before they take all of them. */
+  readonly maxOpenFiles: number
   /** Connections that may wait to be accepted. No effect on Bun. */
   readonly backlog: number
   /** The longest that a client may take to send a request's head. Always 12 seconds on Bun. */

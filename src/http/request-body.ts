@@ -29,20 +29,20 @@ export interface BodyLimits {
   readonly readTimeoutMs: number
 }
 
-/** A client that is slower than this on average is timed out, as one that sends nothing. */
+/** A client that is slower than this on average is timed out. A modem of the eighties is as fast. */
 const MIN_BYTES_PER_MS = 1
 
-/** Shorter bodies are read in one piece. The time for them is what the slowest client would need. */
+/** Bodies up to this size are read at once, within the time that the slowest client needs for all of it. */
 const MAX_SMALL_BYTES = 16 * 1024
 
-const FIRST_BLOCK_BYTES = 64 * 1024
+const FIRST_BUFFER_BYTES = 64 * 1024
 
 /**
- * A chunk costs a runtime about a kilobyte and a microsecond, whatever is in it. Programs that write line
- * protocol send a line, a buffer or a packet a chunk; only an attack is made of thousands of smaller ones.
+ * A chunk costs a runtime about a microsecond and half a kilobyte, however small it is. Clients send a
+ * line, a buffer or a packet as a chunk; a body of thousands of smaller chunks is an attack.
  */
-const MAX_SMALL_CHUNKS = 4096
-const MIN_MEAN_CHUNK_BYTES = 16
+const MAX_SMALL_PIECES = 4096
+const MIN_MEAN_PIECE_BYTES = 16
 
 /**
  * The body of a request, inflated if it is gzip.
@@ -68,54 +68,73 @@ export async function readBody(
 
 async function readBytes(
   request: Request,
+  limits: BodyLimits,
+  reservation: Reservation,
+  runtime: Pick<Runtime, 'clock' | 'buffers'>,
+): Promise<Uint8Array> {
+  const header = request.headers.get('content-length')
+  const length = header === null ? undefined : Number(header)
+  if (length !== undefined && length > limits.maxBodyBytes) throw tooLarge()
+  const isSmall = length !== undefined && length <= MAX_SMALL_BYTES
+  const bytes = isSmall
+    ? await readAtOnce(request, length, limits, reservation, runtime)
+    : await readPieces(request, length, limits, reservation, runtime)
+  // Deno ends a body that was cut short without an error.
+  if (length !== undefined && bytes.length < length) throw cutShort()
+  return bytes
+}
+
+async function readAtOnce(
+  request: Request,
+  length: number,
+  { readTimeoutMs }: BodyLimits,
+  reservation: Reservation,
+  { clock, buffers }: Pick<Runtime, 'clock' | 'buffers'>,
+): Promise<Uint8Array> {
+  reserve(reservation, length)
+  const timeoutMs = readTimeoutMs + length / MIN_BYTES_PER_MS
+  return buffers.adopt(new Uint8Array(await inTime(clock, timeoutMs, request.arrayBuffer())))
+}
+
+/** Reads piece by piece into a buffer that grows: `length` is only what the client claims. */
+async function readPieces(
+  { body }: Request,
+  length: number | undefined,
   { maxBodyBytes, readTimeoutMs }: BodyLimits,
   reservation: Reservation,
   { clock, buffers }: Pick<Runtime, 'clock' | 'buffers'>,
 ): Promise<Uint8Array> {
-  const header = request.headers.get('content-length')
-  const length = header === null ? undefined : Number(header)
-  if (length !== undefined && length > maxBodyBytes) throw tooLarge()
-  if (length !== undefined && length <= MAX_SMALL_BYTES) {
-    reserve(reservation, length)
-    const timeoutMs = readTimeoutMs + length / MIN_BYTES_PER_MS
-    return buffers.adopt(new Uint8Array(await withTimeout(clock, timeoutMs, request.arrayBuffer())))
-  }
-  if (!request.body) return new Uint8Array(0)
-  // The length is the client's claim: memory is taken as the bytes come.
+  if (!body) return new Uint8Array(0)
   if (length !== undefined && !reservation.hasRoomFor(length)) throw noRoom()
-
-  const reader = request.body.getReader()
+  const reader = body.getReader()
   const started = clock.now()
-  let bytes: Uint8Array = new Uint8Array(0)
+  let buffer: Uint8Array = new Uint8Array(0)
   let total = 0
-  let chunks = 0
+  let pieces = 0
   try {
     for (;;) {
       const slowestMs = started + readTimeoutMs + total / MIN_BYTES_PER_MS - clock.now()
-      const { done, value } = await withTimeout(
-        clock,
-        Math.min(readTimeoutMs, slowestMs),
-        reader.read(),
-      )
-      if (done) return bytes.subarray(0, total)
+      const { done, value } = await inTime(clock, Math.min(readTimeoutMs, slowestMs), reader.read())
+      if (done) return buffer.subarray(0, total)
+      const filled = total
       total += value.length
-      chunks++
+      pieces++
       if (total > maxBodyBytes) throw tooLarge()
-      if (chunks > MAX_SMALL_CHUNKS && total < chunks * MIN_MEAN_CHUNK_BYTES) throw tooManyChunks()
-      if (chunks === 1) {
+      if (pieces > MAX_SMALL_PIECES && total < pieces * MIN_MEAN_PIECE_BYTES) throw inCrumbs()
+      if (pieces === 1) {
         reserve(reservation, total)
-        bytes = value
+        buffer = value
         continue
       }
-      if (total > bytes.length) {
-        const size = Math.max(FIRST_BLOCK_BYTES, Math.min(2 * total, length ?? maxBodyBytes))
-        reserve(reservation, size - bytes.length)
+      if (total > buffer.length) {
+        const size = Math.min(Math.max(FIRST_BUFFER_BYTES, 2 * total), length ?? maxBodyBytes)
+        reserve(reservation, size - buffer.length)
         const larger = buffers.take(size)
-        larger.set(bytes.subarray(0, total - value.length))
-        buffers.give(bytes)
-        bytes = larger
+        larger.set(buffer.subarray(0, filled))
+        buffers.give(buffer)
+        buffer = larger
       }
-      bytes.set(value, total - value.length)
+      buffer.set(value, filled)
     }
   } catch (error) {
     reader.cancel().catch(() => {})
@@ -124,11 +143,9 @@ async function readBytes(
 }
 
 /** @throws BodyError if the bytes have not come in time, or if the client has gone */
-function withTimeout<T>(clock: Clock, timeoutMs: number, bytes: Promise<T>): Promise<T> {
+function inTime<T>(clock: Clock, timeoutMs: number, bytes: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
-    const cancel = clock.after(timeoutMs, () =>
-      reject(new BodyError(408, 'request timed out', { mustClose: true })),
-    )
+    const cancel = clock.after(timeoutMs, () => reject(tooSlow()))
     bytes.then(
       (value) => {
         cancel()
@@ -136,7 +153,7 @@ function withTimeout<T>(clock: Clock, timeoutMs: number, bytes: Promise<T>): Pro
       },
       () => {
         cancel()
-        reject(new BodyError(400, 'unexpected EOF', { mustClose: true }))
+        reject(cutShort())
       },
     )
   })
@@ -159,6 +176,16 @@ function reserve(reservation: Reservation, bytes: number): void {
   if (!reservation.grow(bytes)) throw noRoom()
 }
 
+/** Not 400: Telegraf drops the metrics that a 400 answers, and sends them again after any other error. */
+function tooSlow(): BodyError {
+  return new BodyError(408, 'request timed out', { mustClose: true })
+}
+
+/** The client has gone, so this is for the log alone. */
+function cutShort(): BodyError {
+  return new BodyError(400, 'unexpected EOF', { mustClose: true })
+}
+
 function noRoom(): BodyError {
   return new BodyError(503, 'too many bytes in flight', { retryAfter: '1' })
 }
@@ -167,7 +194,6 @@ function tooLarge(): BodyError {
   return new BodyError(413, 'Request Entity Too Large')
 }
 
-/** Not 400, for which Telegraf drops what it has sent. */
-function tooManyChunks(): BodyError {
+function inCrumbs(): BodyError {
   return new BodyError(413, 'the chunks of the body are too small', { mustClose: true })
 }

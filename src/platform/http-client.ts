@@ -8,7 +8,7 @@
 
 import * as http from 'node:http'
 import * as https from 'node:https'
-import { isIP } from 'node:net'
+import { isIP, type Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { printable } from '../influxdb/answer.ts'
 import type { Fetch, FetchOptions, FetchRequest } from '../runtime.ts'
@@ -57,7 +57,27 @@ function createAgents({ ca, skipTlsVerification }: FetchOptions) {
     rejectUnauthorized: !skipTlsVerification,
     minVersion: 'TLSv1.2',
   } as const
-  return { http: new http.Agent(pool), https: new https.Agent({ ...pool, ...verification }) }
+  return {
+    http: watched(new http.Agent(pool)),
+    https: watched(new https.Agent({ ...pool, ...verification })),
+  }
+}
+
+/** Has an agent close idle connections on which the server says something: it would answer the next request. */
+function watched<Agent extends http.Agent>(agent: Agent): Agent {
+  const { keepSocketAlive, reuseSocket } = agent
+  function destroy(this: Socket) {
+    this.destroy()
+  }
+  agent.keepSocketAlive = (socket) => {
+    socket.on('data', destroy)
+    return keepSocketAlive.call(agent, socket)
+  }
+  agent.reuseSocket = (socket, request) => {
+    socket.off('data', destroy)
+    reuseSocket.call(agent, socket, request)
+  }
+  return agent
 }
 
 function targetOf(origin: string, agents: ReturnType<typeof createAgents>): Target {

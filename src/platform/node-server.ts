@@ -7,8 +7,9 @@
 
 import * as http from 'node:http'
 import * as https from 'node:https'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { setTimeout as delay } from 'node:timers/promises'
 import { getRequestListener } from '@hono/node-server'
 import { errorAnswer, toResponse } from '../influxdb/answer.ts'
 import type { FetchHandler, HttpServer, HttpServerOptions } from '../runtime.ts'
@@ -17,17 +18,22 @@ import type { FetchHandler, HttpServer, HttpServerOptions } from '../runtime.ts'
 const MAX_HEAD_BYTES = 32 * 1024
 
 /** How often node:http looks for clients whose head is late. */
-const CHECK_INTERVAL_MS = 250
+const TIMEOUT_CHECK_INTERVAL_MS = 250
 
-/** How often a stopping server looks for connections that have become idle. */
-const CLOSE_INTERVAL_MS = 50
+/** How often a stopping server looks for requests in flight. */
+const CHECK_INTERVAL_MS = 50
+
+/** The statuses of node:http's errors; 400 for all others. */
+const STATUSES = new Map([
+  ['HPE_HEADER_OVERFLOW', 431],
+  ['ERR_HTTP_REQUEST_TIMEOUT', 408],
+])
 
 /** @throws Error with the system's reason if it cannot listen */
 export async function serveHttp(
   fetch: FetchHandler,
   options: HttpServerOptions,
 ): Promise<HttpServer> {
-  const responses = new Set<http.ServerResponse>()
   const listener = getRequestListener(fetch, {
     hostname: 'relay', // of a request of HTTP/1.0, which need not have a Host
     errorHandler(error) {
@@ -36,10 +42,17 @@ export async function serveHttp(
       return toResponse(errorAnswer(400, message))
     },
   })
+  const sockets = new Set<Socket>()
+  const inFlight = new Set<http.ServerResponse>()
   const server = createServer(options, (incoming, outgoing) => {
-    responses.add(outgoing)
-    outgoing.once('close', () => responses.delete(outgoing))
+    inFlight.add(outgoing)
+    outgoing.once('close', () => inFlight.delete(outgoing))
+    if (!server.listening) outgoing.shouldKeepAlive = false
     void listener(incoming, outgoing)
+  })
+  server.on('connection', (socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
   })
   await listen(server, options)
   // A connection that could not be accepted must not end the process.
@@ -47,7 +60,16 @@ export async function serveHttp(
   const { address, port } = server.address() as AddressInfo
   return {
     address: { host: address, port },
-    stop: (signal) => stop(server, responses, signal),
+    async stop(signal) {
+      server.close()
+      for (const response of inFlight) response.shouldKeepAlive = false
+      do {
+        await delay(CHECK_INTERVAL_MS)
+        server.closeIdleConnections()
+      } while (inFlight.size > 0 && !signal.aborted)
+      // Some have never sent a request, and count as busy for node:http.
+      for (const socket of sockets) socket.destroy()
+    },
   }
 }
 
@@ -57,7 +79,7 @@ function createServer(options: HttpServerOptions, listener: http.RequestListener
     headersTimeout: readTimeoutMs,
     requestTimeout: 0, // the body's deadline is the application's
     keepAliveTimeout: idleTimeoutMs,
-    connectionsCheckingInterval: CHECK_INTERVAL_MS,
+    connectionsCheckingInterval: TIMEOUT_CHECK_INTERVAL_MS,
     maxHeaderSize: MAX_HEAD_BYTES,
     noDelay: true,
   }
@@ -75,6 +97,8 @@ function createServer(options: HttpServerOptions, listener: http.RequestListener
           listener,
         )
   server.maxConnections = maxConnections
+  // A client may close its half of the connection once it has sent its request. Not in node's types.
+  Object.assign(server, { httpAllowHalfOpen: true })
   server.on('drop', () => options.onConnectionRefused())
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     answerBadRequest(error, socket, options)
@@ -82,23 +106,20 @@ function createServer(options: HttpServerOptions, listener: http.RequestListener
   return server
 }
 
-/** The answers that node:http itself would give, but logged. */
+/** Answers as node:http itself would, and reports it. A client that has gone needs neither. */
 function answerBadRequest(
   { code = '', message }: NodeJS.ErrnoException,
   socket: Duplex,
   { onBadRequest }: HttpServerOptions,
 ): void {
-  if (code === 'ECONNRESET' || !socket.writable) {
+  if (code !== 'ECONNRESET') onBadRequest(message)
+  if (!/^(HPE|ERR_HTTP)_/.test(code) || !socket.writable) {
     socket.destroy()
     return
   }
-  onBadRequest(message)
-  const status =
-    code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : code === 'HPE_HEADER_OVERFLOW' ? 431 : 400
-  socket.end(
-    `HTTP/1.1 ${status} ${http.STATUS_CODES[status]}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`,
-    () => socket.destroy(),
-  )
+  const status = STATUSES.get(code) ?? 400
+  const head = `HTTP/1.1 ${status} ${http.STATUS_CODES[status]}`
+  socket.end(`${head}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`, () => socket.destroy())
 }
 
 function listen(server: http.Server, { bind, backlog }: HttpServerOptions): Promise<void> {
@@ -109,32 +130,5 @@ function listen(server: http.Server, { bind, backlog }: HttpServerOptions): Prom
       server.off('error', reject)
       resolve()
     })
-  })
-}
-
-/** Lets the requests in flight finish. Their answers close their connections. */
-function stop(
-  server: http.Server,
-  responses: ReadonlySet<http.ServerResponse>,
-  signal: AbortSignal,
-): Promise<void> {
-  return new Promise((resolve) => {
-    const closing = setInterval(() => server.closeIdleConnections(), CLOSE_INTERVAL_MS)
-    const end = () => {
-      clearInterval(closing)
-      resolve()
-    }
-    server.close(end)
-    server.prependListener('request', (_, outgoing: http.ServerResponse) => {
-      outgoing.shouldKeepAlive = false
-    })
-    for (const response of responses) response.shouldKeepAlive = false
-    server.closeIdleConnections()
-    const force = () => {
-      server.closeAllConnections()
-      end()
-    }
-    if (signal.aborted) force()
-    else signal.addEventListener('abort', force, { once: true })
   })
 }
