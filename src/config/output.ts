@@ -2,7 +2,7 @@
 
 import * as v from 'valibot'
 import type { BackendOptions } from '../backend/backend.ts'
-import { basicAuthorization } from '../influxdb/write.ts'
+import { basicAuthorization } from '../influxdb/credentials.ts'
 import {
   duration,
   expected,
