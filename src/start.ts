@@ -1,8 +1,8 @@
 /** The data directory: what the relay has on disk, found at start and shared by its backends. */
 
 import { Backend, type BackendDisk, type BackendOptions } from './backend/backend.ts'
+import type { Config } from './config/config.ts'
 import { ConfigError } from './config/load.ts'
-import type { Config } from './config/schema.ts'
 import { Store } from './delivery/lane-store.ts'
 import { DeadLetters } from './losses/dead-letters.ts'
 import { Ledger } from './losses/gap-ledger.ts'

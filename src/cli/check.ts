@@ -2,7 +2,7 @@
 
 import type { BackendOptions } from '../backend/backend.ts'
 import { formatAddress } from '../config/address.ts'
-import type { Config } from '../config/schema.ts'
+import type { Config } from '../config/config.ts'
 
 export function describe({ http, udp }: Config): string {
   const lines: string[] = []

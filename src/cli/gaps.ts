@@ -1,7 +1,7 @@
 /** The command `influxdb-relay gaps`: prints the gap ledger, for people or for programs. */
 
+import type { Config } from '../config/config.ts'
 import { ConfigError } from '../config/load.ts'
-import type { Config } from '../config/schema.ts'
 import { codeOf } from '../disk/disk.ts'
 import { gapFields, LEDGER_FILE, parseLedger } from '../losses/gap-ledger-format.ts'
 import { type GapEntry, LEDGER_FULL } from '../losses/gap-table.ts'

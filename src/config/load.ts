@@ -1,12 +1,13 @@
-/** Reads and checks a configuration file; says what is wrong with it in one line. */
+/** Reads and checks a configuration file. */
 
 import { parse, TomlError } from 'smol-toml'
 import * as v from 'valibot'
-import { type Config, configSchema } from './schema.ts'
+import type { Config } from './config.ts'
+import { configSchema } from './schema.ts'
 import { type KeyPath, lineOf } from './toml-line.ts'
 import type { ReadFile } from './values.ts'
 
-/** A mistake in the configuration that an operator can mend. Its message names file, line and key. */
+/** A mistake that the operator can correct. The message is one line: file, line, key, and what to do. */
 export class ConfigError extends Error {}
 
 /**
@@ -42,10 +43,10 @@ function parseToml(path: string, source: string): unknown {
   }
 }
 
-/** As for the Go relay, a key with an empty string is as good as no key. */
+/** Leaves out keys with an empty string: the Go relay takes them for missing. */
 function withoutUnset(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutUnset)
-  if (typeof value !== 'object' || value === null) return value
+  if (typeof value !== 'object' || value === null || value instanceof Date) return value
   const set = Object.entries(value).filter(([, inner]) => inner !== '')
   return Object.fromEntries(set.map(([key, inner]) => [key, withoutUnset(inner)]))
 }

@@ -1,7 +1,7 @@
 /** The HTTP half of the relay: a Hono app, a function from Request to Response. */
 
 import { type Context, Hono } from 'hono'
-import type { HttpConfig } from '../config/schema.ts'
+import type { HttpConfig } from '../config/config.ts'
 import { type Answer, errorAnswer } from '../influxdb/answer.ts'
 import { type Destination, v1DestinationOf, v2DestinationOf } from '../influxdb/destination.ts'
 import { timestampIn } from '../influxdb/precision.ts'

@@ -1,6 +1,6 @@
 /** The UDP half of the relay: datagrams of line protocol in; datagrams and writes out. */
 
-import type { UdpConfig } from '../config/schema.ts'
+import type { UdpConfig } from '../config/config.ts'
 import { type Destination, fixedDestination } from '../influxdb/destination.ts'
 import { timestampIn } from '../influxdb/precision.ts'
 import { datagramTest } from '../influxdb/shareable-datagram.ts'

@@ -195,7 +195,7 @@ describe('a mistake is told with its file, line and key', () => {
     [
       'a table where an array of tables belongs',
       '[http]\nbind-addr=":1"',
-      'relay.toml:1: http: expected an array of tables: [[http]]',
+      'relay.toml:1: http: expected an array of tables, [[http]], got a table',
     ],
     [
       'no output',
@@ -262,7 +262,7 @@ describe('a mistake is told with its file, line and key', () => {
     ],
     [
       'ca-pem = "empty.pem"',
-      '6: http[0].output[0].ca-pem: empty.pem holds no "-----BEGIN CERTIFICATE-----" block',
+      '6: http[0].output[0].ca-pem: empty.pem has no "-----BEGIN CERTIFICATE-----" block',
     ],
     [
       'replay-rate-limit = -1',
@@ -290,7 +290,7 @@ describe('a mistake is told with its file, line and key', () => {
     ['name = 5', '3: http[0].name: expected a string, got 5'],
     [
       'default-ping-response = 201',
-      '3: http[0].default-ping-response: expected 200 or 204, got 201',
+      '3: http[0].default-ping-response: expected one of 200, 204, got 201',
     ],
     ['ssl-combined-pem = "no.pem"', '3: http[0].ssl-combined-pem: cannot read the file'],
     [
