@@ -33,7 +33,7 @@ const several: GapEntry = { ...entry, database: '', reason: LEDGER_FULL }
 
 const lines = (...text: string[]) => `${text.join('\n')}\n`
 
-describe('for people', () => {
+describe('as text', () => {
   test('an empty ledger is one sentence', () => {
     expect(formatText([])).toBe(
       'No gaps: the ledger lists no acknowledged write that a backend lacks.\n',
@@ -66,7 +66,7 @@ describe('for people', () => {
   })
 })
 
-describe('for programs', () => {
+describe('as JSON', () => {
   test('an empty ledger is an empty array', () => {
     expect(formatJson([])).toBe('[]\n')
   })

@@ -36,7 +36,7 @@ test.each([
   expect(lineOf(SOURCE, path as string[])).toBe(line)
 })
 
-describe('the last key is found behind', () => {
+describe('the last key is found after', () => {
   test.each([
     ['a comment', 'a = 1 # [x] = """ \'\'\' "', ['k']],
     ['strings with brackets', 'a = "[b]\\"]" \nb = \'[x]\\\'', ['k']],
