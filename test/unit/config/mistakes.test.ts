@@ -123,6 +123,20 @@ test.each([
   expect(message).not.toContain('secret')
 })
 
+test.each([
+  ['constructor = 1', 'constructor: unknown key; known keys: shutdown-timeout,'],
+  ['__proto__.http = 5', '__proto__: unknown key; known keys: shutdown-timeout,'],
+  ['"a\\nb" = 1', '"a\\nb": unknown key; known keys: shutdown-timeout,'],
+  [`${'a.'.repeat(50_000)}b = 1`, 'a: unknown key; known keys: shutdown-timeout,'],
+  [`a = ${'['.repeat(50_000)}`, 'not valid TOML: '],
+  [`a = ${'{a='.repeat(50_000)}`, 'not valid TOML: '],
+  ['\0', 'not valid TOML: '],
+])('a strange document is reported in one line: %.20s', async (source, expected) => {
+  const message = await messageOf(source)
+  expect(message).toMatch(/^relay\.toml:1:.+$/)
+  expect(message).toContain(expected)
+})
+
 test.each(['timeout', 'max-delay-interval'])('%s is no longer than a timer can be', async (key) => {
   const document = (value: string) =>
     TABLES.output?.document(`${key} = "${value}"`, '') ?? expect.unreachable()

@@ -49,7 +49,7 @@ describe('stamp', () => {
     ['# m v=1\n', '# m v=1\n'],
     // A backslash at the very end would swallow the timestamp.
     ['m v=""\\', 'm v=""\\'],
-    // An odd quote in a comment swallows the lines behind it, as in influxd.
+    // An odd quote in a comment swallows the lines after it, as in influxd.
     ['# it"s a=" x\nm v=1\n', '# it"s a=" x\nm v=1\n'],
   ])('%j becomes %j', (before, after) => {
     expect(stamped(before as string)).toBe(after)
