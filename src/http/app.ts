@@ -1,9 +1,10 @@
 /** The relay's HTTP interface: a Hono app, which is a function from Request to Response. */
 
 import { Hono } from 'hono'
-import type { HttpConfig } from '../config/schema.ts'
-import { errorAnswer, toResponse } from '../influxdb/answer.ts'
-import { type Destination, v1DestinationOf, v2DestinationOf } from '../influxdb/write.ts'
+import type { HttpConfig } from '../config/config.ts'
+import { errorAnswer } from '../influxdb/answer.ts'
+import { type Destination, v1DestinationOf, v2DestinationOf } from '../influxdb/destination.ts'
+import { toResponse } from '../influxdb/response.ts'
 import type { Log } from '../observe/log.ts'
 import type { Relay } from '../relay/relay.ts'
 import type { Runtime } from '../runtime.ts'

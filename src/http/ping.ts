@@ -1,6 +1,6 @@
 /** `/ping`: what clients ask to learn whether a server is there, and which version it has. */
 
-import { parameters } from '../influxdb/write.ts'
+import { parameters } from '../influxdb/query-string.ts'
 
 /**
  * The version of InfluxDB whose HTTP interface the relay speaks. Clients parse it and choose by it what

@@ -1,10 +1,11 @@
 /** `/write`: reads a write, gives it to the relay, and answers as influxd does. */
 
-import type { HttpConfig } from '../config/schema.ts'
-import { type Answer, errorAnswer, toResponse } from '../influxdb/answer.ts'
+import type { HttpConfig } from '../config/config.ts'
+import { type Answer, errorAnswer } from '../influxdb/answer.ts'
+import type { Destination } from '../influxdb/destination.ts'
 import { timestampIn } from '../influxdb/precision.ts'
+import { toResponse } from '../influxdb/response.ts'
 import { stamp } from '../influxdb/stamp.ts'
-import type { Destination } from '../influxdb/write.ts'
 import { Budget, Reservation } from '../limits/budget.ts'
 import type { Log } from '../observe/log.ts'
 import { RepeatedWarning } from '../observe/repeated-warning.ts'

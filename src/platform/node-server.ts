@@ -11,7 +11,8 @@ import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { getRequestListener } from '@hono/node-server'
-import { errorAnswer, toResponse } from '../influxdb/answer.ts'
+import { errorAnswer } from '../influxdb/answer.ts'
+import { toResponse } from '../influxdb/response.ts'
 import type { FetchHandler, HttpServer, HttpServerOptions } from '../runtime.ts'
 
 /** The longest request head, as for the Go relay's usual proxies. */

@@ -35,7 +35,6 @@ const PACKAGES: Record<string, string> = {
   '@hono/node-server': 'platform',
   'smol-toml': 'config',
   valibot: 'config',
-  'toml-eslint-parser': 'config',
 }
 
 const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter((name) =>
