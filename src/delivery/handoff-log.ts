@@ -141,7 +141,7 @@ export class Handoff {
       this.unreadableSince ??= now
       if (now - this.unreadableSince < MAX_UNREADABLE_MS) throw error
       this.unreadableSince = undefined
-      await log.giveUpUnreadable()
+      await log.dropUnreadable()
       throw error
     }
   }
@@ -200,7 +200,7 @@ export class Handoff {
   /** Resolves once nothing that was taken off can come back, not even after a power cut. */
   async settle(): Promise<void> {
     await this.oldest()
-    if (this.log && !this.log.isSettled) await this.log.sync()
+    if (this.log && !this.log.isDurablyEmpty) await this.log.sync()
   }
 }
 
