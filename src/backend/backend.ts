@@ -79,8 +79,8 @@ export class Backend {
       {
         send: (destination, body) => this.send(destination, body),
         lost: (write, reason) => this.losses.lost(write, reason),
-        refused: (write, answer) => this.losses.refused(write, answer),
-        lossesSettled: () => this.losses.settled(),
+        refused: (write, answer) => this.losses.rejected(write, answer),
+        lossesSettled: () => this.losses.flushed(),
         diskFailed: (error) => this.diskFaults.report({ reason: error.message }),
       },
       this.store,

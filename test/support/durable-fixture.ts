@@ -6,7 +6,7 @@ import type { ConsistencyLevel } from '../../src/influxdb/consistency.ts'
 import { stamp } from '../../src/influxdb/stamp.ts'
 import { v1DestinationOf } from '../../src/influxdb/write.ts'
 import { DeadLetters } from '../../src/losses/dead-letters.ts'
-import { Ledger } from '../../src/losses/gap-ledger.ts'
+import { GapLedger } from '../../src/losses/gap-ledger.ts'
 import { DAMAGED, Losses } from '../../src/losses/losses.ts'
 import { createLog } from '../../src/observe/log.ts'
 import { Relay } from '../../src/relay/relay.ts'
@@ -31,7 +31,7 @@ export async function createDurableFixture(
   const log = createLog(runtime.writeLog, runtime.clock.wallNanoseconds)
   await disk.makeFolder('data')
   const books = {
-    ledger: await Ledger.open(disk, 'data/gaps.jsonl'),
+    ledger: await GapLedger.open(disk, 'data/gaps.jsonl'),
     deadLetters: await DeadLetters.open(disk, 'data/dead-letters'),
   }
   const backends: Backend[] = []

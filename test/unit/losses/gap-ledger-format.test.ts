@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import type { GapEntry } from '../../../src/losses/gap.ts'
 import { formatLedger, parseLedger } from '../../../src/losses/gap-ledger-format.ts'
-import type { GapEntry } from '../../../src/losses/gap-table.ts'
 
 const HEADER = '{"influxdb_relay":"gap ledger","version":1}\n'
 
@@ -70,12 +70,17 @@ test('empty lines and the line ends of Windows do no harm', () => {
 
 describe('damage is found, and the good entries are read all the same:', () => {
   test.each([
-    ['an empty file', '', 0, 'line 1 is not that of a gap ledger'],
-    ['zeros', '\0\0\0\0', 0, 'line 1 is not that of a gap ledger'],
-    ['no first line', LINE + LINE, 1, 'line 1 is not that of a gap ledger'],
-    ['a later version', HEADER.replace('1}', '2}') + LINE, 1, 'line 1 is not that of a gap ledger'],
-    ['a line cut off', HEADER + LINE + LINE.slice(0, -9), 1, 'the last line is cut off'],
-    ['a newline cut off', HEADER + LINE + LINE.slice(0, -1), 1, 'the last line is cut off'],
+    ['an empty file', '', 0, 'line 1 is not the header of a gap ledger'],
+    ['zeros', '\0\0\0\0', 0, 'line 1 is not the header of a gap ledger'],
+    ['no first line', LINE + LINE, 1, 'line 1 is not the header of a gap ledger'],
+    [
+      'a later version',
+      HEADER.replace('1}', '2}') + LINE,
+      1,
+      'line 1 is not the header of a gap ledger',
+    ],
+    ['a line cut off', HEADER + LINE + LINE.slice(0, -9), 1, 'the last line is incomplete'],
+    ['a newline cut off', HEADER + LINE + LINE.slice(0, -1), 1, 'the last line is incomplete'],
     ['garbage between', `${HEADER + LINE}x\0\n${LINE}`, 2, 'line 3 is not an entry'],
     ['JSON that is no object', `${HEADER}null\n5\n${LINE}`, 1, 'line 2 is not an entry'],
   ])('%s', (_, text, count, damage) => {

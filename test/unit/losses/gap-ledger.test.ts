@@ -1,7 +1,11 @@
 import { describe, expect, test } from 'vitest'
-import { Ledger, type LedgerDamage, type LedgerOptions } from '../../../src/losses/gap-ledger.ts'
+import type { Gap, Repair } from '../../../src/losses/gap.ts'
+import {
+  GapLedger,
+  type GapLedgerOptions,
+  type LedgerDamage,
+} from '../../../src/losses/gap-ledger.ts'
 import { formatLedger } from '../../../src/losses/gap-ledger-format.ts'
-import type { Gap } from '../../../src/losses/gap-table.ts'
 import { FakeDisk, type OperationKind } from '../../support/fake-disk.ts'
 import { settle } from '../../support/fake-runtime.ts'
 import { seededRandom } from '../../support/seeded-random.ts'
@@ -34,16 +38,16 @@ function diskWith(text?: string): FakeDisk {
   return disk
 }
 
-async function open(disk: FakeDisk, options: LedgerOptions = {}) {
+async function open(disk: FakeDisk, options: GapLedgerOptions = {}) {
   const damages: LedgerDamage[] = []
-  const ledger = await Ledger.open(disk, PATH, {
+  const ledger = await GapLedger.open(disk, PATH, {
     onDamage: (damage) => damages.push(damage),
     ...options,
   })
   return { ledger, damages }
 }
 
-const hoursOf = (ledger: Ledger) =>
+const hoursOf = (ledger: GapLedger) =>
   ledger.entries().map(({ first }) => Number((first ?? 0n) / HOUR))
 
 describe('a ledger', () => {
@@ -166,6 +170,75 @@ describe('flush', () => {
   })
 })
 
+/** A repair of one hour, or of several. */
+const repair = (from: number, to = from): Repair => ({
+  backend: 'influx2',
+  database: 'telegraf',
+  retentionPolicy: '',
+  first: BigInt(from) * HOUR,
+  last: BigInt(to) * HOUR + 1n,
+  startedAt: 1_700_000_000_001,
+})
+
+describe('close', () => {
+  test('removes what a repair has brought, and the next process does not find it', async () => {
+    const disk = diskWith()
+    const { ledger } = await open(disk)
+    await Promise.all([gap(1), gap(2), gap(3)].map((one) => ledger.add(one)))
+    await ledger.close(repair(1, 2))
+    expect(hoursOf(ledger)).toEqual([3])
+    for (let seed = 0; seed < 20; seed++) {
+      const again = (await open(disk.crash(seededRandom(seed)))).ledger
+      expect(again.entries()).toEqual(ledger.entries())
+    }
+  })
+
+  test('writes nothing if there is nothing to close', async () => {
+    const disk = diskWith()
+    const { ledger } = await open(disk)
+    await ledger.add(gap(1))
+    const before = disk.operations
+    await ledger.close(repair(2))
+    expect(disk.operations).toBe(before)
+  })
+
+  test('that the disk refuses can be called again, and resolves once it is on disk', async () => {
+    const disk = diskWith()
+    const { ledger } = await open(disk)
+    await Promise.all([gap(1), gap(2)].map((one) => ledger.add(one)))
+    disk.fail({ code: 'EIO', kinds: ['rename'] })
+    await expect(ledger.close(repair(1))).rejects.toMatchObject({ code: 'EIO' })
+    expect(hoursOf((await open(FakeDisk.of(disk.files()))).ledger)).toEqual([1, 2])
+    await ledger.close(repair(1))
+    expect(hoursOf((await open(disk.crash(seededRandom(1)))).ledger)).toEqual([2])
+  })
+
+  test('leaves the old entries or the new ones after a crash at any operation', async () => {
+    for (let seed = 0; seed < 25; seed++) {
+      for (let nth = 1; nth <= 12; nth++) {
+        const random = seededRandom(seed * 1000 + nth)
+        const disk = diskWith()
+        const { ledger } = await open(disk)
+        await Promise.all([gap(1), gap(2), gap(3)].map((one) => ledger.add(one)))
+        let isClosed = false
+        const closing = ledger.close(repair(2)).then(() => {
+          isClosed = true
+        })
+        await Promise.race([disk.stopAt(nth, random), closing])
+        const { ledger: again, damages } = await open(disk.crash(random))
+        const expected = isClosed
+          ? [[1, 3]]
+          : [
+              [1, 3],
+              [1, 2, 3],
+            ]
+        expect(expected, `seed ${seed}, operation ${nth}`).toContainEqual(hoursOf(again))
+        expect(damages).toEqual([])
+      }
+    }
+  })
+})
+
 /** Adds some gaps, some of them together; tells which of them are promised to be on disk. */
 async function addGaps(disk: FakeDisk, promised: number[]): Promise<void> {
   const { ledger } = await open(disk)
@@ -274,7 +347,7 @@ describe('a damaged file', () => {
     const text = `${await good()}{"backend":"infl`
     const disk = diskWith(text)
     const { ledger, damages } = await open(disk)
-    expect(damages).toEqual([{ reason: 'the last line is cut off', copy: `${PATH}.damaged-1` }])
+    expect(damages).toEqual([{ reason: 'the last line is incomplete', copy: `${PATH}.damaged-1` }])
     expect(textOf(disk, `${PATH}.damaged-1`)).toBe(text)
     expect(hoursOf(ledger)).toEqual([1])
     expect(textOf(disk)).toBe(formatLedger(ledger.entries()))
@@ -301,7 +374,9 @@ describe('a damaged file', () => {
     const disk = diskWith('garbage')
     disk.fail({ code: 'ENOSPC', kinds: ['create'], times: 3 })
     const { ledger, damages } = await open(disk)
-    expect(damages).toEqual([{ reason: 'line 1 is not that of a gap ledger', copy: undefined }])
+    expect(damages).toEqual([
+      { reason: 'line 1 is not the header of a gap ledger', copy: undefined },
+    ])
     await expect(ledger.add(gap(1))).rejects.toMatchObject({ code: 'ENOSPC' })
     expect(textOf(disk)).toBe('garbage')
     disk.heal()
