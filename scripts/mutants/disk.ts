@@ -27,7 +27,7 @@ export const DISK: readonly Mutant[] = [
   },
   {
     name: 'an append ends too late',
-    breaks: 'who takes out what is delivered takes out what comes behind it, too',
+    breaks: 'records are removed that were not delivered yet',
     file: 'segments/writer.ts',
     find: 'at = { ...at, offset: at.offset + bytes, sequence }',
     replace: 'at = { ...at, offset: at.offset + 2 * bytes, sequence }',
@@ -76,7 +76,7 @@ export const DISK: readonly Mutant[] = [
   },
   {
     name: 'head after removal',
-    breaks: 'segments are removed before the head says that they were delivered',
+    breaks: 'segments are removed before the head is past them',
     file: 'segments/segment-log.ts',
     find: 'await this.head.write(this.index.head, durable)\n    const { drained } = this.index\n    while (durable && drained[0]) {\n      await removeSegment(this.disk, this.folder, drained[0])\n      drained.shift()\n    }',
     replace:
@@ -84,7 +84,7 @@ export const DISK: readonly Mutant[] = [
   },
   {
     name: 'head never saved',
-    breaks: 'a power cut brings back all that was delivered, or shows a loss that was none',
+    breaks: 'a power cut brings back what was delivered, or shows a loss that is none',
     file: 'segments/segment-log.ts',
     find: 'await this.head.write(this.index.head, durable)',
     replace: '',
@@ -105,7 +105,7 @@ export const DISK: readonly Mutant[] = [
   },
   {
     name: 'sequence check skipped',
-    breaks: 'records that were refused, or have been delivered, count',
+    breaks: 'records count that were refused or are delivered already',
     file: 'segments/record-scanner.ts',
     find: 'if (header.sequence < sequence || header.sequence >= limit)',
     replace: 'if (header.sequence < 0 || limit < 0)',
@@ -164,27 +164,27 @@ export const DISK: readonly Mutant[] = [
     name: 'ledger forgets what it had',
     breaks: 'a restart empties the ledger',
     file: 'losses/gap-ledger.ts',
-    find: 'for (const entry of entries) this.table.addEntry(entry)',
+    find: 'for (const entry of entries) ledger.table.addEntry(entry)',
     replace: '',
   },
   {
     name: 'merging loses the start of a range',
     breaks: 'an entry of the ledger does not cover all that was merged into it',
-    file: 'losses/gap-table.ts',
+    file: 'losses/gap.ts',
     find: 'start(a) < start(b) ? start(a) : start(b)',
     replace: 'start(b)',
   },
   {
     name: 'merging loses the end of a range',
     breaks: 'an entry of the ledger does not cover all that was merged into it',
-    file: 'losses/gap-table.ts',
+    file: 'losses/gap.ts',
     find: 'end(a) > end(b) ? end(a) : end(b)',
     replace: 'end(a)',
   },
   {
     name: 'merging loses points',
     breaks: 'the ledger counts fewer points than are lacking',
-    file: 'losses/gap-table.ts',
+    file: 'losses/gap.ts',
     find: 'points: a.points + b.points',
     replace: 'points: a.points',
   },
@@ -234,7 +234,7 @@ export const DISK: readonly Mutant[] = [
     name: 'dead letter lost',
     breaks: 'what a server rejected is in the ledger, but nobody can look at it',
     file: 'losses/losses.ts',
-    find: ', this.books?.deadLetters.add(letter)]',
+    find: ', this.records?.deadLetters.add(letter)]',
     replace: ', letter && undefined]',
   },
   {
@@ -248,7 +248,7 @@ export const DISK: readonly Mutant[] = [
     name: 'name of a dead letter not synced',
     breaks: 'a power cut takes the newest file of dead letters',
     file: 'losses/dead-letters.ts',
-    find: 'await this.folder.sync()',
+    find: 'await this.files.sync()',
     replace: '',
   },
   {

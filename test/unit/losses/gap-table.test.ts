@@ -98,7 +98,7 @@ describe('merging', () => {
     expect(rangesOf(table)).toEqual(expected)
   })
 
-  test('adds up points and times, and keeps the first and the latest occurrence', () => {
+  test('adds up points, writes and times, and keeps the earliest and the latest time', () => {
     const table = tableOf([
       minutes(0, 1, { points: 10, writes: 2, at: 300 }),
       minutes(1, 2, { points: 20, writes: 1, at: 100 }),
@@ -121,7 +121,7 @@ describe('merging', () => {
     ])
   })
 
-  test('stops a nanosecond past a minute', () => {
+  test('happens up to a distance of one minute', () => {
     const a = gap({ first: 0n, last: 0n })
     expect(tableOf([a, gap({ first: MINUTE, last: MINUTE })]).entries()).toHaveLength(1)
     expect(tableOf([a, gap({ first: MINUTE + 1n, last: MINUTE + 1n })]).entries()).toHaveLength(2)
@@ -132,18 +132,18 @@ describe('merging', () => {
     ['database', { database: 'other' }],
     ['retention policy', { retentionPolicy: 'autogen' }],
     ['reason', { reason: 'rejected' }],
-    ['knowledge of the time', { first: undefined, last: undefined }],
-  ])('does not mix one %s with another', (_, other) => {
+    ['kind of range, known or unknown', { first: undefined, last: undefined }],
+  ])('does not happen across a different %s', (_, other) => {
     expect(tableOf([gap(), gap(other)]).entries()).toHaveLength(2)
   })
 
-  test('takes a range with one end for an unknown one', () => {
+  test('treats a range with one end as unknown', () => {
     const table = tableOf([gap({ first: undefined }), gap({ last: undefined })])
     expect(table.entries()).toMatchObject([{ first: undefined, last: undefined, points: 2 }])
   })
 })
 
-test('entries are in the order of backend, database, policy and time', () => {
+test('entries are ordered by backend, database, policy and time', () => {
   const table = tableOf([
     gap({ backend: 'b' }),
     minutes(9, 9, { backend: 'a', database: 'y' }),
@@ -168,7 +168,7 @@ test('entries are in the order of backend, database, policy and time', () => {
 })
 
 describe('bounds', () => {
-  test('past the number of ranges, the two nearest merge', () => {
+  test('the two nearest ranges merge past the number of ranges', () => {
     const table = tableOf([minutes(0, 0), minutes(10, 10), minutes(13, 13), minutes(30, 30)], {
       maxRanges: 3,
       maxEntries: 100,
@@ -180,7 +180,7 @@ describe('bounds', () => {
     ])
   })
 
-  test('in a full ledger a destination that has entries gets no more', () => {
+  test('a destination that has entries gets no more in a full ledger', () => {
     const table = tableOf(
       [minutes(0, 0), minutes(10, 10, { backend: 'other' }), minutes(20, 20), minutes(90, 90)],
       { maxRanges: 10, maxEntries: 3 },
@@ -192,7 +192,7 @@ describe('bounds', () => {
     ])
   })
 
-  test('in a full ledger a new destination is entered under its backend alone', () => {
+  test('a new destination is recorded under its backend alone in a full ledger', () => {
     const table = tableOf(
       [
         gap(),
@@ -215,7 +215,7 @@ describe('bounds', () => {
     ])
   })
 
-  test('entries of a full ledger stay as they are when they are read back', () => {
+  test('entries of a full ledger are unchanged after a restart', () => {
     const table = tableOf(
       ['a', 'b', 'c', 'd'].map((database) => gap({ database })),
       { maxRanges: 10, maxEntries: 2 },
@@ -226,7 +226,7 @@ describe('bounds', () => {
   })
 })
 
-/** Few names and short times, so that everything meets. */
+/** Few names and short times, so that gaps meet. */
 const anyGap: fc.Arbitrary<Gap> = fc
   .record({
     backend: fc.constantFrom('a', 'b'),
@@ -370,7 +370,7 @@ describe('a repair', () => {
     }
   })
 
-  test('makes room in a full ledger, also for the databases that had none', () => {
+  test('makes room in a full ledger', () => {
     const limits = { maxRanges: 10, maxEntries: 1 }
     const table = tableOf([minutes(0, 1), minutes(0, 1, { database: 'b' })], limits)
     table.close(repaired(0, 9))
@@ -398,7 +398,7 @@ describe('a repair', () => {
     expect(() => tableOf([minutes(0, 9)]).close(repaired(6, 3))).toThrow(RangeError)
   })
 
-  test('leaves all that it has not brought, within the bounds, as it will be read back', () => {
+  test('leaves what it has not brought, and entries that a restart does not change', () => {
     const anyRepair = fc
       .record({
         from: fc.integer({ min: -500, max: 500 }),
@@ -461,8 +461,8 @@ function isBrought(gap: Gap, repair: Repair): boolean {
   return first >= repair.first && last <= repair.last
 }
 
-describe('whatever is added', () => {
-  test('stays covered, and every point and write stays counted', () => {
+describe('every added gap', () => {
+  test('stays covered and counted', () => {
     fc.assert(
       fc.property(anyRun, ([gaps, limits]) => {
         const table = new GapTable(limits)
@@ -478,7 +478,7 @@ describe('whatever is added', () => {
     )
   })
 
-  test('keeps to its own reason and policy while there is room', () => {
+  test('keeps its reason and policy while there is room', () => {
     fc.assert(
       fc.property(fc.array(anyGap, { maxLength: 40 }), (gaps) => {
         const table = tableOf(gaps, { maxRanges: 100, maxEntries: 1000 })
@@ -494,7 +494,7 @@ describe('whatever is added', () => {
     )
   })
 
-  test('keeps to the bounds', () => {
+  test('leaves the number of entries within the bounds', () => {
     fc.assert(
       fc.property(anyRun, ([gaps, { maxRanges, maxEntries }]) => {
         const entries = tableOf(gaps, { maxRanges, maxEntries }).entries()
@@ -511,7 +511,7 @@ describe('whatever is added', () => {
     )
   })
 
-  test('never stands in two ranges of one destination that are within a minute', () => {
+  test('leaves no two ranges of a destination within a minute', () => {
     fc.assert(
       fc.property(anyRun, ([gaps, limits]) => {
         const entries = tableOf(gaps, limits).entries()
@@ -527,7 +527,7 @@ describe('whatever is added', () => {
     )
   })
 
-  test('merges to the same whatever the order, while there is room', () => {
+  test('merges to the same entries in any order while there is room', () => {
     const anyOrder = fc
       .array(anyGap, { maxLength: 15 })
       .chain((gaps) =>
