@@ -108,7 +108,7 @@ export class DeadLetterFiles {
     }
   }
 
-  /** Returns false, and writes nothing, if the file is full, has gone, or was changed by somebody else. */
+  /** Returns false, and writes nothing, if the file is full, was moved away, or was changed. */
   private async appendTo(name: string, letters: Uint8Array): Promise<boolean> {
     const size = this.files.get(name)
     if (size === undefined || size + letters.length > this.maxFileBytes) return false

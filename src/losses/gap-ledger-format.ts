@@ -16,7 +16,7 @@ const HEADER = JSON.stringify({ influxdb_relay: 'gap ledger', version: 1 })
 const MAX_INT64 = 2n ** 63n - 1n
 
 /** An entry as JSON. Names and order of the keys do not change. Times are RFC 3339. */
-export interface GapFields {
+interface GapFields {
   readonly backend: string
   /** Empty in an entry that stands for several databases because the ledger was full. */
   readonly database: string

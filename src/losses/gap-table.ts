@@ -70,7 +70,7 @@ export class GapTable {
    * @throws RangeError if the range of the repair runs backward
    */
   close(repair: Repair): boolean {
-    if (repair.first > repair.last) throw new RangeError('a repair of a range that runs backward')
+    if (repair.first > repair.last) throw new RangeError('the range of a repair runs backward')
     const { maxRanges, maxEntries } = this.limits
     let hasChanged = false
     for (const [key, before] of this.rows) {

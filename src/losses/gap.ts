@@ -76,11 +76,13 @@ export function insert(rows: readonly GapEntry[], entry: GapEntry, max: number):
 }
 
 /**
- * What is left of an entry after a repair: nothing, the entry, or one or two parts of it. Each part keeps
- * the counts of the whole, as the most that it can lack: nobody knows in which part the points were.
+ * What a repair leaves of an entry: nothing, the entry, or one or two parts of it. Each part keeps the counts
+ * of the entry as an upper bound, because the ledger does not know in which part the points were.
  *
- * @param canSplit whether there is room for a second part; if not, or if the two would be near each other,
- * an entry that was repaired in the middle stays whole
+ * An entry that was repaired in its middle stays whole if the two parts would be near each other, because
+ * they would merge at the next start.
+ *
+ * @param canSplit whether there is room for two parts; if not, the entry stays whole, too
  */
 export function remainsOf(entry: GapEntry, repair: Repair, canSplit: boolean): GapEntry[] {
   const { first, last } = entry

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { GroupCommit } from '../../../src/disk/group-commit.ts'
 
-/** Commits that end when the test says so. */
+/** Commits that end at a call of `end`. */
 function createFixture() {
   const running: { resolve: () => void; reject: (error: Error) => void }[] = []
   let begun = 0

@@ -167,7 +167,7 @@ describe('a letter', () => {
   })
 })
 
-/** Text that is thick with what matters to influxd's scanner. */
+/** Text full of characters that are special to influxd's scanner. */
 const wild = fc
   .array(fc.constantFrom('m v=1', ' ', '"', '\\', '\n', '=', ',', '#', 'a', ' 5\n', 'v="'), {
     maxLength: 20,
@@ -176,7 +176,7 @@ const wild = fc
 
 const anyLetter = fc
   .record({ backend: wild, database: wild, retentionPolicy: wild, message: wild, body: wild })
-  // influxd reads a backslash before the last byte of a body in its own way.
+  // influxd treats a backslash before the last byte of a body specially.
   .filter(({ body }) => !/\\.?$/s.test(body))
   .map(({ body, ...names }) => letter(body, names))
 

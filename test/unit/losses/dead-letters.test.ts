@@ -17,7 +17,7 @@ const KIB = 1024
 const encode = (text: string) => new TextEncoder().encode(text)
 const decode = (bytes: Uint8Array | undefined) => new TextDecoder().decode(bytes)
 
-/** A letter whose body has about this many bytes, and is like no other's. */
+/** A letter with a unique body of about this many bytes. */
 const large = (bytes: number, id = 0, given: Partial<DeadLetter> = {}) =>
   letter(`m${id} v="${'x'.repeat(bytes)}" 5\n`, given)
 
@@ -132,7 +132,7 @@ describe('files', () => {
     expect(letters.bytes).toBe(4 * KIB)
   })
 
-  test('changed by somebody else are left alone', async () => {
+  test('that were changed are left alone', async () => {
     const disk = new FakeDisk()
     const { letters } = await open(disk)
     await letters.add(letter('m v=1 5'))
@@ -331,7 +331,7 @@ describe('a part of a letter at the end of a file', () => {
 })
 
 describe('a crash at any operation', () => {
-  /** Adds letters, some of them together; tells which of them are promised to be on disk. */
+  /** Adds letters, some of them together. Those whose add has resolved are in `promised`. */
   async function addLetters(disk: FakeDisk, promised: string[]): Promise<void> {
     const { letters } = await open(disk)
     const add = async (body: string, given: Partial<DeadLetter> = {}) => {

@@ -428,7 +428,7 @@ describe('a repair', () => {
             gaps.add(step)
           }
           const entries = table.entries()
-          // A gap of which a part was brought is covered by what its other parts are in.
+          // A gap that a repair has met may be covered in part.
           const isTouched = (gap: Gap) => steps.some((one) => 'startedAt' in one && meets(gap, one))
           const open = [...gaps].filter((gap) => !isTouched(gap))
           expect(open.filter((gap) => !entries.some((entry) => covers(entry, gap)))).toEqual([])

@@ -142,7 +142,7 @@ describe('errors', () => {
   })
 })
 
-/** The executables of the runtimes that take TypeScript, and what they want to be told before it. */
+/** The executables of the runtimes that run TypeScript, and their arguments before the file. */
 const runtimes: [name: string, args: string[]][] = [
   ['bun', []],
   ['deno', ['run', '-A']],
