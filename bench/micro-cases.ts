@@ -48,6 +48,7 @@ const records = smallBodies.map((body) => ({
 }))
 const segment = encode(records.map(prepare), 0)
 const writes: Write[] = smallBodies.map((body) => ({
+  kind: 'points',
   destination,
   points: stamp(body, now),
   consistency: 'one',

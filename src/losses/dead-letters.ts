@@ -25,7 +25,7 @@ const DEFAULT_MAX_BYTES = 64 * 1024 * 1024
 interface Pending {
   readonly kind: DeadLetterKind
   readonly bytes: Uint8Array
-  readonly closed: boolean
+  readonly endsCleanly: boolean
 }
 
 /**
@@ -83,7 +83,7 @@ export class DeadLetters {
       this.onRemoved({ name: undefined, bytes: bytes.length })
       return
     }
-    this.pending.push({ kind, bytes, closed: letter.points.closed })
+    this.pending.push({ kind, bytes, endsCleanly: letter.points.endsCleanly })
     await this.writes.request()
   }
 
@@ -100,9 +100,9 @@ export class DeadLetters {
   }
 
   private async writeRun(run: readonly Pending[]): Promise<void> {
-    const { kind, closed } = run[run.length - 1] as Pending
+    const { kind, endsCleanly } = run[run.length - 1] as Pending
     await this.files.append(kind, join(run.map(({ bytes }) => bytes)))
-    if (!closed) this.files.seal(kind)
+    if (!endsCleanly) this.files.seal(kind)
   }
 }
 
@@ -123,7 +123,7 @@ function runsOf(letters: readonly Pending[], maxBytes: number): Pending[][] {
     }
     last.run.push(letter)
     last.bytes += letter.bytes.length
-    if (!letter.closed) open.delete(key)
+    if (!letter.endsCleanly) open.delete(key)
   }
   return runs
 }
