@@ -91,18 +91,16 @@ export class DeadLetters {
     const letters = this.pending
     this.pending = []
     try {
-      for (const run of runsOf(letters, this.files.maxFileBytes)) await this.writeRun(run)
+      for (const run of runsOf(letters, this.files.maxFileBytes)) {
+        const { kind, endsCleanly } = run.at(-1) as Pending
+        await this.files.append(kind, join(run.map(({ bytes }) => bytes)))
+        if (!endsCleanly) this.files.seal(kind)
+      }
       await this.files.sync()
     } catch (error) {
       this.files.sealAll()
       throw error
     }
-  }
-
-  private async writeRun(run: readonly Pending[]): Promise<void> {
-    const { kind, endsCleanly } = run[run.length - 1] as Pending
-    await this.files.append(kind, join(run.map(({ bytes }) => bytes)))
-    if (!endsCleanly) this.files.seal(kind)
   }
 }
 
