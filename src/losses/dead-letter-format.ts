@@ -108,7 +108,7 @@ function headerOf(letter: DeadLetter, precision: string, importable: boolean): s
     lines.push(`# CONTEXT-RETENTION-POLICY: ${retentionPolicy}`)
   }
   lines.push(`# precision: ${precision}`)
-  lines.push(`# Not accepted by ${commentText(backend)}. To send these points again:`)
+  lines.push(`# Not taken by ${commentText(backend)}. To send these points again:`)
   if (importable) lines.push(`#   influx -import -precision ${precision} -path FILE`)
   lines.push(`#   curl --data-binary @FILE '${urlOf(letter, precision)}'`)
   if (!importable) {

@@ -47,7 +47,7 @@ export class Losses {
     this.records = records
     this.lacks = new RepeatedWarning(clock, log, 'backend lacks acknowledged points')
     this.rejections = new RepeatedWarning(clock, log, 'backend rejected acknowledged points')
-    this.faults = new RepeatedWarning(clock, log, 'losses could not be recorded')
+    this.faults = new RepeatedWarning(clock, log, 'records of losses could not be written')
   }
 
   /** Records a write that the backend will never get. */

@@ -391,7 +391,7 @@ describe('a stop', () => {
     disk.fail({ code: 'ENOSPC', kinds: ['write'], path: 'gaps', times: 1000 })
     await send('m v=1 1')
     await relay.close()
-    expect(logged('losses could not be recorded')).not.toEqual([])
+    expect(logged('records of losses could not be written')).not.toEqual([])
     expect(logged('backend lacks acknowledged points')).toHaveLength(1)
   })
 })

@@ -24,7 +24,7 @@ describe('the header of a file', () => {
 # CONTEXT-DATABASE: telegraf
 # CONTEXT-RETENTION-POLICY: one month
 # precision: s
-# Not accepted by influx2. To send these points again:
+# Not taken by influx2. To send these points again:
 #   influx -import -precision s -path FILE
 #   curl --data-binary @FILE 'http://SERVER:8086/write?db=telegraf&rp=one%20month&precision=s'
 # The relay checks this file when it starts: make changes in a copy.
@@ -37,7 +37,7 @@ describe('the header of a file', () => {
     expect(headerOf(letter('m v="a\nb" 5\n', { database: "it's:x" }))).toBe(
       `# DML
 # precision: s
-# Not accepted by influx2. To send these points again:
+# Not taken by influx2. To send these points again:
 #   curl --data-binary @FILE 'http://SERVER:8086/write?db=it%27s%3Ax&precision=s'
 # influx -import would change these points, or misread their database.
 # The relay checks this file when it starts: make changes in a copy.
