@@ -29,7 +29,9 @@ export function findPattern(pattern: string, tokens: readonly Token[]): Match[] 
 
 /** Without comments that have a line of their own, and without trailing commas. */
 export function tokensOf(code: string): Token[] {
-  const bare = code.replace(/^\s*(\/\/|\/\*|\*[ /]|\*$).*$/gm, (comment) => ' '.repeat(comment.length))
+  const bare = code.replace(/^\s*(\/\/|\/\*|\*[ /]|\*$).*$/gm, (comment) =>
+    ' '.repeat(comment.length),
+  )
   const tokens = [...bare.matchAll(/\$[a-z]\w*|#?\w+|\S/g)].map(({ 0: text, index }) => ({
     ...{ text, start: index, end: index + text.length },
   }))
