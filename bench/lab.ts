@@ -22,7 +22,7 @@ export interface Arm {
 
 export class Lab {
   readonly options: Options
-  readonly subjects: readonly Subject[]
+  readonly all: readonly Subject[]
   readonly samples: Sample[] = []
   readonly failures: string[] = []
   readonly #backends = new Map<Kind, Promise<readonly [Backend, Backend]>>()
@@ -31,7 +31,17 @@ export class Lab {
 
   constructor(options: Options, subjects: readonly Subject[]) {
     this.options = options
-    this.subjects = subjects
+    this.all = subjects
+  }
+
+  /** What writes can be sent through, or to, one at a time. */
+  get subjects(): readonly Subject[] {
+    return this.all.filter(({ name }) => name !== 'direct-to-both')
+  }
+
+  /** Both servers at once without anything before them, in a list. */
+  get directToBoth(): readonly Subject[] {
+    return this.all.filter(({ name }) => name === 'direct-to-both')
   }
 
   get relays(): readonly Subject[] {
@@ -55,7 +65,7 @@ export class Lab {
   /** The same without the executable, which is Bun's relay in one file, unless it was asked for by name. */
   get distinctRelays(): readonly Subject[] {
     const named = this.options.subjects.includes('executable')
-    return this.someRelays.filter(({ name }) => named || name !== 'executable')
+    return this.someRelays.filter(({ name }) => named || !name.endsWith('executable'))
   }
 
   /** The same two servers of a kind for all that ask. */

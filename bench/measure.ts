@@ -1,7 +1,7 @@
 /** One measurement of a subject that takes writes from wrk. */
 
 import type { Backend } from './backends.ts'
-import { type Load, send } from './load.ts'
+import { type Load, type Seen, send } from './load.ts'
 import type { Figures } from './samples.ts'
 import type { Running, Subject } from './subjects.ts'
 import { cpuSeconds, peakMb, resetPeak } from './usage.ts'
@@ -13,7 +13,7 @@ import { cpuSeconds, peakMb, resetPeak } from './usage.ts'
  */
 export async function measure(
   subject: Subject,
-  { url, pid }: Running,
+  { url, secondUrl, pid }: Running,
   backends: readonly Backend[],
   load: Load,
   seconds: number,
@@ -21,7 +21,9 @@ export async function measure(
   if (pid !== undefined) resetPeak(pid)
   const cpuBefore = pid === undefined ? 0 : cpuSeconds(pid)
   const before = await reached(backends)
-  const seen = await send(url, load, seconds)
+  const seen = secondUrl
+    ? await sendToBoth([url, secondUrl], load, seconds)
+    : await send(url, load, seconds)
   const cpu = pid === undefined ? 0 : cpuSeconds(pid) - cpuBefore
   const arrived = (await reached(backends)) - before
   const points = seen.requests * load.shape.points
@@ -39,6 +41,15 @@ export async function measure(
       'peak MB': peakMb(pid),
     }),
   }
+}
+
+/** Sends the same load to two servers at the same time: the mean of what each of them takes. */
+async function sendToBoth(urls: readonly string[], load: Load, seconds: number): Promise<Seen> {
+  const [first, second] = await Promise.all(urls.map((url) => send(url, load, seconds)))
+  if (!first || !second) throw new Error('there are no two servers')
+  const names = Object.keys(first) as (keyof Seen)[]
+  const means = names.map((name) => [name, (first[name] + second[name]) / 2])
+  return Object.fromEntries(means) as unknown as Seen
 }
 
 async function reached(backends: readonly Backend[]): Promise<number> {

@@ -5,10 +5,9 @@ import { run } from '../test/real/cache.ts'
 import { findNode } from '../test/real/node.ts'
 import type { Part } from './lab.ts'
 import { bin, here, root } from './paths.ts'
+import { MICRO } from './samples.ts'
 import { scratchFolder } from './scratch.ts'
 import { NODES } from './subjects.ts'
-
-export const MICRO = 'micro'
 
 /** Each with the garbage collector in reach, so that mitata can tidy up between two measurements. */
 const RUNTIMES: Readonly<Record<string, () => Promise<string[]>>> = {

@@ -1,7 +1,7 @@
 /** The bench's command line. */
 
-import { accessSync, constants, statSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { accessSync, constants, existsSync, statSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 
 export const HELP = `npm run bench -- [options]
@@ -13,6 +13,9 @@ export const HELP = `npm run bench -- [options]
   --seconds N        how long each one takes (1)
   --peer NAME=PATH   another relay, started as "PATH -config FILE"; measured whatever else is named;
                      can be repeated
+  --before DIR       another checkout of this repository, installed and built: measures its relays, as
+                     before-bun and so on, in turns with these; without --only, in the part "change"
+                     alone: about 7 minutes
   --json FILE        write what was measured to a file
   --record           write it to bench/results.json, the chart, and bench/README.md
   --from FILE        measure nothing: report what an earlier run wrote with --json
@@ -33,6 +36,8 @@ export interface Options {
   readonly rounds: number
   readonly seconds: number
   readonly peers: readonly Peer[]
+  /** Another checkout. */
+  readonly before: string | undefined
   readonly json: string | undefined
   readonly record: boolean
   readonly from: string | undefined
@@ -53,6 +58,7 @@ export function parseOptions(args: readonly string[]): Options {
       rounds: { type: 'string' },
       seconds: { type: 'string' },
       peer: { type: 'string', multiple: true, default: [] },
+      before: { type: 'string' },
       json: { type: 'string' },
       record: { type: 'boolean', default: false },
       from: { type: 'string' },
@@ -70,6 +76,7 @@ export function parseOptions(args: readonly string[]): Options {
     rounds: quick ? 1 : count('--rounds', values.rounds ?? '3'),
     seconds: quick ? 1 : count('--seconds', values.seconds ?? '1'),
     peers: values.peer.map(peer),
+    before: values.before === undefined ? undefined : checkout(values.before),
     json: values.json,
     from: values.from,
     soak: values.soak === undefined ? undefined : duration(values.soak),
@@ -91,6 +98,16 @@ function peer(text: string): Peer {
   const path = resolve(given)
   if (!isExecutable(path)) throw new Error(`--peer is ${text}; ${path} is no executable file`)
   return { name, path }
+}
+
+/** A folder with all that is needed to run its relay. */
+function checkout(text: string): string {
+  const dir = resolve(text)
+  for (const file of ['src/bun.ts', 'src/deno.ts', 'dist/node.js', 'dist/influxdb-relay']) {
+    if (existsSync(join(dir, file))) continue
+    throw new Error(`--before is ${text}; ${file} is missing there: run npm ci && npm run build`)
+  }
+  return dir
 }
 
 function isExecutable(path: string): boolean {

@@ -2,9 +2,9 @@
 
 import { faultSetting, HEALTHY } from './faults.ts'
 import { tell } from './machine.ts'
-import { MICRO } from './micro.ts'
 import type { Result } from './result.ts'
-import { Samples, type Spread } from './samples.ts'
+import { MICRO, Samples, type Spread } from './samples.ts'
+import { beforeOf, OURS } from './subjects.ts'
 import { short, table } from './table.ts'
 import { judge } from './targets.ts'
 
@@ -36,8 +36,8 @@ export function sectionsOf(result: Result): Section[] {
         ? [matrixOf(samples, part, 'MB/s')]
         : samples.settings(part).map((setting) => settingOf(samples, part, setting)),
     )
-  const verdicts = verdictsOf(samples)
-  return verdicts.rows.length > 1 ? [...sections, verdicts] : sections
+  const closing = [verdictsOf(samples), changesOf(samples)].filter(({ rows }) => rows.length > 1)
+  return [...sections, ...closing]
 }
 
 /** A table with a row for each setting and a column for each subject. */
@@ -102,6 +102,19 @@ export function verdictsOf(samples: Samples): Section {
   ])
   const head = ['target', 'subject', 'needed', 'stretch', 'measured', 'reached']
   return { title: 'Targets', rows: [head, ...rows] }
+}
+
+/** Rates as multiples of those of another checkout's relay: a row for each setting, a column for each way to run. */
+function changesOf(samples: Samples): Section {
+  const settings = samples
+    .parts()
+    .flatMap((part) => samples.settings(part).map((setting) => ({ part, setting })))
+  const rows = settings.map(({ part, setting }) => [
+    setting,
+    ...OURS.map((name) => withSpread(samples.ratio(part, setting, [name, beforeOf(name)], RATE))),
+  ])
+  const measured = rows.filter(([, ...cells]) => cells.some((cell) => cell !== ''))
+  return { title: 'After / before', rows: [['', ...OURS], ...measured] }
 }
 
 function withSpread(value: Spread | undefined): string {

@@ -14,6 +14,9 @@ export interface Sample {
   readonly figures: Figures
 }
 
+/** The part that measures the hot paths alone, in MB/s. */
+export const MICRO = 'micro'
+
 /** A median, with the least and the most that any round showed. */
 export interface Spread {
   readonly median: number

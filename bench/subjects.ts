@@ -7,7 +7,7 @@ import { run } from '../test/real/cache.ts'
 import { findNode, newestVersion } from '../test/real/node.ts'
 import type { Backend } from './backends.ts'
 import { startNginx } from './nginx.ts'
-import type { Peer } from './options.ts'
+import type { Options } from './options.ts'
 import { bin, root } from './paths.ts'
 import { findProgram, type ProgramName, versionOf } from './programs.ts'
 import { Service } from './service.ts'
@@ -49,6 +49,8 @@ export interface Subject {
 /** A subject that takes writes. */
 export interface Running {
   readonly url: string
+  /** Where the same writes go at the same time. */
+  readonly secondUrl?: string
   readonly startMs: number
   /** Undefined if it is the server itself. */
   readonly pid: number | undefined
@@ -72,6 +74,17 @@ const direct: Subject = {
     finish: async () => '',
     stop: async () => {},
   }),
+}
+
+/**
+ * Writes go to both servers at the same time, with nothing between: what the two can take side by side is
+ * the limit for a relay.
+ */
+const directToBoth: Subject = {
+  ...direct,
+  name: 'direct-to-both',
+  copies: 2,
+  start: async (backends) => ({ ...(await direct.start(backends)), secondUrl: backends[1].url }),
 }
 
 /** The server programs of others, each with how it is started. */
@@ -174,27 +187,53 @@ const told = (program: string) => run(program, ['--version'])
 const number = async (text: Promise<string>) => /\d+\.\d+\.\d+/.exec(await text)?.[0] ?? 'unknown'
 const runtime = (program: string) => number(told(program))
 
-const bundle = join(root, 'dist/node.js')
+/** The relay of a checkout in all its ways to run, on the runtimes of this one. */
+function relaysOf(checkout: string, prefix = ''): Subject[] {
+  return [
+    relay(`${prefix}bun`, () => [bin('bun'), 'run', join(checkout, 'src/bun.ts')], runtime),
+    relay(
+      `${prefix}executable`,
+      () => [join(checkout, 'dist/influxdb-relay')],
+      () => runtime(bin('bun')),
+    ),
+    relay(
+      `${prefix}deno`,
+      () => [bin('deno'), 'run', '-A', join(checkout, 'src/deno.ts')],
+      runtime,
+    ),
+    ...Object.entries(NODES).map(([name, version]) =>
+      relay(
+        `${prefix}${name}`,
+        async () => [await findNode(version), join(checkout, 'dist/node.js')],
+        runtime,
+      ),
+    ),
+  ]
+}
 
-const relays: readonly Subject[] = [
-  relay('bun', () => [bin('bun'), 'run', join(root, 'src/bun.ts')], runtime),
-  relay(
-    'executable',
-    () => [join(root, 'dist/influxdb-relay')],
-    () => runtime(bin('bun')),
-  ),
-  relay('deno', () => [bin('deno'), 'run', '-A', join(root, 'src/deno.ts')], runtime),
-  ...Object.entries(NODES).map(([name, version]) =>
-    relay(name, async () => [await findNode(version), bundle], runtime),
-  ),
-]
+const relays: readonly Subject[] = relaysOf(root)
 
 /** The names of our relays, in all their ways to run. */
 export const OURS: readonly string[] = relays.map(({ name }) => name)
 
-/** All that there are, with the relays of others. */
-export function allSubjects(peers: readonly Peer[] = []): Subject[] {
-  const all = [direct, haproxy, mirror, vmagent, ...relays]
+const BEFORE = 'before-'
+
+/** The name of a relay of the checkout that --before names. */
+export const beforeOf = (name: string) => `${BEFORE}${name}`
+
+/** Each of our relays, followed by the same one of another checkout. */
+function oursAndBefore(before: string | undefined): Subject[] {
+  if (before === undefined) return [...relays]
+  const others = relaysOf(before, BEFORE)
+  return relays.flatMap((one, i) => [one, others[i] as Subject])
+}
+
+/** Every subject, with the relays of others and of another checkout. */
+export function allSubjects({
+  peers = [],
+  before,
+}: Partial<Pick<Options, 'peers' | 'before'>> = {}) {
+  const all = [direct, directToBoth, haproxy, mirror, vmagent, ...oursAndBefore(before)]
   for (const { name, path } of peers) {
     if (all.some((subject) => subject.name === name)) {
       throw new Error(
