@@ -9,8 +9,10 @@ export default defineConfig(({ mode }) => ({
           name: 'unit',
           include: ['test/unit/**/*.test.ts', 'test/*.test.ts'],
           provide: { shareOfSeeds: mode === 'quick' ? 0.1 : 1 },
-          isolate: false, // no unit test changes a module for others; a process a file took half the time
+          // No unit test leaves anything behind. A process for each file took half of the time.
+          isolate: false,
           maxWorkers: '100%',
+          testTimeout: 60_000, // a machine may be busy; most tests take milliseconds
         },
       },
       {

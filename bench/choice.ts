@@ -1,4 +1,4 @@
-/** Which subjects a run is made with. */
+/** The subjects of a run. */
 
 import type { Options } from './options.ts'
 import { allSubjects, beforeOf, type Subject } from './subjects.ts'
@@ -6,7 +6,7 @@ import { allSubjects, beforeOf, type Subject } from './subjects.ts'
 /** Subjects that others are compared with. */
 const REFERENCES = ['direct', 'direct-to-both', 'haproxy', 'nginx-mirror']
 
-/** What is soaked if nothing else is said: each takes as long as all others. */
+/** The subject of a soak unless others are named: a soak of each takes as long as the first. */
 const SOAKED = 'bun'
 
 /** The named ones with their counterparts of --before, references, and all peers. */

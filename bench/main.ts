@@ -78,7 +78,7 @@ function resultOf({ options, samples, failures }: Lab, machine: Machine): Result
   return { machine, rounds, seconds, samples, failures }
 }
 
-/** After each part: a run that is interrupted is not lost. */
+/** Called after each part, so that an interrupted run keeps its figures. */
 async function save({ json }: Options, result: Result): Promise<void> {
   if (json) await writeFile(json, resultText(result))
 }

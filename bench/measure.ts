@@ -1,4 +1,4 @@
-/** One measurement of a subject that takes writes from wrk. */
+/** One measurement of a subject under wrk's load. */
 
 import type { Backend } from './backends.ts'
 import { type Load, type Seen, send } from './load.ts'
@@ -7,9 +7,9 @@ import type { Running, Subject } from './subjects.ts'
 import { cpuSeconds, peakMb, resetPeak } from './usage.ts'
 
 /**
- * Sends writes for some seconds and tells what they came to.
+ * Sends writes for some seconds and returns the figures.
  *
- * @param backends those that the writes are to reach; what reaches them is counted
+ * @param backends the servers whose requests are counted
  */
 export async function measure(
   subject: Subject,

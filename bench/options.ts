@@ -6,24 +6,24 @@ import { parseArgs } from 'node:util'
 
 export const HELP = `npm run bench -- [options]
 
-  --quick            every part once, for a second: about a minute, and no figures to rely on
-  --only A,B         these parts alone (--list names them)
-  --subjects A,B     these subjects alone, beside those that they are compared with
-  --rounds N         how often each measurement is repeated (3)
-  --seconds N        how long each one takes (1)
-  --peer NAME=PATH   another relay, started as "PATH -config FILE"; measured whatever else is named;
+  --quick            every part once, for a second: about a minute; the figures mean little
+  --only A,B         only these parts (--list shows their names)
+  --subjects A,B     only these subjects, and those that they are compared with
+  --rounds N         repetitions of each measurement (3)
+  --seconds N        seconds of each measurement (1)
+  --peer NAME=PATH   another relay, started as "PATH -config FILE"; measured in addition to --subjects;
                      can be repeated
   --before DIR       another checkout of this repository, installed and built: measures its relays, as
                      before-bun and so on, in turns with these; without --only, in the part "change"
                      alone: about 7 minutes
-  --json FILE        write what was measured to a file
-  --record           write it to bench/results.json, the chart, and bench/README.md
-  --from FILE        measure nothing: report what an earlier run wrote with --json
-  --soak 10m         load for this long, and a look at the memory; on Bun, or on --subjects
-  --micro            the micro-benchmarks, on each runtime; nothing else
+  --json FILE        write the figures to a file
+  --record           write the figures to bench/results.json, the chart, and bench/README.md
+  --from FILE        measure nothing: report the figures that an earlier run wrote with --json
+  --soak 10m         memory under load for this long; on Bun, or on --subjects
+  --micro            only the micro-benchmarks, on each runtime
   --list             the names of parts and subjects`
 
-/** A relay of others. */
+/** Another relay program. */
 export interface Peer {
   readonly name: string
   readonly path: string
@@ -85,13 +85,13 @@ export function parseOptions(args: readonly string[]): Options {
 
 const names = (text: string) => text.split(',').filter((name) => name !== '')
 
-/** wrk knows whole seconds alone. */
+/** wrk accepts only whole seconds. */
 function count(option: string, text: string): number {
   if (!/^[1-9]\d*$/.test(text)) throw new Error(`${option} is ${text}; it must be 1 or more`)
   return Number(text)
 }
 
-/** It is started elsewhere, so that its path has to be whole. */
+/** The peer starts in another folder, so its path becomes absolute. */
 function peer(text: string): Peer {
   const [, name, given] = /^([^=]+)=(.+)$/.exec(text) ?? []
   if (!name || !given) throw new Error(`--peer is ${text}; it must be NAME=PATH`)
@@ -100,7 +100,7 @@ function peer(text: string): Peer {
   return { name, path }
 }
 
-/** A folder with all that is needed to run its relay. */
+/** The path of a checkout that is installed and built. */
 function checkout(text: string): string {
   const dir = resolve(text)
   for (const file of ['src/bun.ts', 'src/deno.ts', 'dist/node.js', 'dist/influxdb-relay']) {

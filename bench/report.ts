@@ -16,7 +16,7 @@ export interface Section {
   readonly rows: readonly (readonly string[])[]
 }
 
-/** Everything, for a terminal. */
+/** The whole report, for a terminal. */
 export function report(result: Result): string {
   const sections = sectionsOf(result).map(({ title, rows }) => `${title}\n\n${table(rows)}`)
   return [introduction(result), ...sections].join('\n\n')
@@ -50,7 +50,7 @@ function matrixOf(samples: Samples, part: string, figure: string): Section {
   return { title: `${part}: ${figure}`, rows: [['', ...subjects], ...rows] }
 }
 
-/** A table with a row for each subject, its rate also as a multiple of what it is compared with. */
+/** A table with a row for each subject, with its rate as a multiple of its reference's. */
 function settingOf(samples: Samples, part: string, setting: string): Section {
   const subjects = samples.subjects(part, setting)
   const figures = samples
@@ -75,7 +75,7 @@ interface Reference {
   ratio(subject: string): Spread | undefined
 }
 
-/** Writes are compared with writes that go to the server directly, faults with days without any. */
+/** Writes are compared with direct writes, faults with a healthy run. */
 function referenceOf(samples: Samples, part: string, setting: string): Reference | undefined {
   if (part === 'faults') {
     const healthy = faultSetting(setting.startsWith('null') ? 'null' : 'influxd', HEALTHY)
@@ -104,7 +104,10 @@ export function verdictsOf(samples: Samples): Section {
   return { title: 'Targets', rows: [head, ...rows] }
 }
 
-/** Rates as multiples of those of another checkout's relay: a row for each setting, a column for each way to run. */
+/**
+ * Rates as multiples of those of another checkout's relay: a row for each setting, a column for
+ * each way to run.
+ */
 function changesOf(samples: Samples): Section {
   const settings = samples
     .parts()

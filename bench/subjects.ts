@@ -1,4 +1,7 @@
-/** What is measured: the relay in all its ways to run, and what else could be put before a server. */
+/**
+ * The subjects: the relay in each way to run, and other programs that can stand in front of a
+ * server.
+ */
 
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -21,7 +24,7 @@ export const NODES: Readonly<Record<string, string>> = {
 
 type Keys = Readonly<Record<string, unknown>>
 
-/** How a relay is to be configured beyond its outputs' addresses. */
+/** The relay's keys beyond the addresses of its outputs. */
 export interface RelayKeys {
   /** Gives the relay a data directory. */
   readonly onDisk?: boolean
@@ -33,14 +36,14 @@ export interface RelayKeys {
   readonly under?: { readonly command: readonly string[]; readonly env: Record<string, string> }
 }
 
-/** A thing that takes writes and passes them on, or the server itself. */
+/** A program that takes writes and passes them on, or the server itself. */
 export interface Subject {
   readonly name: string
-  /** To how many of the two servers it passes a write on. */
+  /** The number of servers that get each write. */
   readonly copies: 1 | 2
   /** Whether it reads a relay's configuration. */
   readonly isRelay: boolean
-  /** Whether it knows the keys that the Go relay does not: those of disks, and UDP to HTTP. */
+  /** Whether it knows keys that the Go relay lacks: disk buffers, and UDP to HTTP. */
   readonly isOurs: boolean
   version(): Promise<string>
   start(backends: readonly [Backend, Backend], keys?: RelayKeys): Promise<Running>
@@ -49,18 +52,18 @@ export interface Subject {
 /** A subject that takes writes. */
 export interface Running {
   readonly url: string
-  /** Where the same writes go at the same time. */
+  /** Gets the same writes at the same time. */
   readonly secondUrl?: string
   readonly startMs: number
   /** Undefined if it is the server itself. */
   readonly pid: number | undefined
-  /** Asks it to end, waits until it has, and returns all that it has logged. */
+  /** Stops it by SIGTERM and returns its log. */
   finish(): Promise<string>
-  /** Ends it at once. */
+  /** Kills it. */
   stop(): Promise<void>
 }
 
-/** Writes go to the first server, with nothing between. */
+/** Writes go to the first server directly. */
 const direct: Subject = {
   name: 'direct',
   copies: 1,
@@ -77,8 +80,8 @@ const direct: Subject = {
 }
 
 /**
- * Writes go to both servers at the same time, with nothing between: what the two can take side by side is
- * the limit for a relay.
+ * The same writes go to both servers directly at the same time. What the two can take side by side
+ * is the limit for a relay.
  */
 const directToBoth: Subject = {
   ...direct,
@@ -87,7 +90,7 @@ const directToBoth: Subject = {
   start: async (backends) => ({ ...(await direct.start(backends)), secondUrl: backends[1].url }),
 }
 
-/** The server programs of others, each with how it is started. */
+/** A proxy program. */
 function other(
   name: string,
   program: ProgramName,
@@ -119,7 +122,7 @@ const haproxy = other('haproxy', 'haproxy', 1, async ([first]) => {
   })
 })
 
-/** It takes line protocol, and passes it on in Prometheus' form, a batch each second or so. */
+/** Takes line protocol, and sends it on as Prometheus remote write, about a batch a second. */
 const vmagent = other('vmagent', 'vmagent', 2, async (backends) => {
   const { path, env } = await findProgram('vmagent')
   return Service.start({
@@ -183,9 +186,9 @@ function configuration(
   }
 }
 
-const told = (program: string) => run(program, ['--version'])
+const versionText = (program: string) => run(program, ['--version'])
 const number = async (text: Promise<string>) => /\d+\.\d+\.\d+/.exec(await text)?.[0] ?? 'unknown'
-const runtime = (program: string) => number(told(program))
+const runtime = (program: string) => number(versionText(program))
 
 /** The relay of a checkout in all its ways to run, on the runtimes of this one. */
 function relaysOf(checkout: string, prefix = ''): Subject[] {
@@ -240,7 +243,7 @@ export function allSubjects({
         `--peer ${name}=...: there is a subject ${name} already; give it another name`,
       )
     }
-    const version = async () => '' // nobody knows how it tells it, and its path would be published
+    const version = async () => '' // unknown option; and the path would be published
     all.push(relay(name, () => [path], version, false))
   }
   return all

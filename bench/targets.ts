@@ -69,7 +69,10 @@ const figure =
   (samples, subject) =>
     samples.figure(part, setting, subject, name)
 
-/** The highest peak of all runs except those with a buffer in memory, whose size is the user's choice. */
+/**
+ * The highest peak of all runs except those with a buffer in memory, whose size is the user's
+ * choice.
+ */
 const peak: Measure = (samples, subject) => {
   const peaks = samples.all
     .filter((one) => one.subject === subject && !one.setting.includes('memory buffer'))
@@ -242,7 +245,7 @@ const TARGETS: readonly Target[] = [
   ]),
 ]
 
-/** All targets for which enough was measured. */
+/** Judges every target that was measured. */
 export function judge(samples: Samples): Verdict[] {
   return TARGETS.flatMap((target) =>
     target.subjects.flatMap((subject) => {

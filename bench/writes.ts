@@ -1,4 +1,4 @@
-/** Writes of all kinds, to subjects that take turns. */
+/** Writes of all kinds, to each subject in turns. */
 
 import type { Kind } from './backends.ts'
 import type { Lab, Part } from './lab.ts'
@@ -7,7 +7,7 @@ import { measure } from './measure.ts'
 import type { Shape } from './requests.ts'
 import type { Running, Subject } from './subjects.ts'
 
-/** One line of load that all subjects get. */
+/** A load that every subject gets. */
 interface Case {
   readonly kind: Kind
   readonly setting: string
@@ -18,7 +18,7 @@ const KINDS: readonly Kind[] = ['null', 'influxd']
 
 const onePoint: Shape = { points: 1, timestamps: true }
 
-/** How a setting is called. */
+/** The name of a setting. */
 const named = (kind: Kind, connections: number, more = '') =>
   `${kind}, ${connections} connection${connections === 1 ? '' : 's'}${more}`
 
@@ -41,7 +41,7 @@ export const onePointWrites: Part = {
   },
 }
 
-/** One-point writes that the relay has to look into, or apart. */
+/** One-point writes that need timestamps, or a lane for each of several databases. */
 export const variedWrites: Part = {
   name: 'varied',
   title: 'One-point writes of other kinds',
@@ -84,14 +84,17 @@ export const batches: Part = {
   },
 }
 
-/** Proxies do not look into a body, so one kind of body shows their rate; and influxd is slower than they. */
+/**
+ * Proxies do not look into a body, so one kind of body shows their rate; and influxd is slower than
+ * they.
+ */
 function subjectsOf(lab: Lab, { kind, load: { shape } }: Case): readonly Subject[] {
   if (kind === 'null' && !shape.gzip) return lab.subjects
   const limit = kind === 'influxd' && shape.points === 5000 ? lab.directToBoth : []
   return [...lab.direct, ...limit, ...lab.distinctRelays]
 }
 
-/** What a change of the relay must not make slower: of each kind of write the one that tells most. */
+/** The writes that a change of the relay must not make slower. */
 export const change: Part = {
   name: 'change',
   title: 'Writes of one point and of 5,000, before and after a change',
@@ -128,7 +131,7 @@ function batchCases(): Case[] {
   return cases
 }
 
-/** Warms each subject up to this size of writes, if nobody has, then measures them in turns. */
+/** Warms each subject up once for this size of writes, then measures all of them in turns. */
 async function compare(
   lab: Lab,
   part: string,

@@ -19,7 +19,9 @@ import { applyMutant, type Mutant, readSources, type Source } from './mutants/mu
 /** The share of mutants that the simulation must catch. */
 const MIN_CAUGHT = 0.95
 
-/** A seed takes a fraction of a second; one that takes this long hangs, and that is a catch, too. */
+/**
+ * A seed takes a fraction of a second; one that takes this long hangs, and that is a catch, too.
+ */
 const SEED_TIMEOUT_MS = 30_000
 
 interface Outcome {

@@ -71,8 +71,8 @@ export function tests(
 }
 
 /**
- * Runs the stages one after the other. A stage is one or more sequences of steps, which run side by side.
- * The first step that fails ends the process with code 1.
+ * Runs the stages one after the other. A stage is one or more sequences of steps, which run side by
+ * side. The first step that fails ends the process with code 1.
  */
 export async function runStages(stages: readonly (readonly Step[])[][]): Promise<void> {
   const began = performance.now()

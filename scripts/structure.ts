@@ -4,8 +4,9 @@
  *     npm run structure               src
  *     npm run structure -- DIR ...    these folders
  *
- * A function is anything with a body and a name: functions, methods, accessors, constructors, and arrow
- * functions that a variable or a property is named for. A callback counts as lines of the function that it is in.
+ * A function is anything with a body and a name: functions, methods, accessors, constructors, and
+ * arrow functions that a variable or a property is named for. A callback counts as lines of the
+ * function that it is in.
  */
 
 import { readdir, readFile } from 'node:fs/promises'

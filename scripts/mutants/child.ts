@@ -1,6 +1,6 @@
 /**
- * Runs the simulation with one deliberate bug in the relay, seed after seed, until it is caught. Prints a
- * line of JSON before each seed, and one with the result.
+ * Runs the simulation with one deliberate bug in the relay, seed after seed, until it is caught.
+ * Prints a line of JSON before each seed, and one with the result.
  */
 
 import { join } from 'node:path'

@@ -11,8 +11,8 @@ export interface Mutant {
   /** Decides between several files of src that have the code, in each of them once. */
   readonly file?: string
   /**
-   * The code to replace, which src has exactly once. White space does not matter. `$a` stands for any name or
-   * member chain, the same one wherever it occurs in this mutant.
+   * The code to replace, which src has exactly once. White space does not matter. `$a` stands for
+   * any name or member chain, the same one wherever it occurs in this mutant.
    */
   readonly find: string
   readonly replace: string

@@ -1,4 +1,7 @@
-/** Finds code by its tokens, so that neither line breaks nor names that a pattern leaves open matter. */
+/**
+ * Finds code by its tokens, so that neither line breaks nor names that a pattern leaves open
+ * matter.
+ */
 
 export interface Match {
   readonly start: number
