@@ -1,5 +1,5 @@
 /**
- * The hot paths of the relay without sockets, configuration or disk, in whichever runtime runs this.
+ * The hot paths of the relay without sockets, configuration or disk, on the runtime that runs this.
  * Prints bytes and nanoseconds of each as JSON.
  */
 
@@ -55,7 +55,7 @@ const writes: Write[] = smallBodies.map((body) => ({
   consistency: 'one',
 }))
 
-/** What it works on, in bytes, and the work. */
+/** Bytes that the work processes, and the work. */
 type Case = readonly [bytes: number, work: () => unknown]
 
 const cases: Record<string, Case> = {
@@ -73,13 +73,13 @@ const cases: Record<string, Case> = {
   'destination of a write': [search.length, () => parse(search)],
 }
 
-/** With memory that is used again once the write is done. */
+/** With a buffer that is used again after the write. */
 function stampAsRelay(): void {
   const { bytes } = stamp(unstamped, now, buffers)
   buffers.give(bytes)
 }
 
-/** A queue whose server takes everything in the next turn, from the first write until it is empty. */
+/** A queue whose server answers in the next turn, from the first write until the queue is empty. */
 async function deliver(): Promise<void> {
   const queue = new Queue(
     {
@@ -136,9 +136,9 @@ function decode(bytes: Uint8Array): number {
   return points
 }
 
-const told: Record<string, { bytes: number; nanoseconds: number }> = {}
+const timings: Record<string, { bytes: number; nanoseconds: number }> = {}
 for (const [name, [bytes, work]] of Object.entries(cases)) {
   const { p50 } = await measure(work, { min_cpu_time: Number(process.env.MICRO_MS ?? 300) * 1e6 })
-  told[name] = { bytes, nanoseconds: p50 }
+  timings[name] = { bytes, nanoseconds: p50 }
 }
-console.log(JSON.stringify(told))
+console.log(JSON.stringify(timings))
