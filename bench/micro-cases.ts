@@ -43,6 +43,7 @@ const destination = parse(search)
 const records = smallBodies.map((body) => ({ acceptedAt: 0, query: destination.query, body }))
 const segment = encode(records.map(prepare), 0)
 const writes: Write[] = smallBodies.map((body) => ({
+  kind: 'points',
   destination,
   points: stamp(body, now),
   consistency: 'one',

@@ -96,6 +96,13 @@ export const DISK: readonly Mutant[] = [
     replace: '',
   },
   {
+    name: 'kind of a record ignored',
+    breaks: 'a record of another kind comes back from disk as line protocol',
+    file: 'segments/record.ts',
+    find: 'kind: view.getUint8(KIND_AT)',
+    replace: 'kind: 0',
+  },
+  {
     name: 'sequence check skipped',
     breaks: 'records that were refused, or have been delivered, count',
     file: 'segments/record-scanner.ts',

@@ -27,7 +27,7 @@ function follows(last: Entry | undefined, entry: Entry, bytes: number, maxBytes:
     bytes + entry.bytes <= maxBytes &&
     !entry.alone &&
     !last.alone &&
-    last.write.points.closed &&
+    last.write.points.endsCleanly &&
     last.write.destination.key === entry.write.destination.key
   )
 }

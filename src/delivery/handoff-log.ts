@@ -1,6 +1,6 @@
 /** A lane's share of the disk: writes that its backend has yet to take, and their deliveries. */
 
-import { stamp } from '../influxdb/stamp.ts'
+import { scan } from '../influxdb/scan.ts'
 import { type Destination, recordedDestination, type Write } from '../influxdb/write.ts'
 import { isUnreadable } from '../segments/damage.ts'
 import type { StoredRecord } from '../segments/reader.ts'
@@ -23,6 +23,9 @@ export interface Portion {
   readonly newestAt: number
   readonly last: Mark
 }
+
+/** The kind of a record that holds line protocol; 0, as in files from before there were kinds. */
+const POINTS = 0
 
 /** How long the disk may fail to read what is next before that is set aside. */
 const MAX_UNREADABLE_MS = 60_000
@@ -83,6 +86,7 @@ export class Handoff {
     const { log } = this
     const { sequence, next } = await log.append(
       entries.map(({ write }) => ({
+        kind: POINTS,
         acceptedAt,
         query: write.destination.query,
         body: write.points.bytes,
@@ -109,7 +113,7 @@ export class Handoff {
     const writes: Write[] = []
     for (const { query, body } of records.slice(0, count)) {
       const previous = writes.at(-1)
-      if (previous && (previous.destination.query !== query || !previous.points.closed)) break
+      if (previous && (previous.destination.query !== query || !previous.points.endsCleanly)) break
       writes.push(recordedWrite({ query, body }, this.destination))
     }
     const taken = records.slice(0, writes.length)
@@ -203,7 +207,8 @@ export class Handoff {
 /** The write that a record of a lane holds. */
 export function recordedWrite(record: Pick<LogRecord, 'query' | 'body'>, lane: Destination): Write {
   const destination = recordedDestination(record.query, lane)
-  return { destination, points: stamp(record.body, () => '0'), consistency: 'one' }
+  const points = { bytes: record.body, ...scan(record.body) }
+  return { kind: 'points', destination, points, consistency: 'one' }
 }
 
 /** What writes take on disk. */

@@ -118,7 +118,7 @@ function createWriteHandler(config: HttpConfig, relay: Relay, runtime: Runtime, 
     )
     if (points.bytes !== body) buffers.give(body)
     const consistency = destination.consistency ?? config.consistency
-    return relay.accept({ destination, points, consistency, recycle })
+    return relay.accept({ kind: 'points', destination, points, consistency, recycle })
   }
 
   return async (request: Request, find: FindDestination): Promise<Response> => {

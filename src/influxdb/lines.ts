@@ -10,19 +10,6 @@ import { BYTE, skipPlain } from './line-bytes.ts'
 
 const { BACKSLASH, COMMA, EQUALS, NEWLINE, QUOTE, SPACE } = BYTE
 
-/** A body of line protocol, ready to be sent. */
-export interface StampedLines {
-  /** Line protocol in which every point has a timestamp, as far as influxd would accept the point. */
-  readonly bytes: Uint8Array
-  /** Lines that are neither blank nor comments. */
-  readonly count: number
-  /**
-   * Whether another body can follow this one. An open string or a backslash at the end would make
-   * influxd read the first line of the next body as part of this one.
-   */
-  readonly closed: boolean
-}
-
 /** Where the bytes of a new body go. */
 export interface Allocator {
   /** Bytes of any content. */
@@ -32,7 +19,7 @@ export interface Allocator {
 /** Allocator that is left to the garbage collector. */
 export const heap: Allocator = { take: (length) => new Uint8Array(length) }
 
-/** One body out of several, or the very one. Each but the last must be `closed`. */
+/** One body out of several, or the very one. Each but the last must end cleanly. */
 export function join(bodies: readonly Uint8Array[], memory = heap): Uint8Array {
   if (bodies.length === 1) return bodies[0] as Uint8Array
   let length = 0
@@ -132,8 +119,8 @@ function indexOf(body: Uint8Array, byte: number, start: number): number {
   return place < 0 ? body.length : place
 }
 
-/** Whether the last line of `body`, at `last`, would end with a newline put behind it. */
-export function isClosed(body: Uint8Array, last: number): boolean {
+/** Whether a newline put behind `body` would end its last line, which begins at `last`. */
+export function endsCleanly(body: Uint8Array, last: number): boolean {
   const end = lineEnd(body, last, Number.POSITIVE_INFINITY)
   const ended = body.length > 0 && body[body.length - 1] === NEWLINE
   return end === (ended ? body.length - 1 : body.length)

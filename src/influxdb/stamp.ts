@@ -7,11 +7,18 @@
  */
 
 import { BYTE, isDigit, isOneOf, KIND, skipPlain, skipWhitespace } from './line-bytes.ts'
-import { heap, isClosed, LineFinder, type StampedLines } from './lines.ts'
+import { type Allocator, heap } from './lines.ts'
 import { Places } from './places.ts'
+import { type ScannedLines, scan } from './scan.ts'
 
-const { BACKSLASH, COMMA, EQUALS, HASH, MINUS, NEWLINE, QUOTE, SPACE } = BYTE
+const { BACKSLASH, COMMA, EQUALS, MINUS, QUOTE, SPACE } = BYTE
 const { IS_COMMA, IS_EQUALS, IS_NEWLINE, IS_SPACE } = KIND
+
+/** A body of line protocol, ready to be sent. */
+export interface StampedLines extends ScannedLines {
+  /** Line protocol in which every point has a timestamp, as far as influxd would accept the point. */
+  readonly bytes: Uint8Array
+}
 
 /** Noted for one body, then for the next. */
 const places = new Places()
@@ -20,45 +27,24 @@ const places = new Places()
  * Adds a timestamp to every point that has none and leaves all other bytes as they are.
  *
  * @param body line protocol as it came from a client
- * @param timestamp the timestamp in the unit of the request's precision; asked for once, and only if
+ * @param timestamp the timestamp in the unit of the request's precision; called once, and only if
  *   some point needs it
- * @param memory for the body, should it need a timestamp
+ * @param allocator for the new body, if a point needs a timestamp
  */
-export function stamp(body: Uint8Array, timestamp: () => string, memory = heap): StampedLines {
-  const gaps = places
-  gaps.clear()
-  const lines = new LineFinder(body)
-  let count = 0
-  let start = 0
-  let last = 0
-  let lacking = true
-  while (start < body.length) {
-    last = start
-    // Points without a timestamp come in company.
-    const plain = lacking ? plainEnd(body, start) : -1
-    if (plain >= 0) {
-      count++
-      gaps.add(plain)
-      start = plain + 1
-      continue
-    }
-    const next = lines.endOf(start)
-    // A newline that the scanner took to be inside a string is cut off all the same at the very end.
-    const end = next > start && body[next - 1] === NEWLINE ? next - 1 : next
-    const first = skipWhitespace(body, start, end)
-    if (first < end && body[first] !== HASH) {
-      count++
-      lacking = !endsInTimestamp(body, first, end) && lacksTimestamp(body, first, end)
-      if (lacking) gaps.add(end)
-    }
-    start = next + 1
-  }
-  const closed = isClosed(body, last)
-  if (gaps.length === 0) return { bytes: body, count, closed }
+export function stamp(
+  body: Uint8Array,
+  timestamp: () => string,
+  allocator: Allocator = heap,
+): StampedLines {
+  places.clear()
+  const { count, endsCleanly } = scan(body, (start, end) => {
+    if (!endsInTimestamp(body, start, end) && lacksTimestamp(body, start, end)) places.add(end)
+  })
+  if (places.length === 0) return { bytes: body, count, endsCleanly }
   const added = ascii(` ${timestamp()}`)
-  const bytes = memory.take(body.length + gaps.length * added.length)
-  fill(body, gaps, added, bytes)
-  return { bytes, count, closed }
+  const bytes = allocator.take(body.length + places.length * added.length)
+  fill(body, places, added, bytes)
+  return { bytes, count, endsCleanly }
 }
 
 /** Writes `body` with `timestamp` in every gap: the end of a line whose point has none. */
@@ -83,33 +69,6 @@ function ascii(text: string): Uint8Array {
   const bytes = new Uint8Array(text.length)
   for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i)
   return bytes
-}
-
-/**
- * The end of the line at `start` if it is a point of the most usual kind that lacks a timestamp: one
- * that has no escapes, strings, or spaces to spare. Else -1, and it takes a longer look to tell.
- */
-function plainEnd(body: Uint8Array, start: number): number {
-  if (body[start] === HASH || (body[start] as number) <= SPACE) return -1
-  let i = wordEnd(body, start)
-  while (i > 0 && body[i] === COMMA) {
-    i = wordEnd(body, i + 1)
-    if (i > 0 && body[i] === EQUALS) i = wordEnd(body, i + 1)
-    else return -1
-  }
-  if (i < 0 || body[i] !== SPACE) return -1
-  do {
-    i = wordEnd(body, i + 1)
-    if (i < 0 || body[i] !== EQUALS || i + 1 === body.length) return -1
-    i = bareValueEnd(body, i + 1, body.length)
-  } while (i > 0 && body[i] === COMMA)
-  return i === body.length || body[i] === NEWLINE ? i : -1
-}
-
-/** The byte behind the word at `start`, or the end of the body; -1 if there is no word. */
-function wordEnd(body: Uint8Array, start: number): number {
-  const end = skipPlain(body, start, body.length)
-  return end > start ? end : -1
 }
 
 /** A quick test: a last word of digits is a timestamp, or stands in a line that influxd will reject. */

@@ -1,7 +1,7 @@
 /** The write: line protocol that one client sent in one piece, and where it is to go. */
 
 import { type ConsistencyLevel, parseConsistency } from './consistency.ts'
-import type { StampedLines } from './lines.ts'
+import type { StampedLines } from './stamp.ts'
 
 /** Where a write goes, the same at every backend. */
 export interface Destination {
@@ -21,8 +21,12 @@ export interface Destination {
   readonly key: string
 }
 
+/** What the body of a write is, and so how it is sent and what its answer means. */
+export type WriteKind = 'points' | 'statement' | 'remote-write'
+
 /** One accepted body and its destination. */
 export interface Write {
+  readonly kind: WriteKind
   readonly destination: Destination
   readonly points: StampedLines
   /** What its client wants to be sure of. Counts only until the client has been answered. */

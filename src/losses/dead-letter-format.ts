@@ -19,7 +19,8 @@
 
 import { crc32c } from '../disk/crc32c.ts'
 import { BYTE } from '../influxdb/line-bytes.ts'
-import { join, type StampedLines, split } from '../influxdb/lines.ts'
+import { join, split } from '../influxdb/lines.ts'
+import type { StampedLines } from '../influxdb/stamp.ts'
 
 export interface DeadLetter {
   readonly backend: string
@@ -31,7 +32,7 @@ export interface DeadLetter {
   readonly status: number | undefined
   /** The server's own words, or why it was not asked. Holds no secret. */
   readonly message: string
-  readonly points: Pick<StampedLines, 'bytes' | 'closed'>
+  readonly points: Pick<StampedLines, 'bytes' | 'endsCleanly'>
   /** When it was given up, ms since the Unix epoch. */
   readonly at: number
 }
@@ -80,7 +81,7 @@ function isImportable({ database, retentionPolicy, points }: DeadLetter): boolea
   return (
     isReadableName(database) &&
     (retentionPolicy === '' || isReadableName(retentionPolicy)) &&
-    points.closed &&
+    points.endsCleanly &&
     split(points.bytes, 1).every(isPlainLine)
   )
 }

@@ -78,7 +78,7 @@ export class DeadLetters {
       this.onRemoved({ name: undefined, bytes: bytes.length })
       return
     }
-    this.pending.push({ kind, bytes, closed: letter.points.closed })
+    this.pending.push({ kind, bytes, closed: letter.points.endsCleanly })
     await this.writes.request()
   }
 

@@ -238,7 +238,6 @@ export class SegmentReader {
 function storedAt(start: Position, { header, record }: Found): StoredRecord | undefined {
   if (!header || !record) return undefined
   const { segment, offset, sequence } = start
-  const { acceptedAt, query, body } = record
   const next = { segment, offset: offset + header.bytes, sequence: sequence + 1 }
-  return { acceptedAt, query, body, sequence, next }
+  return { ...record, sequence, next }
 }

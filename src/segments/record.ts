@@ -1,14 +1,14 @@
-/**
- * Records: how writes look in a segment. docs/segments.md draws the format and gives its reasons.
- */
+/** The format of a record in a segment. docs/segments.md draws it and gives the reasons. */
 
 import { crc32c } from '../disk/crc32c.ts'
 
-/** What the log keeps of a write. */
+/** What a log stores. It does not look into any of it. */
 export interface LogRecord {
+  /** What the body is, 0 to 255: the caller's numbers. Every number comes back, also an unknown one. */
+  readonly kind: number
   /** Milliseconds since the Unix epoch; any number comes back as it was. */
   readonly acceptedAt: number
-  /** The query string of its destination. */
+  /** The query string of the destination, at most `MAX_QUERY_BYTES` of UTF-8. */
   readonly query: string
   readonly body: Uint8Array
 }
@@ -17,6 +17,7 @@ export interface LogRecord {
 export interface Header {
   /** Bytes of the whole record. */
   readonly bytes: number
+  readonly kind: number
   readonly queryBytes: number
   readonly sequence: number
   readonly acceptedAt: number
@@ -24,11 +25,15 @@ export interface Header {
 
 export const HEADER_BYTES = 36
 
+/** The query's length has three bytes; the fourth holds the kind. It was 0 before there were kinds. */
+export const MAX_QUERY_BYTES = 0xff_ff_ff
+
 /** Never in line protocol that is UTF-8: F8 begins no character. */
 export const MAGIC_BYTE = 0xf8
 const MAGIC = 0x31_57_52_f8 // F8 'R' 'W' '1'
 
 const CHECKED_FROM = 8
+const KIND_AT = 11
 const HEADER_CHECK_AT = 32
 
 const encoder = new TextEncoder()
@@ -38,14 +43,18 @@ const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 /** A record on its way to a segment: all of it but its number. */
 export interface EncodedRecord {
   readonly bytes: number
+  readonly kind: number
   readonly acceptedAt: number
   readonly query: Uint8Array
   readonly body: Uint8Array
 }
 
-export function prepare({ acceptedAt, query, body }: LogRecord): EncodedRecord {
+/** @throws RangeError if the query is too long */
+export function prepare({ kind, acceptedAt, query, body }: LogRecord): EncodedRecord {
   const text = encoder.encode(query)
-  return { bytes: HEADER_BYTES + text.length + body.length, acceptedAt, query: text, body }
+  if (text.length > MAX_QUERY_BYTES) throw new RangeError(`a query of ${text.length} bytes`)
+  const bytes = HEADER_BYTES + text.length + body.length
+  return { bytes, kind, acceptedAt, query: text, body }
 }
 
 /** The records one behind the other, numbered from `sequence` on. */
@@ -60,13 +69,14 @@ export function encode(drafts: readonly EncodedRecord[], sequence: number): Uint
 }
 
 function write(
-  { acceptedAt, query, body }: EncodedRecord,
+  { kind, acceptedAt, query, body }: EncodedRecord,
   sequence: number,
   bytes: Uint8Array,
 ): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   view.setUint32(0, MAGIC, true)
   view.setUint32(8, query.length, true)
+  view.setUint8(KIND_AT, kind)
   view.setUint32(12, body.length, true)
   view.setBigUint64(16, BigInt(sequence), true)
   view.setFloat64(24, acceptedAt, true)
@@ -83,9 +93,10 @@ export function readHeader(bytes: Uint8Array, at: number): Header | undefined {
   if (view.getUint32(0, true) !== MAGIC) return undefined
   const check = crc32c(bytes, at + CHECKED_FROM, at + HEADER_CHECK_AT)
   if (view.getUint32(HEADER_CHECK_AT, true) !== check) return undefined
-  const queryBytes = view.getUint32(8, true)
+  const queryBytes = view.getUint32(8, true) & MAX_QUERY_BYTES
   return {
     bytes: HEADER_BYTES + queryBytes + view.getUint32(12, true),
+    kind: view.getUint8(KIND_AT),
     queryBytes,
     sequence: Number(view.getBigUint64(16, true)),
     acceptedAt: view.getFloat64(24, true),
@@ -101,6 +112,7 @@ export function readRecord(bytes: Uint8Array, at: number, header: Header): LogRe
   const queryAt = at + HEADER_BYTES
   const bodyAt = queryAt + header.queryBytes
   return {
+    kind: header.kind,
     acceptedAt: header.acceptedAt,
     query: decoder.decode(bytes.subarray(queryAt, bodyAt)),
     body: bytes.subarray(bodyAt, end),

@@ -113,9 +113,9 @@ export class SegmentLog {
    * When it rejects, none of the records will be given out, but some may be after a restart, unless
    * `sync` made sure that they are not.
    */
-  append(records: readonly LogRecord[]): Promise<RecordEnd> {
-    if (this.closed) return Promise.reject(closedError(this.folder))
-    if (records.length === 0) return Promise.resolve(this.backlog.tail)
+  async append(records: readonly LogRecord[]): Promise<RecordEnd> {
+    if (this.closed) throw closedError(this.folder)
+    if (records.length === 0) return this.backlog.tail
     this.settled = false
     return this.writer.append(records)
   }

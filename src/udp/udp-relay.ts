@@ -42,7 +42,8 @@ export class UdpRelay {
       for (const output of this.outputs) output.send(points.bytes, isSound)
     }
     if (this.relay.backends.length > 0) {
-      this.relay.own({ destination: this.destination, points, consistency: 'one' })
+      const { destination } = this
+      this.relay.own({ kind: 'points', destination, points, consistency: 'one' })
     }
   }
 

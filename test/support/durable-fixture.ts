@@ -74,7 +74,7 @@ export async function createDurableFixture(
       const destination = v1DestinationOf(search, undefined, '')
       if (!destination) throw new Error('no database')
       const points = stamp(new TextEncoder().encode(body), () => '1')
-      void relay.accept({ destination, points, consistency }).then((given) => {
+      void relay.accept({ kind: 'points', destination, points, consistency }).then((given) => {
         sent.answer = given
         sent.status = given.status
       })

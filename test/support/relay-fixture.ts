@@ -4,7 +4,7 @@ import { Backend, type BackendOptions } from '../../src/backend/backend.ts'
 import type { Answer } from '../../src/influxdb/answer.ts'
 import type { ConsistencyLevel } from '../../src/influxdb/consistency.ts'
 import { stamp } from '../../src/influxdb/stamp.ts'
-import { v1DestinationOf } from '../../src/influxdb/write.ts'
+import { v1DestinationOf, type Write } from '../../src/influxdb/write.ts'
 import { createLog } from '../../src/observe/log.ts'
 import { Relay } from '../../src/relay/relay.ts'
 import { createFakeRuntime, type Handler, settle } from './fake-runtime.ts'
@@ -53,11 +53,12 @@ export function createFixture(
     search: string,
     authorization?: string,
     level: ConsistencyLevel = 'one',
-  ) => {
+  ): Write => {
     const destination = v1DestinationOf(search, authorization, '')
     if (!destination) throw new Error(`no database in ${search}`)
     const bytes = typeof body === 'string' ? new TextEncoder().encode(body) : body
-    return { destination, points: stamp(bytes, () => '1'), consistency: level }
+    const points = stamp(bytes, () => '1')
+    return { kind: 'points', destination, points, consistency: level }
   }
 
   return {

@@ -22,7 +22,7 @@ function deliveryOf(line: string, onSecured = () => {}) {
   const destination = v1DestinationOf('db=d', undefined, '') as Destination
   const points = stamp(new TextEncoder().encode(line), () => '1')
   return {
-    write: { destination, points, consistency: 'one' } as Write,
+    write: { kind: 'points', destination, points, consistency: 'one' } as Write,
     fate: 'undecided' as Fate,
     isOpen: true,
     isSecured: false,
@@ -323,7 +323,7 @@ describe('a write that another backend has just stored', () => {
     const a = later()
     const { relay, runtime, disk } = await createFixture({ a: a.handler, b: stored })
     const { destination, points } = deliveryOf('m v=1 1').write
-    relay.own({ destination, points, consistency: 'one' })
+    relay.own({ kind: 'points', destination, points, consistency: 'one' })
     await settle()
     disk.before = ({ path }) => (path.includes('dead-letters') ? new Promise(() => {}) : undefined)
     await a.respond(answer(400, 'field type conflict'))

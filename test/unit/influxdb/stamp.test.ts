@@ -99,30 +99,4 @@ describe('stamp', () => {
     const body = encode('m v=1 5\n')
     expect(stamp(body, () => 'NOW').bytes).toBe(body)
   })
-
-  test.each([
-    ['', 0],
-    ['\n# x\n', 0],
-    ['m v=1', 1],
-    ['m v="a\nb"\nbad\nm v=2', 3],
-  ])('counts the lines of %j that are neither blank nor comments', (text, count) => {
-    expect(stamp(encode(text), () => 'NOW').count).toBe(count)
-  })
-
-  test.each([
-    ['', true],
-    ['m v=1', true],
-    ['m v=1\n', true],
-    ['m v="a"', true],
-    ['m v="a', false],
-    ['m v="a\n', false],
-    ['m v=1\\', false],
-    ['m v=1\\\n', false],
-    ['m v="\\\\"', true],
-    ['# x a="\n', false],
-    ['# x\\', false],
-    ['m v="a"\n# y', true],
-  ])('knows whether a body can follow %j', (text, closed) => {
-    expect(stamp(encode(text), () => 'NOW').closed).toBe(closed)
-  })
 })

@@ -183,7 +183,7 @@ const anyLetter = fc
 test('no comment swallows a point, whatever the names and messages', () => {
   fc.assert(
     fc.property(fc.array(anyLetter, { minLength: 1 }), (letters) => {
-      const closed = letters.filter(({ points }) => points.closed)
+      const closed = letters.filter(({ points }) => points.endsCleanly)
       for (const one of closed) {
         const file = join([kindOf(one).header, ...closed.map(encodeLetter)])
         const { count, bytes } = stamp(file, () => 'LATE')

@@ -97,6 +97,14 @@ describe('append and peek', () => {
     expect(log).toMatchObject({ bytes: 0, isEmpty: true, oldestAt: undefined })
   })
 
+  test('append rejects a query that is too long, and stores nothing', async () => {
+    const { log } = await open(new FakeDisk())
+    const long = { ...record(1), query: 'q'.repeat(2 ** 24) }
+    await expect(log.append([record(2), long])).rejects.toThrow(RangeError)
+    await log.append([record(3)])
+    expect(await contentsOf(log)).toEqual([3])
+  })
+
   test('peek takes nothing out', async () => {
     const { log } = await open(new FakeDisk())
     await log.append(records(1, 3))
@@ -118,7 +126,7 @@ describe('append and peek', () => {
 
   test('peek bounds records without a body, too', async () => {
     const { log } = await open(new FakeDisk())
-    const empty = { acceptedAt: 1, query: 'q'.repeat(1000), body: new Uint8Array(0) }
+    const empty = { kind: 0, acceptedAt: 1, query: 'q'.repeat(1000), body: new Uint8Array(0) }
     await log.append(Array.from({ length: 3000 }, () => empty))
     expect((await log.peek(10)).length).toBeLessThan(1100)
   })
