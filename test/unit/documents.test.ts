@@ -37,7 +37,7 @@ describe.each(Object.entries(UNKNOWN_KEYS))('the keys of %s', async (_table, tom
     () => new Error('the configuration was accepted'),
     (error: Error) => error,
   )
-  const [, list] = /known here: (.+)$/.exec(message) ?? []
+  const [, list] = /known \w+: (.+)$/.exec(message) ?? []
   const keys = (list ?? '').split(', ')
 
   test('stand in the message about an unknown key', () => {
