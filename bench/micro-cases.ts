@@ -6,10 +6,11 @@
 import { measure } from 'mitata'
 import { Queue } from '../src/delivery/queue.ts'
 import type { Delivery } from '../src/delivery/queued-write.ts'
+import { v1DestinationOf } from '../src/influxdb/destination.ts'
 import { join, split } from '../src/influxdb/lines.ts'
 import { stamp } from '../src/influxdb/stamp.ts'
 import { timeRangeOf } from '../src/influxdb/time-range.ts'
-import { v1DestinationOf, type Write } from '../src/influxdb/write.ts'
+import type { Write } from '../src/influxdb/write.ts'
 import { BufferPool } from '../src/limits/buffer-pool.ts'
 import { gunzip, gzip } from '../src/platform/gzip.ts'
 import { encode, HEADER_BYTES, prepare, readHeader, readRecord } from '../src/segments/record.ts'
@@ -40,7 +41,12 @@ function parse(text: string) {
 }
 
 const destination = parse(search)
-const records = smallBodies.map((body) => ({ acceptedAt: 0, query: destination.query, body }))
+const records = smallBodies.map((body) => ({
+  kind: 0,
+  acceptedAt: 0,
+  query: destination.query,
+  body,
+}))
 const segment = encode(records.map(prepare), 0)
 const writes: Write[] = smallBodies.map((body) => ({
   kind: 'points',

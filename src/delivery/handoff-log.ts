@@ -1,7 +1,8 @@
 /** A lane's share of the disk: writes that its backend has yet to take, and their deliveries. */
 
+import { type Destination, recordedDestination } from '../influxdb/destination.ts'
 import { scan } from '../influxdb/scan.ts'
-import { type Destination, recordedDestination, type Write } from '../influxdb/write.ts'
+import type { Write } from '../influxdb/write.ts'
 import { isUnreadable } from '../segments/damage.ts'
 import type { StoredRecord } from '../segments/reader.ts'
 import { HEADER_BYTES, type LogRecord } from '../segments/record.ts'

@@ -1,6 +1,7 @@
 /** The file beside a lane's folder, readable by its owner only: whose writes the lane holds. */
 
-import { type Destination, laneDestination, parameters } from '../influxdb/write.ts'
+import { type Destination, laneDestination } from '../influxdb/destination.ts'
+import { parameters } from '../influxdb/query-string.ts'
 
 /** Names are percent-encoded, as in queries: what clients call a database need not be UTF-8. */
 interface LaneFile {

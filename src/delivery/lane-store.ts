@@ -1,7 +1,8 @@
 /** What one backend has on disk: a folder, and in it a folder with a log for each lane. */
 
 import { createFile, readFile, removeIfThere, replaceFile } from '../disk/atomic-file.ts'
-import { type Destination, laneDestination, type Write } from '../influxdb/write.ts'
+import { type Destination, laneDestination } from '../influxdb/destination.ts'
+import type { Write } from '../influxdb/write.ts'
 import type { Buffers, Disk, DiskLock } from '../runtime.ts'
 import { type Damage, isUnreadable } from '../segments/damage.ts'
 import type { StoredRecord } from '../segments/reader.ts'

@@ -1,6 +1,6 @@
 /** What the lanes of a backend share with its queue. */
 
-import type { Destination } from '../influxdb/write.ts'
+import type { Destination } from '../influxdb/destination.ts'
 import type { Budget } from '../limits/budget.ts'
 import type { ReplayLimit } from '../limits/replay-limit.ts'
 import type { Buffers, Clock } from '../runtime.ts'

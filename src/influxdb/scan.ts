@@ -2,6 +2,7 @@
 
 import { BYTE, skipWhitespace } from './line-bytes.ts'
 import { endsCleanly, LineFinder } from './lines.ts'
+import { lacksTimestamp, plainPointEnd } from './missing-timestamp.ts'
 
 const { HASH, NEWLINE } = BYTE
 
@@ -18,29 +19,34 @@ export interface ScannedLines {
 /**
  * Reads a body without changing it.
  *
- * @param onPoint called for each line that is neither blank nor a comment, with the position of its
- *   first byte that is not white space and with the position of the line's end
+ * @param onMissing called with the end of each point that has no timestamp, in order; without it no
+ *   line is searched for one
  */
-export function scan(
-  body: Uint8Array,
-  onPoint: (start: number, end: number) => void = ignore,
-): ScannedLines {
+export function scan(body: Uint8Array, onMissing?: (end: number) => void): ScannedLines {
   const lines = new LineFinder(body)
   let count = 0
   let last = 0
+  let wasMissing = onMissing !== undefined
   for (let start = 0; start < body.length; ) {
     last = start
+    // A point without a timestamp mostly follows another.
+    const plain = wasMissing ? plainPointEnd(body, start) : -1
+    if (plain >= 0) {
+      count++
+      onMissing?.(plain)
+      start = plain + 1
+      continue
+    }
     const next = lines.endOf(start)
     // influxd cuts off the last newline of a body, even one inside a string.
     const end = next > start && body[next - 1] === NEWLINE ? next - 1 : next
     const first = skipWhitespace(body, start, end)
     if (first < end && body[first] !== HASH) {
       count++
-      onPoint(first, end)
+      wasMissing = onMissing !== undefined && lacksTimestamp(body, first, end)
+      if (wasMissing) onMissing?.(end)
     }
     start = next + 1
   }
   return { count, endsCleanly: endsCleanly(body, last) }
 }
-
-function ignore(): void {}

@@ -2,7 +2,7 @@
 
 import { gzipSync } from 'node:zlib'
 import type { Hono } from 'hono'
-import type { Config, HttpConfig, UdpConfig } from '../../src/config/schema.ts'
+import type { Config, HttpConfig, UdpConfig } from '../../src/config/config.ts'
 import { createApp } from '../../src/http/app.ts'
 import { createLog } from '../../src/observe/log.ts'
 import { gunzip, gzip } from '../../src/platform/gzip.ts'
