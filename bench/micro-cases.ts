@@ -40,7 +40,12 @@ function parse(text: string) {
 }
 
 const destination = parse(search)
-const records = smallBodies.map((body) => ({ acceptedAt: 0, query: destination.query, body }))
+const records = smallBodies.map((body) => ({
+  kind: 0,
+  acceptedAt: 0,
+  query: destination.query,
+  body,
+}))
 const segment = encode(records.map(prepare), 0)
 const writes: Write[] = smallBodies.map((body) => ({
   kind: 'points',

@@ -7,7 +7,7 @@ export const DISK: readonly Mutant[] = [
     name: 'segment not synced',
     breaks: 'records are acknowledged before they outlast a power cut',
     file: 'segments/writer.ts',
-    find: 'await file.write(segment.end, bytes)\n    await file.sync()',
+    find: 'await file.write(segment.end, bytes)\n      await file.sync()',
     replace: 'await file.write(segment.end, bytes)',
   },
   {
@@ -21,8 +21,9 @@ export const DISK: readonly Mutant[] = [
     name: 'sync is tried again',
     breaks: 'a file whose sync has failed is trusted',
     file: 'segments/writer.ts',
-    find: 'await file.write(segment.end, bytes)\n    await file.sync()',
-    replace: 'await file.write(segment.end, bytes)\n    await file.sync().catch(() => file.sync())',
+    find: 'await file.write(segment.end, bytes)\n      await file.sync()',
+    replace:
+      'await file.write(segment.end, bytes)\n      await file.sync().catch(() => file.sync())',
   },
   {
     name: 'an append ends too late',
@@ -35,7 +36,7 @@ export const DISK: readonly Mutant[] = [
     name: 'failed segment goes on',
     breaks: 'a segment takes more records after a write or a sync that failed',
     file: 'segments/writer.ts',
-    find: 'await this.abandon()',
+    find: 'await this.endFailedSegment()',
     replace: '',
   },
   {
@@ -46,7 +47,7 @@ export const DISK: readonly Mutant[] = [
     replace: '',
   },
   {
-    name: 'names not synced when settled',
+    name: 'names not synced when durably empty',
     breaks: 'after a power cut, removed segments count again',
     file: 'segments/segment-log.ts',
     find: 'await this.disk.syncFolder(this.folder)',
@@ -60,32 +61,32 @@ export const DISK: readonly Mutant[] = [
     replace: 'if (!durable) return',
   },
   {
-    name: 'settled without a head',
-    breaks: 'an empty log counts as settled although a power cut brings it back',
+    name: 'durably empty without a head',
+    breaks: 'an empty log counts as durably empty although a power cut brings it back',
     file: 'segments/segment-log.ts',
     find: 'await this.saveHead(true)\n      await this.writer.clean()',
     replace: 'await this.writer.clean()',
   },
   {
-    name: 'head has one place',
+    name: 'head has one block',
     breaks: 'a torn write takes the only position with it',
     file: 'segments/head-file.ts',
-    find: 'places.findIndex((one) => one === 0 || (one !== latest && one !== this.durable))',
+    find: 'blocks.findIndex((one) => one === 0 || (one !== latest && one !== this.durable))',
     replace: '0',
   },
   {
     name: 'head after removal',
     breaks: 'segments are removed before the head says that they were delivered',
     file: 'segments/segment-log.ts',
-    find: 'await this.head.write(this.backlog.head, durable)\n    const { drained } = this.backlog\n    while (durable && drained[0]) {\n      await removeSegment(this.disk, this.folder, drained[0])\n      drained.shift()\n    }',
+    find: 'await this.head.write(this.index.head, durable)\n    const { drained } = this.index\n    while (durable && drained[0]) {\n      await removeSegment(this.disk, this.folder, drained[0])\n      drained.shift()\n    }',
     replace:
-      'const { drained } = this.backlog\n    while (durable && drained[0]) {\n      await removeSegment(this.disk, this.folder, drained[0])\n      drained.shift()\n    }\n    await this.head.write(this.backlog.head, durable)',
+      'const { drained } = this.index\n    while (durable && drained[0]) {\n      await removeSegment(this.disk, this.folder, drained[0])\n      drained.shift()\n    }\n    await this.head.write(this.index.head, durable)',
   },
   {
     name: 'head never saved',
     breaks: 'a power cut brings back all that was delivered, or shows a loss that was none',
     file: 'segments/segment-log.ts',
-    find: 'await this.head.write(this.backlog.head, durable)',
+    find: 'await this.head.write(this.index.head, durable)',
     replace: '',
   },
   {
@@ -94,6 +95,13 @@ export const DISK: readonly Mutant[] = [
     file: 'segments/record.ts',
     find: 'if (view.getUint32(4, true) !== crc32c(bytes, at + CHECKED_FROM, end)) return undefined',
     replace: '',
+  },
+  {
+    name: 'kind of a record ignored',
+    breaks: 'a record of another kind comes back from disk as line protocol',
+    file: 'segments/record.ts',
+    find: 'kind: view.getUint8(KIND_AT)',
+    replace: 'kind: 0',
   },
   {
     name: 'sequence check skipped',
@@ -106,8 +114,8 @@ export const DISK: readonly Mutant[] = [
     name: 'numbers start again',
     breaks: 'after a restart a new segment takes the place of one that holds records',
     file: 'segments/recovery.ts',
-    find: 'Math.max(last.first, end.sequence)',
-    replace: 'last.first',
+    find: 'Math.max(newest.first, end.sequence)',
+    replace: 'newest.first',
   },
   {
     name: 'lane file not synced',

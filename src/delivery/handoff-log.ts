@@ -24,6 +24,9 @@ export interface Portion {
   readonly last: Mark
 }
 
+/** The kind of a record that holds line protocol; 0, as in files from before there were kinds. */
+const POINTS = 0
+
 /** How long the disk may fail to read what is next before that is set aside. */
 const MAX_UNREADABLE_MS = 60_000
 
@@ -83,6 +86,7 @@ export class Handoff {
     const { log } = this
     const { sequence, next } = await log.append(
       entries.map(({ write }) => ({
+        kind: POINTS,
         acceptedAt,
         query: write.destination.query,
         body: write.points.bytes,
@@ -137,7 +141,7 @@ export class Handoff {
       this.unreadableSince ??= now
       if (now - this.unreadableSince < MAX_UNREADABLE_MS) throw error
       this.unreadableSince = undefined
-      await log.giveUpUnreadable()
+      await log.dropUnreadable()
       throw error
     }
   }
@@ -196,7 +200,7 @@ export class Handoff {
   /** Resolves once nothing that was taken off can come back, not even after a power cut. */
   async settle(): Promise<void> {
     await this.oldest()
-    if (this.log && !this.log.isSettled) await this.log.sync()
+    if (this.log && !this.log.isDurablyEmpty) await this.log.sync()
   }
 }
 

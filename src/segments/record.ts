@@ -1,22 +1,23 @@
-/**
- * Records: how writes look in a segment. docs/segments.md draws the format and gives its reasons.
- */
+/** The format of a record in a segment. docs/segments.md draws it and gives the reasons. */
 
 import { crc32c } from '../disk/crc32c.ts'
 
-/** What the log keeps of a write. */
+/** What a log stores. The log reads none of it. */
 export interface LogRecord {
-  /** Milliseconds since the Unix epoch; any number comes back as it was. */
+  /** 0 to 255, for the caller: what the body is. A record of any kind is stored and comes back. */
+  readonly kind: number
+  /** Milliseconds since the Unix epoch; any number comes back unchanged. */
   readonly acceptedAt: number
-  /** The query string of its destination. */
+  /** The query string of the destination, at most `MAX_QUERY_BYTES` of UTF-8. */
   readonly query: string
   readonly body: Uint8Array
 }
 
-/** The fixed part of a record, where it is intact. */
+/** The fixed part of a record, once its checksum has been verified. */
 export interface Header {
   /** Bytes of the whole record. */
   readonly bytes: number
+  readonly kind: number
   readonly queryBytes: number
   readonly sequence: number
   readonly acceptedAt: number
@@ -24,49 +25,59 @@ export interface Header {
 
 export const HEADER_BYTES = 36
 
-/** Never in line protocol that is UTF-8: F8 begins no character. */
+/** The query's length has three bytes. The fourth, 0 in the first files, is the kind. */
+export const MAX_QUERY_BYTES = 0xff_ff_ff
+
+/** Does not occur in UTF-8, so a search for headers in line protocol skips quickly. */
 export const MAGIC_BYTE = 0xf8
 const MAGIC = 0x31_57_52_f8 // F8 'R' 'W' '1'
 
 const CHECKED_FROM = 8
+const KIND_AT = 11
 const HEADER_CHECK_AT = 32
 
 const encoder = new TextEncoder()
-// It would drop a byte order mark at the start of a query otherwise.
+// By default a decoder drops a byte order mark at the start of the query.
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
-/** A record on its way to a segment: all of it but its number. */
+/** A record ready to be written: only its sequence number is missing. */
 export interface EncodedRecord {
+  /** Bytes of the whole record. */
   readonly bytes: number
+  readonly kind: number
   readonly acceptedAt: number
   readonly query: Uint8Array
   readonly body: Uint8Array
 }
 
-export function prepare({ acceptedAt, query, body }: LogRecord): EncodedRecord {
+/** @throws RangeError if the query is too long */
+export function prepare({ kind, acceptedAt, query, body }: LogRecord): EncodedRecord {
   const text = encoder.encode(query)
-  return { bytes: HEADER_BYTES + text.length + body.length, acceptedAt, query: text, body }
+  if (text.length > MAX_QUERY_BYTES) throw new RangeError(`a query of ${text.length} bytes`)
+  const bytes = HEADER_BYTES + text.length + body.length
+  return { bytes, kind, acceptedAt, query: text, body }
 }
 
-/** The records one behind the other, numbered from `sequence` on. */
-export function encode(drafts: readonly EncodedRecord[], sequence: number): Uint8Array {
-  const bytes = new Uint8Array(drafts.reduce((sum, one) => sum + one.bytes, 0))
+/** The records back to back, numbered from `sequence` on. */
+export function encode(records: readonly EncodedRecord[], sequence: number): Uint8Array {
+  const bytes = new Uint8Array(records.reduce((sum, record) => sum + record.bytes, 0))
   let at = 0
-  for (const [i, one] of drafts.entries()) {
-    write(one, sequence + i, bytes.subarray(at, at + one.bytes))
-    at += one.bytes
+  for (const [i, record] of records.entries()) {
+    encodeInto(bytes.subarray(at, at + record.bytes), record, sequence + i)
+    at += record.bytes
   }
   return bytes
 }
 
-function write(
-  { acceptedAt, query, body }: EncodedRecord,
-  sequence: number,
+function encodeInto(
   bytes: Uint8Array,
+  { kind, acceptedAt, query, body }: EncodedRecord,
+  sequence: number,
 ): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   view.setUint32(0, MAGIC, true)
   view.setUint32(8, query.length, true)
+  view.setUint8(KIND_AT, kind)
   view.setUint32(12, body.length, true)
   view.setBigUint64(16, BigInt(sequence), true)
   view.setFloat64(24, acceptedAt, true)
@@ -76,23 +87,24 @@ function write(
   view.setUint32(4, crc32c(bytes, CHECKED_FROM), true)
 }
 
-/** The header at `at`, or undefined if what stands there is none. */
+/** The header at `at`, or undefined if there is no intact one. */
 export function readHeader(bytes: Uint8Array, at: number): Header | undefined {
   if (bytes[at] !== MAGIC_BYTE || at + HEADER_BYTES > bytes.length) return undefined
   const view = new DataView(bytes.buffer, bytes.byteOffset + at, HEADER_BYTES)
   if (view.getUint32(0, true) !== MAGIC) return undefined
   const check = crc32c(bytes, at + CHECKED_FROM, at + HEADER_CHECK_AT)
   if (view.getUint32(HEADER_CHECK_AT, true) !== check) return undefined
-  const queryBytes = view.getUint32(8, true)
+  const queryBytes = view.getUint32(8, true) & MAX_QUERY_BYTES
   return {
     bytes: HEADER_BYTES + queryBytes + view.getUint32(12, true),
+    kind: view.getUint8(KIND_AT),
     queryBytes,
     sequence: Number(view.getBigUint64(16, true)),
     acceptedAt: view.getFloat64(24, true),
   }
 }
 
-/** The record at `at`, whose header was read there, or undefined if it is damaged. Its body is a view. */
+/** The record at `at` with this header, or undefined if it is damaged. Its body is a view of `bytes`. */
 export function readRecord(bytes: Uint8Array, at: number, header: Header): LogRecord | undefined {
   const view = new DataView(bytes.buffer, bytes.byteOffset + at, HEADER_BYTES)
   const end = at + header.bytes
@@ -101,6 +113,7 @@ export function readRecord(bytes: Uint8Array, at: number, header: Header): LogRe
   const queryAt = at + HEADER_BYTES
   const bodyAt = queryAt + header.queryBytes
   return {
+    kind: header.kind,
     acceptedAt: header.acceptedAt,
     query: decoder.decode(bytes.subarray(queryAt, bodyAt)),
     body: bytes.subarray(bodyAt, end),

@@ -58,7 +58,7 @@ export class LogModel {
 
   /** Checks what is left on a disk after a crash, and goes on from there. */
   async check(disk: FakeDisk, crash: 'kill' | 'power cut'): Promise<void> {
-    const wasSettled = this.log?.isSettled ?? false
+    const wasSettled = this.log?.isDurablyEmpty ?? false
     this.log = undefined
     this.calls = []
     const { log } = await this.open(disk)
@@ -121,7 +121,7 @@ export class LogModel {
     const out = this.idsThat('taken', 'leaving')
     if (!(await succeeds(log.sync()))) return
     this.setAll(out, 'gone')
-    if (log.isSettled) this.setAll(this.idsThat('failed'), 'gone')
+    if (log.isDurablyEmpty) this.setAll(this.idsThat('failed'), 'gone')
   }
 
   private async drop(log: SegmentLog): Promise<void> {

@@ -229,7 +229,7 @@ describe('a log on the real disk', () => {
     const second = await SegmentLog.open(disk, folder, options)
     expect(await drain(second, 5000)).toEqual(range(6, 100))
     await second.sync()
-    expect(second.isSettled).toBe(true)
+    expect(second.isDurablyEmpty).toBe(true)
     expect((await disk.list(folder)).map(({ name }) => name)).toEqual(['head'])
     await second.close()
   })

@@ -5,6 +5,7 @@ import {
   encode,
   HEADER_BYTES,
   type LogRecord,
+  MAX_QUERY_BYTES,
   prepare,
   readHeader,
   readRecord,
@@ -13,6 +14,7 @@ import {
 const bytesOf = (text: string) => new TextEncoder().encode(text)
 
 const aRecord: LogRecord = {
+  kind: 3,
   acceptedAt: 1_700_000_000_123.25,
   query: 'db=telegraf&rp=one%20day',
   body: bytesOf('cpu,host=a usage=1.5 1700000000000000000\n'),
@@ -57,21 +59,45 @@ describe('a record', () => {
   test('comes back as it was', () => {
     fc.assert(
       fc.property(
+        fc.nat(255),
         fc.double({ noNaN: true }),
         fc.string({ unit: 'grapheme' }),
         fc.uint8Array(),
-        (acceptedAt, query, body) => {
-          const bytes = encode([prepare({ acceptedAt, query, body })], 1)
-          expect(read(bytes)).toEqual({ acceptedAt, query, body })
+        (kind, acceptedAt, query, body) => {
+          const record = { kind, acceptedAt, query, body }
+          expect(read(encode([prepare(record)], 1))).toEqual(record)
         },
       ),
     )
   })
 
   test('may be empty', () => {
-    const bytes = encode([prepare({ acceptedAt: 0, query: '', body: new Uint8Array(0) })], 1)
+    const empty = { kind: 0, acceptedAt: 0, query: '', body: new Uint8Array(0) }
+    const bytes = encode([prepare(empty)], 1)
     expect(bytes.length).toBe(HEADER_BYTES)
-    expect(read(bytes)).toEqual({ acceptedAt: 0, query: '', body: new Uint8Array(0) })
+    expect(read(bytes)).toEqual(empty)
+  })
+
+  test('has a query of up to 16 MiB less one byte', () => {
+    const longest = { ...aRecord, query: 'q'.repeat(MAX_QUERY_BYTES) }
+    const bytes = encode([prepare(longest)], 1)
+    expect(readHeader(bytes, 0)).toMatchObject({ kind: 3, queryBytes: MAX_QUERY_BYTES })
+    expect(read(bytes)?.query).toHaveLength(MAX_QUERY_BYTES)
+    const tooLong = { ...aRecord, query: `${longest.query}q` }
+    expect(() => prepare(tooLong)).toThrow(RangeError)
+  })
+
+  test('from before there were kinds has kind 0', () => {
+    const hex =
+      'f85257317568b9590b0000000a000000020100000000000000b88756febc7842' +
+      '7928f9bb64623d74656c656772616663707520763d3120310a'
+    const bytes = Uint8Array.from(hex.match(/../g) ?? [], (digits) => Number.parseInt(digits, 16))
+    expect(read(bytes)).toEqual({
+      kind: 0,
+      acceptedAt: 1_700_000_000_123.5,
+      query: 'db=telegraf',
+      body: bytesOf('cpu v=1 1\n'),
+    })
   })
 
   test('has a number, up to the largest that is exact', () => {
@@ -119,11 +145,12 @@ describe('a record', () => {
   })
 
   test('looks on disk as it is documented', () => {
-    const bytes = encode([prepare({ acceptedAt: 1.5, query: 'db=a', body: bytesOf('m v=1') })], 258)
+    const record = { kind: 2, acceptedAt: 1.5, query: 'db=a', body: bytesOf('m v=1') }
+    const bytes = encode([prepare(record)], 258)
     const view = new DataView(bytes.buffer)
     expect([...bytes.subarray(0, 4)]).toEqual([0xf8, ...bytesOf('RW1')])
     expect(view.getUint32(4, true)).toBe(crc32c(bytes, 8))
-    expect(view.getUint32(8, true)).toBe(4)
+    expect(view.getUint32(8, true)).toBe(2 * 2 ** 24 + 4)
     expect(view.getUint32(12, true)).toBe(5)
     expect(view.getBigUint64(16, true)).toBe(258n)
     expect(view.getFloat64(24, true)).toBe(1.5)
