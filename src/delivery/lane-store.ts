@@ -47,7 +47,7 @@ interface OpenLane {
 /** In place of a lane's file that the disk fails to read. */
 const UNREADABLE = new Uint8Array(0)
 
-export class Store {
+export class LaneStore {
   readonly options: StoreOptions
   private readonly disk: Disk
   private readonly lock: DiskLock
@@ -65,9 +65,9 @@ export class Store {
    *
    * @throws an error of the disk, also if another process has the folder
    */
-  static async open(disk: Disk, options: StoreOptions): Promise<Store> {
+  static async open(disk: Disk, options: StoreOptions): Promise<LaneStore> {
     await disk.makeFolder(options.folder)
-    return new Store(disk, options, await disk.lock(options.folder))
+    return new LaneStore(disk, options, await disk.lock(options.folder))
   }
 
   private constructor(disk: Disk, options: StoreOptions, lock: DiskLock) {

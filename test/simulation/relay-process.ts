@@ -2,12 +2,12 @@
 
 import { gzipSync } from 'node:zlib'
 import type { Hono } from 'hono'
-import type { Config, HttpConfig, UdpConfig } from '../../src/config/schema.ts'
+import type { HttpConfig, UdpConfig } from '../../src/config/schema.ts'
 import { createApp } from '../../src/http/app.ts'
 import { createLog } from '../../src/observe/log.ts'
 import { gunzip, gzip } from '../../src/platform/gzip.ts'
 import type { Relay } from '../../src/relay/relay.ts'
-import type { Clock, Host, Runtime, UdpRuntime } from '../../src/runtime.ts'
+import type { Clock, Runtime, UdpRuntime } from '../../src/runtime.ts'
 import { openData, openRelay } from '../../src/start.ts'
 import { UdpRelay } from '../../src/udp/udp-relay.ts'
 import type { FakeDisk } from '../support/fake-disk.ts'
@@ -48,7 +48,7 @@ export class RelayProcess implements Caller {
   private readonly world: World
   private readonly network: Network
   private readonly witness: Witness
-  private readonly disk: FakeDisk
+  readonly disk: FakeDisk
   private app: Hono | undefined
   private udp: UdpRelay | undefined
   private endings = new Set<() => void>()
@@ -71,8 +71,7 @@ export class RelayProcess implements Caller {
     const runtime = this.runtime()
     const log = createLog(runtime.writeLog, () => this.world.wallNanoseconds())
     const { dataDir, segmentBytes } = settings
-    const config: Config = { http: [], udp: [], shutdownTimeoutMs: 0, dataDir }
-    const data = await openData(config, { disk: this.disk } as Partial<Host> as Host, log)
+    const data = await openData({ dataDir }, this, log)
     const relay = await openRelay(
       settings.backends,
       runtime,

@@ -173,11 +173,11 @@ class Simulation {
     const [options] = process?.settings.backends ?? []
     for (const { name, queue } of process?.relay?.backends ?? []) {
       if (!options) continue
-      const onDisk = queue.isDurable ? queue.store.bytes : 0
+      const onDisk = queue.store?.bytes ?? 0
       const bound = Math.max(options.bufferBytes, process?.inherited.get(name) ?? 0)
       if (onDisk > bound) this.fault(`${name} has ${onDisk} bytes on disk, more than ${bound}`)
       const inMemory = queue.bytes - onDisk
-      const room = options.pendingBytes + (queue.isDurable ? 0 : options.bufferBytes)
+      const room = options.pendingBytes + (queue.store ? 0 : options.bufferBytes)
       if (inMemory > room) this.fault(`${name} has ${inMemory} bytes in memory, of ${room}`)
     }
     return this.witness.faults.size > 0

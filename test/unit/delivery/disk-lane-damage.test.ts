@@ -17,7 +17,7 @@ describe("a lane's file", () => {
       const second = await createFixture({ a: stored, b: stored }, disk)
       await settle()
       expect(second.bodies('a'), `seed ${seed}`).toEqual(['m v=1 1'])
-      expect(second.logged('damage')).toEqual([])
+      expect(second.logged('buffer is damaged')).toEqual([])
     }
   })
 
@@ -43,14 +43,14 @@ describe("a lane's file", () => {
       if (torn !== undefined) disk.put(LANE, new TextEncoder().encode(torn))
       const { send, logged } = await createFixture({ a: refused, b: stored }, disk)
       expect(await send('m v=1 1')).toMatchObject({ status: 204 })
-      expect(logged('damage')).toEqual([])
+      expect(logged('buffer is damaged')).toEqual([])
       const second = await createFixture(
         { a: stored, b: stored },
         disk.crash(() => 0),
       )
       await settle()
       expect(second.bodies('a')).toEqual(['m v=1 1'])
-      expect(second.logged('damage')).toEqual([])
+      expect(second.logged('buffer is damaged')).toEqual([])
     }
   })
 
@@ -60,13 +60,13 @@ describe("a lane's file", () => {
     const disk = first.disk.kill()
     disk.put(LANE, new Uint8Array([1, 2, 3]))
     const second = await createFixture({ a: refused, b: stored }, disk)
-    expect(second.logged('damage {')).toHaveLength(1)
+    expect(second.logged('buffer is damaged')).toHaveLength(1)
     const entries = [{ database: 'd', first: 1n, last: 2n, points: 2, reason: 'damaged' }]
-    expect(second.books.ledger.entries()).toMatchObject(entries)
+    expect(second.ledger.entries()).toMatchObject(entries)
     expect(disk.files().has('data/a/lane-1/damaged/0000000000000001.segment')).toBe(true)
     const third = await createFixture({ a: refused, b: stored }, disk.crash(seededRandom(1)))
-    expect(third.logged('damage {')).toEqual([])
-    expect(third.books.ledger.entries()).toMatchObject(entries)
+    expect(third.logged('buffer is damaged')).toEqual([])
+    expect(third.ledger.entries()).toMatchObject(entries)
     expect(await third.send('m v=3 3')).toMatchObject({ status: 204 })
     const fourth = await createFixture({ a: stored, b: stored }, third.disk.kill())
     await settle()
@@ -114,13 +114,13 @@ describe('a damaged buffer on disk', () => {
     await spoil(disk, 'm v=2 2')
     let up = false
     const second = await createFixture({ a: () => (up ? stored() : refused()), b: stored }, disk)
-    expect(second.books.ledger.entries()).toEqual([])
+    expect(second.ledger.entries()).toEqual([])
     up = true
     await second.runtime.clock.advance(500)
     expect(second.bodies('a').slice(-2)).toEqual(['m v=1 1', 'm v=3 3'])
-    expect(second.books.ledger.entries()).toMatchObject(lacking(1))
+    expect(second.ledger.entries()).toMatchObject(lacking(1))
     const third = await createFixture({ a: stored, b: stored }, disk.kill())
-    expect(third.books.ledger.entries()).toMatchObject(lacking(1))
+    expect(third.ledger.entries()).toMatchObject(lacking(1))
   })
 
   test('keeps back what is behind the damage until the ledger has its entry', async () => {
@@ -129,13 +129,13 @@ describe('a damaged buffer on disk', () => {
     const disk = first.disk.crash(() => 0)
     await spoil(disk, 'm v=1 1')
     disk.fail({ code: 'ENOSPC', kinds: ['create'], path: 'gaps', times: 1000 })
-    const { runtime, bodies, books } = await createFixture({ a: stored, b: stored }, disk)
+    const { runtime, bodies, ledger } = await createFixture({ a: stored, b: stored }, disk)
     await runtime.clock.advance(5000)
     expect(bodies('a')).toEqual([])
     disk.heal()
     await runtime.clock.advance(10_000)
     expect(bodies('a')).toEqual(['m v=2 2'])
-    expect(books.ledger.entries()).toMatchObject([{ reason: 'damaged' }])
+    expect(ledger.entries()).toMatchObject([{ reason: 'damaged' }])
   })
 
   test('tells the client that waits for what is lost', async () => {
@@ -160,14 +160,17 @@ describe('a damaged buffer on disk', () => {
     for (const kind of ['read', 'open'] as const) {
       const disk = FakeDisk.of(second.disk.files())
       disk.fail({ code: 'EIO', kinds: [kind], path: SEGMENT, times: 1e6 })
-      const { runtime, bodies, books, logged } = await createFixture({ a: stored, b: stored }, disk)
+      const { runtime, bodies, ledger, logged } = await createFixture(
+        { a: stored, b: stored },
+        disk,
+      )
       await runtime.clock.advance(55_000)
-      expect(books.ledger.entries()).toEqual([])
+      expect(ledger.entries()).toEqual([])
       expect(bodies('a')).toEqual([])
       await runtime.clock.advance(30_000)
       expect(bodies('a')).toEqual(['m v=3 3'])
-      expect(books.ledger.entries()).toMatchObject(lacking(2))
-      expect(logged('damage {')).toHaveLength(1)
+      expect(ledger.entries()).toMatchObject(lacking(2))
+      expect(logged('buffer is damaged')).toHaveLength(1)
       expect(disk.files().has('data/a/lane-1/damaged/0000000000000001.segment')).toBe(true)
     }
   })
@@ -179,9 +182,9 @@ describe('a damaged buffer on disk', () => {
     await second.send('m v=2 2')
     const disk = FakeDisk.of(second.disk.files())
     disk.fail({ code: 'EIO', kinds: ['read'], path: SEGMENT, times: 5 })
-    const { runtime, bodies, books } = await createFixture({ a: stored, b: stored }, disk)
+    const { runtime, bodies, ledger } = await createFixture({ a: stored, b: stored }, disk)
     await runtime.clock.advance(120_000)
     expect(bodies('a')).toEqual(['m v=1 1\nm v=2 2\n'])
-    expect(books.ledger.entries()).toEqual([])
+    expect(ledger.entries()).toEqual([])
   })
 })

@@ -1,9 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Backend } from '../../../src/backend/backend.ts'
-import type { Fate } from '../../../src/delivery/queued-write.ts'
+import type { Ownership } from '../../../src/delivery/queued-write.ts'
 import type { ConsistencyLevel } from '../../../src/influxdb/consistency.ts'
-import { stamp } from '../../../src/influxdb/stamp.ts'
-import { type Destination, v1DestinationOf, type Write } from '../../../src/influxdb/write.ts'
 import { parseLedger } from '../../../src/losses/gap-ledger-format.ts'
 import { createDurableFixture as createFixture } from '../../support/durable-fixture.ts'
 import { FakeDisk } from '../../support/fake-disk.ts'
@@ -16,20 +14,18 @@ import {
   silence,
   stored,
 } from '../../support/fake-runtime.ts'
+import { writeOf } from '../../support/relay-fixture.ts'
 
-/** A write that the test decides about. */
-function deliveryOf(line: string, onSecured = () => {}) {
-  const destination = v1DestinationOf('db=d', undefined, '') as Destination
-  const points = stamp(new TextEncoder().encode(line), () => '1')
+/** A tracker whose ownership the test sets. */
+function createTracker(onSpilled = () => {}) {
   return {
-    write: { kind: 'points', destination, points, consistency: 'one' } as Write,
-    fate: 'undecided' as Fate,
+    ownership: 'client' as Ownership,
     isOpen: true,
-    isSecured: false,
-    ...{ stored() {}, rejected() {}, delayed() {}, abandoned() {}, insecure() {} },
-    secured() {
-      this.isSecured = true
-      onSecured()
+    isSpilled: false,
+    ...{ stored() {}, rejected() {}, deferred() {}, dropped() {}, spillFailed() {}, released() {} },
+    spilled() {
+      this.isSpilled = true
+      onSpilled()
     },
   }
 }
@@ -111,12 +107,12 @@ describe('a backend with a buffer on disk', () => {
     let up = false
     const a = ({ body }: { body: string }) =>
       up ? (body.includes('poison') ? answer(400, 'field type conflict') : stored()) : refused()
-    const { send, runtime, bodies, disk, books } = await createFixture({ a, b: stored })
+    const { send, runtime, bodies, disk, ledger } = await createFixture({ a, b: stored })
     for (const body of ['m v=1 1', 'm poison=1 2', 'm v=3 3']) await send(body)
     up = true
     await runtime.clock.advance(500)
     expect(bodies('a').slice(-3)).toEqual(['m v=1 1', 'm poison=1 2', 'm v=3 3'])
-    expect(books.ledger.entries()).toMatchObject([
+    expect(ledger.entries()).toMatchObject([
       { backend: 'a', database: 'd', points: 1, reason: 'rejected', first: 2n, last: 2n },
     ])
     const letters = [...disk.files()].filter(([path]) => path.includes('dead-letters'))
@@ -136,23 +132,23 @@ describe('a full buffer on disk', () => {
   })
 
   test('drops the newest if it is told to, and the ledger says which', async () => {
-    const { send, books } = await createFixture({ a: refused, b: stored }, new FakeDisk(), {
+    const { send, ledger } = await createFixture({ a: refused, b: stored }, new FakeDisk(), {
       ...small,
       whenFull: 'drop-newest',
     })
     for (let i = 0; i < 4; i++) expect(await send(line(i))).toMatchObject({ status: 204 })
-    expect(books.ledger.entries()).toMatchObject([
+    expect(ledger.entries()).toMatchObject([
       { first: 2n, last: 3n, points: 2, reason: 'buffer full' },
     ])
   })
 
   test('drops the oldest if it is told to, and the ledger says which', async () => {
-    const { send, books } = await createFixture({ a: refused, b: stored }, new FakeDisk(), {
+    const { send, ledger } = await createFixture({ a: refused, b: stored }, new FakeDisk(), {
       ...small,
       whenFull: 'drop-oldest',
     })
     for (let i = 0; i < 4; i++) expect(await send(line(i))).toMatchObject({ status: 204 })
-    expect(books.ledger.entries()).toMatchObject([{ first: 0n, reason: 'buffer full' }])
+    expect(ledger.entries()).toMatchObject([{ first: 0n, reason: 'buffer full' }])
   })
 
   test('tells who waits for what it gives up, even if the disk cannot note where it is', async () => {
@@ -170,14 +166,14 @@ describe('a full buffer on disk', () => {
   })
 
   test('gives up what is too old', async () => {
-    const { send, runtime, books, relay } = await createFixture(
+    const { send, runtime, ledger, relay } = await createFixture(
       { a: refused, b: stored },
       new FakeDisk(),
       { maxAgeMs: 60_000 },
     )
     await send(line(1))
     await runtime.clock.advance(90_000)
-    expect(books.ledger.entries()).toMatchObject([{ points: 1, reason: 'too old' }])
+    expect(ledger.entries()).toMatchObject([{ points: 1, reason: 'too old' }])
     expect(relay.undeliveredBytes).toBe(0)
   })
 })
@@ -186,7 +182,7 @@ describe('a batch on its way that the disk has no room for', () => {
   test('is not put behind newer writes when the backend fails', async () => {
     const answers = { d: later(), e: later() }
     const a: Handler = ({ query }) => answers[query.get('db') as 'd' | 'e'].handler()
-    const { send, runtime, books } = await createFixture({ a, b: stored }, new FakeDisk(), {
+    const { send, runtime, ledger } = await createFixture({ a, b: stored }, new FakeDisk(), {
       bufferBytes: 300,
       whenFull: 'drop-newest',
     })
@@ -195,7 +191,7 @@ describe('a batch on its way that the disk has no room for', () => {
     await grace()
     expect(await send(`m v="${'y'.repeat(100)}" 1`)).toMatchObject({ status: undefined })
     await grace()
-    expect(books.ledger.entries()).toMatchObject([{ database: 'd', reason: 'buffer full' }])
+    expect(ledger.entries()).toMatchObject([{ database: 'd', reason: 'buffer full' }])
     await answers.e.respond(stored())
     await send('m v="new" 1')
     await grace()
@@ -208,7 +204,7 @@ describe('a batch on its way that the disk has no room for', () => {
       'm v="new" 1',
     ])
     expect(answers.d.waiting).toBe(0)
-    expect(books.ledger.entries()).toMatchObject([{ points: 1, times: 1 }])
+    expect(ledger.entries()).toMatchObject([{ points: 1, times: 1 }])
   })
 
   test('goes back to its client, and is not kept, when the backend fails, too', async () => {
@@ -236,7 +232,7 @@ describe('a batch on its way that the disk has no room for', () => {
     'is safe once a slow backend has answered it, as are those behind it, disk %s',
     async (_, options) => {
       const a = later()
-      const { send, runtime, disk, books } = await createFixture(
+      const { send, runtime, disk, ledger } = await createFixture(
         { a: a.handler, b: stored },
         new FakeDisk(),
         options,
@@ -254,7 +250,7 @@ describe('a batch on its way that the disk has no room for', () => {
       expect([second.status, third.status]).toEqual([400, undefined])
       await a.respond(answer(500, 'timeout'))
       expect(third.status).toBe(503)
-      expect(books.ledger.entries()).toEqual([])
+      expect(ledger.entries()).toEqual([])
       expect(await send('m v=4 4')).toMatchObject({ status: 503 })
     },
   )
@@ -275,19 +271,19 @@ describe('a write that another backend has just stored', () => {
     const a = () => (attempts++ === 0 ? refused() : silence())
     const { runtime, relay, disk } = await createFixture({ a, b: stored })
     const { queue } = relay.backends[0] as Backend
-    const old = deliveryOf('m v=1 1')
+    const old = createTracker()
     const { after } = runtime.clock
     const andKeep: typeof after = (ms, callback) =>
       after(ms, async () => {
         callback()
         if (ms !== FIRST_REST_MS) return
         await pass(turns)
-        old.fate = 'kept'
-        queue.append({ ...deliveryOf('m v=2 1'), fate: 'kept' })
-        queue.keep(entry)
+        old.ownership = 'relay'
+        queue.append(writeOf('m v=2 1'), { ...createTracker(), ownership: 'relay' })
+        queued.lane.mustDeliver(queued)
       })
     Object.assign(runtime.clock, { after: andKeep })
-    const entry = queue.append(old)
+    const queued = queue.append(writeOf('m v=1 1'), old)
     await runtime.clock.advance(FIRST_REST_MS)
     const next = await createFixture({ a: stored, b: stored }, disk.kill())
     await settle()
@@ -304,26 +300,26 @@ describe('a write that another backend has just stored', () => {
     for (let turns = 0; turns < 12; turns++) {
       const { relay } = await createFixture({ a: refused, b: stored })
       const { queue } = relay.backends[0] as Backend
-      const last = deliveryOf('m v=2 2')
-      const first = deliveryOf('m v=1 1', async () => {
+      const last = createTracker()
+      const first = createTracker(async () => {
         await pass(turns)
-        last.fate = 'kept'
-        queue.keep(queue.append(last))
+        last.ownership = 'relay'
+        const queued = queue.append(writeOf('m v=2 2'), last)
+        queued.lane.mustDeliver(queued)
       })
-      const entry = queue.append(first)
+      const queued = queue.append(writeOf('m v=1 1'), first)
       await settle()
-      first.fate = 'kept'
-      queue.keep(entry)
+      first.ownership = 'relay'
+      queued.lane.mustDeliver(queued)
       await settle()
-      expect(last.isSecured, `${turns} turns`).toBe(true)
+      expect(last.isSpilled, `${turns} turns`).toBe(true)
     }
   })
 
   test('does not go to disk once it was answered', async () => {
     const a = later()
     const { relay, runtime, disk } = await createFixture({ a: a.handler, b: stored })
-    const { destination, points } = deliveryOf('m v=1 1').write
-    relay.own({ kind: 'points', destination, points, consistency: 'one' })
+    relay.own(writeOf('m v=1 1'))
     await settle()
     disk.before = ({ path }) => (path.includes('dead-letters') ? new Promise(() => {}) : undefined)
     await a.respond(answer(400, 'field type conflict'))

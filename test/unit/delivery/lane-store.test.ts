@@ -1,7 +1,7 @@
 /** The folders of a backend's lanes, held against faults of the disk and crashes at every moment. */
 
 import { describe, expect, test } from 'vitest'
-import { Store } from '../../../src/delivery/lane-store.ts'
+import { LaneStore } from '../../../src/delivery/lane-store.ts'
 import { type Destination, v1DestinationOf } from '../../../src/influxdb/write.ts'
 import type { SegmentLog } from '../../../src/segments/segment-log.ts'
 import { createDurableFixture } from '../../support/durable-fixture.ts'
@@ -59,8 +59,8 @@ class Clients {
     await store.close()
   }
 
-  private open(disk: FakeDisk): Promise<Store> {
-    return Store.open(disk, {
+  private open(disk: FakeDisk): Promise<LaneStore> {
+    return LaneStore.open(disk, {
       ...{ folder: 'b', maxBytes: 1e9, whenFull: 'reject', maxAgeMs: undefined },
       buffers: new PoisoningPool(),
       onDamage: () => {},
@@ -187,13 +187,13 @@ describe('a destination with several folders', () => {
   })
 
   test('drops the older first', async () => {
-    const { send, books, bodies, runtime } = await createDurableFixture(
+    const { send, ledger, bodies, runtime } = await createDurableFixture(
       { a: refused, b: stored },
       await twoFull(),
       { bufferBytes: 220, whenFull: 'drop-oldest' },
     )
     expect(await send('m v=3 1')).toMatchObject({ status: 204 })
-    expect(books.ledger.entries()).toMatchObject([{ points: 2, reason: 'buffer full' }])
+    expect(ledger.entries()).toMatchObject([{ points: 2, reason: 'buffer full' }])
     await runtime.clock.advance(1000)
     expect(bodies('a').at(-1)).toBe('m none=0 0\nm v=2 1\nm v=3 1\n')
   })
@@ -219,10 +219,10 @@ describe("a lane's file that cannot be read", () => {
     await first.send('m v=1 1')
     const disk = first.disk.kill()
     disk.fail({ code: 'EIO', kinds: ['read'], path: 'lane-1.json' })
-    const { bodies, runtime, books } = await createDurableFixture({ a: stored, b: stored }, disk)
+    const { bodies, runtime, ledger } = await createDurableFixture({ a: stored, b: stored }, disk)
     await runtime.clock.advance(1)
     expect(bodies('a')).toEqual(['m v=1 1'])
-    expect(books.ledger.entries()).toEqual([])
+    expect(ledger.entries()).toEqual([])
   })
 
   test('has its writes entered and set aside, and the relay starts', async () => {
@@ -231,8 +231,8 @@ describe("a lane's file that cannot be read", () => {
     const disk = first.disk.kill()
     disk.fail({ code: 'EIO', path: 'lane-1.json', times: 1e6 })
     const second = await createDurableFixture({ a: refused, b: stored }, disk)
-    expect(second.books.ledger.entries()).toMatchObject([{ points: 1, reason: 'damaged' }])
-    expect(second.logged('damage {')).toHaveLength(1)
+    expect(second.ledger.entries()).toMatchObject([{ points: 1, reason: 'damaged' }])
+    expect(second.logged('buffer is damaged')).toHaveLength(1)
     expect(await second.send('m v=2 2')).toMatchObject({ status: 204 })
     const third = await createDurableFixture({ a: stored, b: stored }, second.disk.kill())
     await third.runtime.clock.advance(1)
@@ -257,7 +257,7 @@ describe("a lane's file that cannot be read", () => {
     expect(await later.send('m v=2 1')).toMatchObject({ status: 204 })
     await later.runtime.clock.advance(1)
     expect(later.bodies('a').join('')).toBe('m none=0 0\nm v=1 1\nm v=2 1')
-    expect(later.books.ledger.entries()).toEqual([])
+    expect(later.ledger.entries()).toEqual([])
   })
 
   test('has its folder left alone, also if nothing is in it', async () => {
