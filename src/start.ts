@@ -78,7 +78,7 @@ async function openBackend(
   const { folder, name: backend } = options
   const losses = new Losses(backend, runtime.clock, log.with({ backend }), data?.lossRecords)
   if (!data || folder === undefined) {
-    return new Backend(options, runtime, log, { losses, store: undefined, lanes: [] })
+    return new Backend(options, runtime, log, { losses, store: undefined })
   }
   return asConfigError(folder, async () => {
     const store = await LaneStore.open(data.disk, {
@@ -95,11 +95,10 @@ async function openBackend(
       onLoss: (destination, writes) => losses.damaged(destination, writes),
       onLost: (write) => losses.lost(write, DAMAGED),
     })
-    const lanes = await store.lanes()
     if (store.bytes > 0) {
       log.info('found undelivered points on disk', { backend, bytes: store.bytes })
     }
-    return new Backend(options, runtime, log, { losses, store, lanes })
+    return new Backend(options, runtime, log, { losses, store })
   })
 }
 

@@ -1,6 +1,6 @@
 /** One output of a relay: an InfluxDB server, the queue of writes for it, and what is logged of it. */
 
-import type { LaneStore, StoredLane, WhenFull } from '../delivery/lane-store.ts'
+import type { LaneStore, WhenFull } from '../delivery/lane-store.ts'
 import { isFailure, type Outcome } from '../delivery/outcome.ts'
 import { Queue } from '../delivery/queue.ts'
 import { WRITE_OVERHEAD_BYTES } from '../delivery/queued-write.ts'
@@ -35,8 +35,6 @@ export interface BackendParts {
   readonly losses: Losses
   /** Undefined for a buffer in memory. */
   readonly store: LaneStore | undefined
-  /** What an earlier process has left in the store. */
-  readonly lanes: readonly StoredLane[]
 }
 
 export class Backend {

@@ -8,7 +8,7 @@ import type { Losses } from '../losses/losses.ts'
 import type { SegmentLog } from '../segments/segment-log.ts'
 import type { LaneOptions, LaneQueue } from './backlog.ts'
 import { Lane } from './lane.ts'
-import type { LaneStore, StoredLane } from './lane-store.ts'
+import type { LaneStore } from './lane-store.ts'
 import { failure } from './outcome.ts'
 import { QueuedWrite, WRITE_OVERHEAD_BYTES, type WriteTracker } from './queued-write.ts'
 
@@ -31,8 +31,6 @@ export interface QueueOptions extends LaneOptions {
 export interface QueueParts extends Pick<LaneQueue, 'send' | 'losses' | 'onDiskError'> {
   /** Where writes are spilled; undefined to keep them in memory. */
   readonly store: LaneStore | undefined
-  /** What an earlier process has left in the store. */
-  readonly lanes: readonly StoredLane[]
 }
 
 export class Queue implements LaneQueue {
@@ -50,7 +48,7 @@ export class Queue implements LaneQueue {
   private answeredAt = Number.NEGATIVE_INFINITY
   private onEmpty: (() => void)[] = []
 
-  constructor(options: QueueOptions, { send, losses, onDiskError, store, lanes }: QueueParts) {
+  constructor(options: QueueOptions, { send, losses, onDiskError, store }: QueueParts) {
     this.options = options
     this.losses = losses
     this.store = store
@@ -59,7 +57,7 @@ export class Queue implements LaneQueue {
     this.maxBatchBytes = options.maxBatchBytes
     this.pending = new Budget(options.pendingBytes, WRITE_OVERHEAD_BYTES)
     this.replays = new ReplayLimit(options.clock, options.replayRate)
-    for (const { destination, logs } of lanes) this.addLane(destination, logs)
+    for (const { destination, logs } of store?.lanes ?? []) this.addLane(destination, logs)
   }
 
   /** Begins to deliver what an earlier process has left on disk. */

@@ -24,7 +24,7 @@ class Clients {
   /** A relay's life: each destination gets some writes, beside those of the other. */
   async use(disk: FakeDisk): Promise<void> {
     const store = await this.open(disk)
-    const lanes = await store.lanes()
+    const lanes = store.lanes
     const writeAll = async (search: string) => {
       const destination = v1DestinationOf(search, undefined, '') as Destination
       let log: SegmentLog | undefined
@@ -46,7 +46,7 @@ class Clients {
   /** Whether all that was acknowledged is there, once and in order, or was entered as lost. */
   async check(disk: FakeDisk, hint: string): Promise<void> {
     const store = await this.open(disk)
-    const lanes = await store.lanes()
+    const lanes = store.lanes
     expect(new Set(lanes.map(({ destination }) => destination.lane)).size, hint).toBe(lanes.length)
     for (const [search, ids] of this.acknowledged) {
       const lane = lanes.find(({ destination }) => destination.query === search)
@@ -251,7 +251,7 @@ describe("a lane's file that cannot be read", () => {
   ] as const)('%s stops the start, and nothing is lost', async (_, faults) => {
     const disk = await diskWith({ 'lane-2': ['m v=1 1'] })
     for (const fault of faults) disk.fail(fault)
-    const advice = /lane-2\.json cannot be used, .* move both away to start without them/
+    const advice = /lane-2\.json cannot be read, .* move both away to start without them/
     await expect(createDurableFixture({ a: stored, b: stored }, disk)).rejects.toThrow(advice)
     const later = await createDurableFixture({ a: stored, b: stored }, disk.kill())
     expect(await later.send('m v=2 1')).toMatchObject({ status: 204 })
