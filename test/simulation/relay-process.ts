@@ -4,6 +4,7 @@ import { gzipSync } from 'node:zlib'
 import type { Hono } from 'hono'
 import type { HttpConfig, UdpConfig } from '../../src/config/schema.ts'
 import { createApp } from '../../src/http/app.ts'
+import type { Write } from '../../src/influxdb/write.ts'
 import { createLog } from '../../src/observe/log.ts'
 import { gunzip, gzip } from '../../src/platform/gzip.ts'
 import type { Relay } from '../../src/relay/relay.ts'
@@ -13,6 +14,7 @@ import { UdpRelay } from '../../src/udp/udp-relay.ts'
 import type { FakeDisk } from '../support/fake-disk.ts'
 import { PoisoningPool } from '../support/poisoning-pool.ts'
 import type { Caller, Network } from './network.ts'
+import { linesOf } from './points.ts'
 import type { LifeSettings } from './settings.ts'
 import type { Witness } from './witness.ts'
 import type { World } from './world.ts'
@@ -126,10 +128,11 @@ export class RelayProcess implements Caller {
     for (const end of endings) end()
   }
 
-  /** Notes in which order the relay accepts writes, and what it says of them. */
+  /** Records in which order the relay accepts writes, and its answers. Gives some writes another kind. */
   private observe(relay: Relay, isDurable: boolean): void {
     const accept = relay.accept.bind(relay)
-    relay.accept = async (write) => {
+    relay.accept = async (points) => {
+      const write = { ...points, kind: kindOf(points) }
       const acceptance = this.witness.accepted(write, { isOwned: false, isDurable })
       const answer = await accept(write)
       if (!this.isDead) this.witness.answered(acceptance, answer.status, answer.error ?? '')
@@ -170,6 +173,14 @@ export class RelayProcess implements Caller {
       writeLog: (line) => this.hear(line),
     }
   }
+}
+
+/** Clients send points only. One write in eight is queued as another kind; a retry has the same kind. */
+function kindOf({ points: { bytes } }: Write): Write['kind'] {
+  const [line = ''] = linesOf(new TextDecoder().decode(bytes))
+  const unstamped = line.slice(0, line.lastIndexOf(' '))
+  const sum = new TextEncoder().encode(unstamped).reduce((total, byte) => total + byte, 0)
+  return sum % 8 === 0 ? 'statement' : 'points'
 }
 
 function unused(): never {

@@ -51,6 +51,8 @@ export class Witness {
   private readonly rests = new Map<string, { readonly from: number; readonly until: number }>()
   /** Which write a line came with, by lines; undefined if it came with several. */
   private readonly origins = new Map<string, { lane: string; number: number } | undefined>()
+  /** The kinds of the writes that lines came with. */
+  private readonly kinds = new Map<string, Write['kind']>()
   /** Lines that each server was asked to take; and the latest write of each lane among them. */
   private readonly asked = new Set<string>()
   private readonly latest = new Map<string, number>()
@@ -84,7 +86,7 @@ export class Witness {
   }
 
   accepted(
-    { destination, points: { bytes }, consistency }: Write,
+    { kind, destination, points: { bytes }, consistency }: Write,
     { isOwned, isDurable }: { isOwned: boolean; isDurable: boolean },
   ): Acceptance {
     const { world } = this
@@ -113,6 +115,7 @@ export class Witness {
     if (isRepeated) this.forget(lines)
     else if (!isOwned) this.open.set(acceptance, new Set())
     for (const line of lines) {
+      this.kinds.set(line, kind)
       this.lastAccepted.set(line, world.now())
       if (!this.wasSent(line)) this.fault(`#${acceptance.number}: nobody has sent ${line}`)
     }
@@ -165,6 +168,9 @@ export class Witness {
   /** The relay sends a body to a server. */
   asks(server: SimulatedInfluxDB, body: string): void {
     const now = this.world.now()
+    const kinds = new Set(linesOf(body).map((line) => this.kinds.get(line)))
+    if (kinds.size > 1)
+      this.fault(`${server.name} gets several kinds in one batch: ${body.replaceAll('\n', ' | ')}`)
     for (const line of linesOf(body)) {
       this.checkOrder(server, line)
       const rest = this.rests.get(`${server.name} ${line}`)
