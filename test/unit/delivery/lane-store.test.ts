@@ -75,7 +75,7 @@ class Clients {
 
 const bodyOf = (id: number) => new TextDecoder().decode(record(id, 20).body)
 
-describe('two lanes that are made at one time', () => {
+describe('two lanes that are created at the same time', () => {
   /** The same each time, but for what fails; returns whether something has. */
   async function failAt(nth: number, times: number, seed: number): Promise<boolean> {
     const disk = new FakeDisk()
@@ -89,7 +89,7 @@ describe('two lanes that are made at one time', () => {
     return disk.operations > nth
   }
 
-  test('have all their writes after a fault anywhere and a crash', async () => {
+  test('lanes created at the same time keep all their writes after any fault and a crash', async () => {
     let nth = 1
     for (let goesOn = true; goesOn; nth++) {
       for (const times of [1, 2, 7]) {
@@ -109,7 +109,9 @@ describe('two lanes that are made at one time', () => {
     ...(['open', 'read', 'sync'] as const).map((kind) => [kind, 'head'] as const),
   ]
 
-  test('have them through several lives', { timeout: TIMEOUT_MS }, async () => {
+  test('lanes created at the same time keep all their writes through several crashes', {
+    timeout: TIMEOUT_MS,
+  }, async () => {
     for (let seed = 1; seed <= 1500; seed++) {
       const random = seededRandom(seed)
       const clients = new Clients()
@@ -149,7 +151,7 @@ describe('a destination with several folders', () => {
   const OLD = ['m none=0 0', 'm v=1 1', 'm none=0 0', 'm v=2 1']
   const singly = { maxBatchBytes: 1 }
 
-  test('gets the older first, and what is new behind the younger', async () => {
+  test('of two folders of a destination the older is delivered first, and new writes last', async () => {
     let up = false
     const a = () => (up ? stored() : refused())
     const { send, runtime, bodies, relay } = await createDurableFixture(
@@ -166,7 +168,7 @@ describe('a destination with several folders', () => {
     expect(bodies('a').at(-1)).toBe('m v=4 1')
   })
 
-  test('never gets what is older last, whenever the power is cut', async () => {
+  test('of two folders of a destination the older is never delivered last, whenever the power is cut', async () => {
     for (let count = 1; count <= 5; count++) {
       for (let seed = 1; seed <= 10; seed++) {
         let left = count
@@ -186,7 +188,7 @@ describe('a destination with several folders', () => {
     }
   })
 
-  test('drops the older first', async () => {
+  test('of two folders of a destination the older is dropped first', async () => {
     const { send, ledger, bodies, runtime } = await createDurableFixture(
       { a: refused, b: stored },
       await twoFull(),
@@ -198,7 +200,7 @@ describe('a destination with several folders', () => {
     expect(bodies('a').at(-1)).toBe('m none=0 0\nm v=2 1\nm v=3 1\n')
   })
 
-  test('leaves those that are empty to others', async () => {
+  test('empty folders of a destination are used for others', async () => {
     const disk = await diskWith({ 'lane-1': [], 'lane-2': ['m v=1 1'], 'lane-3': [] })
     const first = await createDurableFixture({ a: refused, b: stored }, disk)
     for (const search of ['db=d', 'db=e', 'db=f']) await first.send('m v=2 2', search)
@@ -214,7 +216,7 @@ describe('a destination with several folders', () => {
 })
 
 describe("a lane's file that cannot be read", () => {
-  test('for a moment does no harm', async () => {
+  test("a lane's file that cannot be read once is read again", async () => {
     const first = await createDurableFixture({ a: refused, b: stored })
     await first.send('m v=1 1')
     const disk = first.disk.kill()
@@ -225,7 +227,7 @@ describe("a lane's file that cannot be read", () => {
     expect(ledger.entries()).toEqual([])
   })
 
-  test('has its writes entered and set aside, and the relay starts', async () => {
+  test('the writes of a lane whose file cannot be read are recorded as lost, and the relay starts', async () => {
     const first = await createDurableFixture({ a: refused, b: stored })
     await first.send('m v=1 1')
     const disk = first.disk.kill()
@@ -242,25 +244,28 @@ describe("a lane's file that cannot be read", () => {
   test.each([
     ['nor its segments', [{ code: 'EIO', kinds: ['read'], path: 'lane-2', times: 1e6 }]],
     [
-      'nor what is there be entered in the ledger',
+      'nor the loss of its writes recorded',
       [
         { code: 'EIO', kinds: ['read'], path: 'lane-2.json', times: 2 },
         { code: 'ENOSPC', kinds: ['create'], path: 'gaps' },
       ],
     ],
-  ] as const)('%s stops the start, and nothing is lost', async (_, faults) => {
-    const disk = await diskWith({ 'lane-2': ['m v=1 1'] })
-    for (const fault of faults) disk.fail(fault)
-    const advice = /lane-2\.json cannot be read, .* move both away to start without them/
-    await expect(createDurableFixture({ a: stored, b: stored }, disk)).rejects.toThrow(advice)
-    const later = await createDurableFixture({ a: stored, b: stored }, disk.kill())
-    expect(await later.send('m v=2 1')).toMatchObject({ status: 204 })
-    await later.runtime.clock.advance(1)
-    expect(later.bodies('a').join('')).toBe('m none=0 0\nm v=1 1\nm v=2 1')
-    expect(later.ledger.entries()).toEqual([])
-  })
+  ] as const)(
+    "a lane's file that cannot be read, %s, stops the start, and nothing is lost",
+    async (_, faults) => {
+      const disk = await diskWith({ 'lane-2': ['m v=1 1'] })
+      for (const fault of faults) disk.fail(fault)
+      const advice = /lane-2\.json cannot be read, .* move both away to start without them/
+      await expect(createDurableFixture({ a: stored, b: stored }, disk)).rejects.toThrow(advice)
+      const later = await createDurableFixture({ a: stored, b: stored }, disk.kill())
+      expect(await later.send('m v=2 1')).toMatchObject({ status: 204 })
+      await later.runtime.clock.advance(1)
+      expect(later.bodies('a').join('')).toBe('m none=0 0\nm v=1 1\nm v=2 1')
+      expect(later.ledger.entries()).toEqual([])
+    },
+  )
 
-  test('has its folder left alone, also if nothing is in it', async () => {
+  test('the folder of a lane whose file cannot be read is not used again', async () => {
     const disk = await diskWith({ 'lane-1': [] })
     disk.fail({ code: 'EIO', path: 'lane-1.json', times: 1e6 })
     const { send } = await createDurableFixture({ a: refused, b: stored }, disk)

@@ -31,14 +31,14 @@ function createTracker(onSpilled = () => {}) {
 }
 
 describe('a backend with a buffer on disk', () => {
-  test('does not touch the disk while it answers', async () => {
+  test('the disk is not touched while all backends answer promptly', async () => {
     const { send, disk } = await createFixture({ a: stored, b: stored })
     const before = disk.operations
     expect(await send('m v=1 1')).toMatchObject({ status: 204 })
     expect(disk.operations).toBe(before)
   })
 
-  test('has its client wait for the disk when it is slow', async () => {
+  test('a write that a slow backend has not answered within 10 ms is acknowledged from disk', async () => {
     const { send, runtime, disk } = await createFixture({ a: silence, b: stored })
     const sent = await send('m v=1 1')
     expect(sent.status).toBeUndefined()
@@ -48,7 +48,7 @@ describe('a backend with a buffer on disk', () => {
     expect(sent.status).toBe(204)
   })
 
-  test('gets everything after a crash of the relay, in order', async () => {
+  test('writes on disk are delivered in order after a crash, once', async () => {
     const first = await createFixture({ a: refused, b: stored })
     for (let i = 0; i < 5; i++)
       expect(await first.send(`m v=${i} ${i}`)).toMatchObject({ status: 204 })
@@ -65,7 +65,7 @@ describe('a backend with a buffer on disk', () => {
     expect(third.bodies('a')).toEqual([])
   })
 
-  test('gets new writes only behind those on disk', async () => {
+  test('writes on disk are delivered before new ones', async () => {
     const a = later()
     let up = false
     const { send, runtime, bodies } = await createFixture({
@@ -85,14 +85,14 @@ describe('a backend with a buffer on disk', () => {
     expect(bodies('a').at(-1)).toBe('m v=3 1')
   })
 
-  test('is not written to when no backend takes the write', async () => {
+  test('a write that no backend takes is not written to disk', async () => {
     const { send, disk } = await createFixture({ a: refused, b: refused })
     const before = disk.operations
     expect(await send('m v=1 1')).toMatchObject({ status: 503 })
     expect(disk.operations).toBe(before)
   })
 
-  test('leaves the write with its client when the disk fails', async () => {
+  test('a client gets 503 for a write that the disk does not take', async () => {
     const { send, disk, logged } = await createFixture({ a: refused, b: stored })
     disk.fail({ code: 'ENOSPC', kinds: ['write'], times: 100 })
     const { answer: got } = await send('m v=1 1')
@@ -103,7 +103,7 @@ describe('a backend with a buffer on disk', () => {
     expect(logged('data/a/lane-1')).toHaveLength(1)
   })
 
-  test('sets aside, alone, what it rejects after it was acknowledged', async () => {
+  test('an acknowledged write that is rejected becomes a dead letter, its neighbours are delivered', async () => {
     let up = false
     const a = ({ body }: { body: string }) =>
       up ? (body.includes('poison') ? answer(400, 'field type conflict') : stored()) : refused()
@@ -124,14 +124,14 @@ describe('a full buffer on disk', () => {
   const small = { bufferBytes: 400 }
   const line = (i: number) => `m v="${'x'.repeat(100)}" ${i}`
 
-  test('refuses, by default, what it cannot keep', async () => {
+  test('a full buffer refuses writes by default', async () => {
     const { send } = await createFixture({ a: refused, b: stored }, new FakeDisk(), small)
     const statuses = []
     for (let i = 0; i < 4; i++) statuses.push((await send(line(i))).status)
     expect(statuses).toEqual([204, 204, 503, 503])
   })
 
-  test('drops the newest if it is told to, and the ledger says which', async () => {
+  test('drop-newest drops new writes and records them in the gap ledger', async () => {
     const { send, ledger } = await createFixture({ a: refused, b: stored }, new FakeDisk(), {
       ...small,
       whenFull: 'drop-newest',
@@ -142,7 +142,7 @@ describe('a full buffer on disk', () => {
     ])
   })
 
-  test('drops the oldest if it is told to, and the ledger says which', async () => {
+  test('drop-oldest drops the oldest writes and records them in the gap ledger', async () => {
     const { send, ledger } = await createFixture({ a: refused, b: stored }, new FakeDisk(), {
       ...small,
       whenFull: 'drop-oldest',
@@ -151,7 +151,7 @@ describe('a full buffer on disk', () => {
     expect(ledger.entries()).toMatchObject([{ first: 0n, reason: 'buffer full' }])
   })
 
-  test('tells who waits for what it gives up, even if the disk cannot note where it is', async () => {
+  test('the client of a dropped write is answered even if the disk cannot save the head', async () => {
     const { send, disk, runtime } = await createFixture(
       { a: later().handler, b: stored },
       new FakeDisk(),
@@ -165,7 +165,7 @@ describe('a full buffer on disk', () => {
     expect(sent).toMatchObject({ status: 503 })
   })
 
-  test('gives up what is too old', async () => {
+  test('a write older than max-age is dropped and recorded in the gap ledger', async () => {
     const { send, runtime, ledger, relay } = await createFixture(
       { a: refused, b: stored },
       new FakeDisk(),
@@ -178,8 +178,8 @@ describe('a full buffer on disk', () => {
   })
 })
 
-describe('a batch on its way that the disk has no room for', () => {
-  test('is not put behind newer writes when the backend fails', async () => {
+describe('a batch in flight that the disk does not take', () => {
+  test('a batch that the disk dropped in flight is not requeued behind newer writes', async () => {
     const answers = { d: later(), e: later() }
     const a: Handler = ({ query }) => answers[query.get('db') as 'd' | 'e'].handler()
     const { send, runtime, ledger } = await createFixture({ a, b: stored }, new FakeDisk(), {
@@ -207,7 +207,7 @@ describe('a batch on its way that the disk has no room for', () => {
     expect(ledger.entries()).toMatchObject([{ points: 1, times: 1 }])
   })
 
-  test('goes back to its client, and is not kept, when the backend fails, too', async () => {
+  test('a batch in flight that neither disk nor backend takes goes back to its client', async () => {
     const a = later()
     const { send, runtime, disk, bodies, relay } = await createFixture({ a: a.handler, b: stored })
     const old = await send('m v=1 1')
@@ -229,7 +229,7 @@ describe('a batch on its way that the disk has no room for', () => {
     ['broken', {}],
     ['full', { bufferBytes: 1 }],
   ])(
-    'is safe once a slow backend has answered it, as are those behind it, disk %s',
+    'a batch that the disk refused is acknowledged once its slow backend stores it, disk %s',
     async (_, options) => {
       const a = later()
       const { send, runtime, disk, ledger } = await createFixture(
@@ -264,7 +264,7 @@ async function pass(turns: number): Promise<void> {
   for (let turn = 0; turn < turns; turn++) await undefined
 }
 
-describe('a write that another backend has just stored', () => {
+describe('a write that the relay owns', () => {
   /** So many turns after the lane's second attempt has begun; what the next life delivers. */
   async function keptDuringAttempt(turns: number) {
     let attempts = 0
@@ -290,13 +290,13 @@ describe('a write that another backend has just stored', () => {
     return next.bodies('a')
   }
 
-  test('goes to disk before newer ones, also while its batch is being made up', async () => {
+  test('a write is spilled before newer ones, also while its batch is being taken', async () => {
     for (let turns = 0; turns < 12; turns++) {
       expect(await keptDuringAttempt(turns), `${turns} turns`).toEqual(['m v=1 1\nm v=2 1\n'])
     }
   })
 
-  test('goes to disk, also if a trip there is just about to end', async () => {
+  test('a write that comes while a spill ends is spilled, too', async () => {
     for (let turns = 0; turns < 12; turns++) {
       const { relay } = await createFixture({ a: refused, b: stored })
       const { queue } = relay.backends[0] as Backend
@@ -316,7 +316,7 @@ describe('a write that another backend has just stored', () => {
     }
   })
 
-  test('does not go to disk once it was answered', async () => {
+  test('a write that its backend has answered is not spilled', async () => {
     const a = later()
     const { relay, runtime, disk } = await createFixture({ a: a.handler, b: stored })
     relay.own(writeOf('m v=1 1'))
@@ -340,7 +340,7 @@ describe('a stop', () => {
   test.each([
     ['with buffers on disk', { bufferBytes: 1, whenFull: 'drop-newest' }],
     ['without buffers', { bufferBytes: 0 }],
-  ] as const)('puts in the ledger what the disk has refused before, %s', async (_, options) => {
+  ] as const)('a stop records losses that the disk has refused before, %s', async (_, options) => {
     const { send, disk, relay } = await createFixture(
       { a: refused, b: stored },
       new FakeDisk(),
@@ -353,32 +353,39 @@ describe('a stop', () => {
     expect(ledgerOn(disk)).toMatchObject([{ backend: 'a', points: 1 }])
   })
 
-  test.each(['gaps', 'dead-letters'])('waits for notes on their way to disk: %s', async (part) => {
-    const a = later()
-    const { send, disk, relay } = await createFixture({ a: a.handler, b: stored }, new FakeDisk(), {
-      bufferBytes: 0,
-    })
-    let release = () => {}
-    disk.before = ({ kind, path }) => {
-      if (kind !== 'sync' || !path.includes(part)) return
-      return new Promise((resolve) => {
-        release = resolve
+  test.each(['gaps', 'dead-letters'])(
+    'a stop waits for records that are being written: %s',
+    async (part) => {
+      const a = later()
+      const { send, disk, relay } = await createFixture(
+        { a: a.handler, b: stored },
+        new FakeDisk(),
+        {
+          bufferBytes: 0,
+        },
+      )
+      let release = () => {}
+      disk.before = ({ kind, path }) => {
+        if (kind !== 'sync' || !path.includes(part)) return
+        return new Promise((resolve) => {
+          release = resolve
+        })
+      }
+      await send('m v=1 1')
+      await a.respond(answer(400, 'field type conflict'))
+      let closed = false
+      const closing = relay.close().then(() => {
+        closed = true
       })
-    }
-    await send('m v=1 1')
-    await a.respond(answer(400, 'field type conflict'))
-    let closed = false
-    const closing = relay.close().then(() => {
-      closed = true
-    })
-    await settle()
-    expect(closed).toBe(false)
-    release()
-    await closing
-    expect(ledgerOn(disk)).toMatchObject([{ backend: 'a', points: 1 }])
-  })
+      await settle()
+      expect(closed).toBe(false)
+      release()
+      await closing
+      expect(ledgerOn(disk)).toMatchObject([{ backend: 'a', points: 1 }])
+    },
+  )
 
-  test('does not wait for a disk that refuses for good, and says so', async () => {
+  test('a stop does not wait for a disk that fails for good, and logs that', async () => {
     const { send, disk, relay, logged } = await createFixture(
       { a: refused, b: stored },
       new FakeDisk(),
@@ -402,7 +409,7 @@ describe('consistency', () => {
     ['all', [stored, refused], 503],
     ['all', [stored, stored], 204],
   ] as [ConsistencyLevel, [Handler, Handler], number][])(
-    '%s, %#',
+    'consistency %s is checked, case %#',
     async (level, [a, b], status) => {
       const { send } = await createFixture({ a, b })
       expect(await send('m v=1 1', 'db=d', level)).toMatchObject({ status })

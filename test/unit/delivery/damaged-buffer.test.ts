@@ -9,7 +9,7 @@ import { seededRandom } from '../../support/seeded-random.ts'
 describe("a lane's file", () => {
   const LANE = 'data/a/lane-1.json'
 
-  test('and its name are synced before a write is acknowledged', async () => {
+  test("a lane's file and its name are synced before a write is acknowledged", async () => {
     for (let seed = 1; seed <= 40; seed++) {
       const first = await createFixture({ a: refused, b: stored })
       expect(await first.send('m v=1 1')).toMatchObject({ status: 204 })
@@ -21,7 +21,7 @@ describe("a lane's file", () => {
     }
   })
 
-  test('that a killed process has left unsynced is synced by the next', async () => {
+  test("a lane's file that a killed process has not synced is synced by the next", async () => {
     for (let seed = 1; seed <= 40; seed++) {
       const first = await createFixture({ a: refused, b: stored })
       first.disk.before = ({ kind, path }) =>
@@ -36,7 +36,7 @@ describe("a lane's file", () => {
     }
   })
 
-  test('that a crash has torn before anything was acknowledged is no damage', async () => {
+  test("a lane's file that a crash has torn is no damage while the lane is empty", async () => {
     for (const torn of ['', '{"data', undefined]) {
       const disk = new FakeDisk()
       await disk.makeFolder('data/a/lane-1')
@@ -54,7 +54,7 @@ describe("a lane's file", () => {
     }
   })
 
-  test('that is damaged is reported, and its writes are entered and set aside, once', async () => {
+  test("a damaged lane's file is logged and the loss of its writes is recorded, once", async () => {
     const first = await createFixture({ a: refused, b: stored })
     for (const body of ['m v=1 1', 'm v=2 2']) await first.send(body)
     const disk = first.disk.kill()
@@ -73,7 +73,7 @@ describe("a lane's file", () => {
     expect(fourth.bodies('a')).toEqual(['m v=3 3'])
   })
 
-  test('that is damaged does not keep the relay from starting if the ledger is stuck', async () => {
+  test("a damaged lane's file does not prevent the start even if the ledger cannot be written", async () => {
     const first = await createFixture({ a: refused, b: stored })
     await first.send('m v=1 1')
     const disk = first.disk.kill()
@@ -83,7 +83,7 @@ describe("a lane's file", () => {
     expect(disk.files().has('data/a/lane-1/0000000000000001.segment')).toBe(true)
   })
 
-  test('that the disk refuses leaves its folder to the next attempt', async () => {
+  test("a lane's folder whose file could not be written is used by the next attempt", async () => {
     const { send, disk } = await createFixture({ a: refused, b: stored })
     disk.fail({ code: 'ENOSPC', kinds: ['write', 'remove'], path: LANE, times: 2 })
     expect(await send('m v=1 1')).toMatchObject({ status: 503 })
@@ -93,7 +93,7 @@ describe("a lane's file", () => {
   })
 })
 
-describe('a damaged buffer on disk', () => {
+describe('a damaged segment', () => {
   const SEGMENT = 'data/a/lane-1/0000000000000001.segment'
 
   /** Changes the first byte of a line on disk. */
@@ -107,7 +107,7 @@ describe('a damaged buffer on disk', () => {
     { backend: 'a', database: 'd', first: undefined, points: 0, writes, reason: 'damaged' },
   ]
 
-  test('has the ledger say what is lost, once, and delivers the rest', async () => {
+  test('the loss of a damaged record is recorded once, and the other records are delivered', async () => {
     const first = await createFixture({ a: refused, b: stored })
     for (const body of ['m v=1 1', 'm v=2 2', 'm v=3 3']) await first.send(body)
     const disk = first.disk.crash(() => 0)
@@ -123,7 +123,7 @@ describe('a damaged buffer on disk', () => {
     expect(third.ledger.entries()).toMatchObject(lacking(1))
   })
 
-  test('keeps back what is behind the damage until the ledger has its entry', async () => {
+  test('records behind damage wait until the gap ledger has the loss', async () => {
     const first = await createFixture({ a: refused, b: stored })
     for (const body of ['m v=1 1', 'm v=2 2']) await first.send(body)
     const disk = first.disk.crash(() => 0)
@@ -138,7 +138,7 @@ describe('a damaged buffer on disk', () => {
     expect(ledger.entries()).toMatchObject([{ reason: 'damaged' }])
   })
 
-  test('tells the client that waits for what is lost', async () => {
+  test('the client of a write lost to damage gets 503', async () => {
     const a = later()
     const { send, runtime, disk, bodies } = await createFixture({ a: a.handler, b: stored })
     await send('m v=1 1')
@@ -152,7 +152,7 @@ describe('a damaged buffer on disk', () => {
     expect([lost.status, kept.status]).toEqual([503, 204])
   })
 
-  test('that cannot be read for a minute is set aside, and the rest is delivered', async () => {
+  test('a segment that cannot be read for a minute is set aside, and the others are delivered', async () => {
     const first = await createFixture({ a: refused, b: stored })
     for (const body of ['m v=1 1', 'm v=2 2']) await first.send(body)
     const second = await createFixture({ a: refused, b: stored }, first.disk.kill())
@@ -175,7 +175,7 @@ describe('a damaged buffer on disk', () => {
     }
   })
 
-  test('that cannot be read for less than a minute is delivered whole', async () => {
+  test('a segment that cannot be read for less than a minute is delivered whole', async () => {
     const first = await createFixture({ a: refused, b: stored })
     await first.send('m v=1 1')
     const second = await createFixture({ a: refused, b: stored }, first.disk.kill())
