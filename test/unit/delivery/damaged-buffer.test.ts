@@ -1,4 +1,4 @@
-/** What becomes of writes on disk when the disk, or a crash, has spoilt files. */
+/** Delivery of writes on disk after a fault of the disk or a crash has damaged files. */
 
 import { describe, expect, test } from 'vitest'
 import { createDurableFixture as createFixture } from '../../support/durable-fixture.ts'
@@ -97,7 +97,7 @@ describe('a damaged segment', () => {
   const SEGMENT = 'data/a/lane-1/0000000000000001.segment'
 
   /** Changes the first byte of a line on disk. */
-  async function spoil(disk: FakeDisk, line: string) {
+  async function damage(disk: FakeDisk, line: string) {
     const at = Buffer.from(disk.files().get(SEGMENT) as Uint8Array).indexOf(line)
     expect(at).toBeGreaterThan(0)
     await (await disk.open(SEGMENT)).write(at, new Uint8Array([120]))
@@ -111,7 +111,7 @@ describe('a damaged segment', () => {
     const first = await createFixture({ a: refused, b: stored })
     for (const body of ['m v=1 1', 'm v=2 2', 'm v=3 3']) await first.send(body)
     const disk = first.disk.crash(() => 0)
-    await spoil(disk, 'm v=2 2')
+    await damage(disk, 'm v=2 2')
     let up = false
     const second = await createFixture({ a: () => (up ? stored() : refused()), b: stored }, disk)
     expect(second.ledger.entries()).toEqual([])
@@ -127,7 +127,7 @@ describe('a damaged segment', () => {
     const first = await createFixture({ a: refused, b: stored })
     for (const body of ['m v=1 1', 'm v=2 2']) await first.send(body)
     const disk = first.disk.crash(() => 0)
-    await spoil(disk, 'm v=1 1')
+    await damage(disk, 'm v=1 1')
     disk.fail({ code: 'ENOSPC', kinds: ['create'], path: 'gaps', times: 1000 })
     const { runtime, bodies, ledger } = await createFixture({ a: stored, b: stored }, disk)
     await runtime.clock.advance(5000)
@@ -144,12 +144,12 @@ describe('a damaged segment', () => {
     await send('m v=1 1')
     await runtime.clock.advance(10)
     const lost = await send('m v=2 2', 'db=d', 'all')
-    const kept = await send('m v=3 3', 'db=d', 'all')
-    await spoil(disk, 'm v=2 2')
+    const intact = await send('m v=3 3', 'db=d', 'all')
+    await damage(disk, 'm v=2 2')
     await a.respond(stored())
     await a.respond(stored())
     expect(bodies('a')).toEqual(['m v=1 1', 'm v=3 3'])
-    expect([lost.status, kept.status]).toEqual([503, 204])
+    expect([lost.status, intact.status]).toEqual([503, 204])
   })
 
   test('a segment that cannot be read for a minute is set aside, and the others are delivered', async () => {

@@ -97,7 +97,7 @@ describe('a backend with a buffer on disk', () => {
     disk.fail({ code: 'ENOSPC', kinds: ['write'], times: 100 })
     const { answer: got } = await send('m v=1 1')
     expect(got).toMatchObject({ status: 503, retryAfter: '1' })
-    // Where the relay keeps its files is nothing for clients.
+    // The answer does not name the relay's files.
     expect(got?.error).toBe('unable to keep the write: disk full (ENOSPC)')
     expect(logged('disk failed')).toHaveLength(1)
     expect(logged('data/a/lane-1')).toHaveLength(1)
@@ -186,15 +186,15 @@ describe('a batch in flight that the disk does not take', () => {
       bufferBytes: 300,
       whenFull: 'drop-newest',
     })
-    const grace = () => runtime.clock.advance(10)
+    const expire = () => runtime.clock.advance(10)
     await send(`m v="${'x'.repeat(150)}" 1`, 'db=e')
-    await grace()
+    await expire()
     expect(await send(`m v="${'y'.repeat(100)}" 1`)).toMatchObject({ status: undefined })
-    await grace()
+    await expire()
     expect(ledger.entries()).toMatchObject([{ database: 'd', reason: 'buffer full' }])
     await answers.e.respond(stored())
     await send('m v="new" 1')
-    await grace()
+    await expire()
     await answers.d.respond(answer(500, 'timeout'))
     await runtime.clock.advance(500)
     await answers.d.respond(stored())
@@ -256,17 +256,20 @@ describe('a batch in flight that the disk does not take', () => {
   )
 })
 
-/** The rest of a lane after its first failure. */
-const FIRST_REST_MS = 500
+/** The pause of a lane after its first failure. */
+const FIRST_PAUSE_MS = 500
 
-/** Some turns of the event loop's innermost queue. */
+/** Resolves after some microtasks. */
 async function pass(turns: number): Promise<void> {
   for (let turn = 0; turn < turns; turn++) await undefined
 }
 
 describe('a write that the relay owns', () => {
-  /** So many turns after the lane's second attempt has begun; what the next life delivers. */
-  async function keptDuringAttempt(turns: number) {
+  /**
+   * Lets the relay own a write some microtasks after the lane's second attempt has begun. Resolves with what
+   * the next process delivers.
+   */
+  async function ownedDuringAttempt(turns: number) {
     let attempts = 0
     const a = () => (attempts++ === 0 ? refused() : silence())
     const { runtime, relay, disk } = await createFixture({ a, b: stored })
@@ -276,7 +279,7 @@ describe('a write that the relay owns', () => {
     const andKeep: typeof after = (ms, callback) =>
       after(ms, async () => {
         callback()
-        if (ms !== FIRST_REST_MS) return
+        if (ms !== FIRST_PAUSE_MS) return
         await pass(turns)
         old.ownership = 'relay'
         queue.append(writeOf('m v=2 1'), { ...createTracker(), ownership: 'relay' })
@@ -284,7 +287,7 @@ describe('a write that the relay owns', () => {
       })
     Object.assign(runtime.clock, { after: andKeep })
     const queued = queue.append(writeOf('m v=1 1'), old)
-    await runtime.clock.advance(FIRST_REST_MS)
+    await runtime.clock.advance(FIRST_PAUSE_MS)
     const next = await createFixture({ a: stored, b: stored }, disk.kill())
     await settle()
     return next.bodies('a')
@@ -292,7 +295,7 @@ describe('a write that the relay owns', () => {
 
   test('a write is spilled before newer ones, also while its batch is being taken', async () => {
     for (let turns = 0; turns < 12; turns++) {
-      expect(await keptDuringAttempt(turns), `${turns} turns`).toEqual(['m v=1 1\nm v=2 1\n'])
+      expect(await ownedDuringAttempt(turns), `${turns} turns`).toEqual(['m v=1 1\nm v=2 1\n'])
     }
   })
 

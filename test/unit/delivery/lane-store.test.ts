@@ -1,4 +1,4 @@
-/** The folders of a backend's lanes, held against faults of the disk and crashes at every moment. */
+/** The folders of a backend's lanes under faults of the disk and crashes at every operation. */
 
 import { describe, expect, test } from 'vitest'
 import { LaneStore } from '../../../src/delivery/lane-store.ts'
@@ -15,13 +15,13 @@ const TIMEOUT_MS = 60_000
 
 const SEARCHES = ['db=d', 'db=e']
 
-/** What clients were told of the writes to each destination; writes are numbered in their order. */
+/** The writes to each destination that were acknowledged, and those whose loss was recorded. */
 class Clients {
   private readonly acknowledged = new Map<string, number[]>(SEARCHES.map((one) => [one, []]))
-  private readonly entered = new Set<string>()
+  private readonly recorded = new Set<string>()
   private last = 0
 
-  /** A relay's life: each destination gets some writes, beside those of the other. */
+  /** Writes to both destinations at the same time, as one process of the relay does. */
   async use(disk: FakeDisk): Promise<void> {
     const store = await this.open(disk)
     const lanes = store.lanes
@@ -36,14 +36,14 @@ class Clients {
           await log.append([record(id, 20)])
           this.acknowledged.get(search)?.push(id)
         } catch {
-          // The client was told.
+          // The write is not acknowledged.
         }
       }
     }
     await Promise.all(SEARCHES.map(writeAll))
   }
 
-  /** Whether all that was acknowledged is there, once and in order, or was entered as lost. */
+  /** Expects each acknowledged write to be there, once and in order, or to be recorded as lost. */
   async check(disk: FakeDisk, hint: string): Promise<void> {
     const store = await this.open(disk)
     const lanes = store.lanes
@@ -53,7 +53,7 @@ class Clients {
       const found: number[] = []
       for (const log of lane?.logs ?? []) found.push(...(await drain(log, 1e6)))
       expect(found, hint).toEqual([...new Set(found)].sort((a, b) => a - b))
-      const missing = ids.filter((id) => !found.includes(id) && !this.entered.has(bodyOf(id)))
+      const missing = ids.filter((id) => !found.includes(id) && !this.recorded.has(bodyOf(id)))
       expect(missing, hint).toEqual([])
     }
     await store.close()
@@ -64,10 +64,10 @@ class Clients {
       ...{ folder: 'b', maxBytes: 1e9, whenFull: 'reject', maxAgeMs: undefined },
       buffers: new PoisoningPool(),
       onDamage: () => {},
-      // It counts what may be lost, such as a write whose sync failed.
+      // It also counts writes that may be lost, such as one whose sync failed.
       onLoss: async () => {},
       onLost: async ({ points }) => {
-        this.entered.add(new TextDecoder().decode(points.bytes))
+        this.recorded.add(new TextDecoder().decode(points.bytes))
       },
     })
   }
@@ -76,7 +76,7 @@ class Clients {
 const bodyOf = (id: number) => new TextDecoder().decode(record(id, 20).body)
 
 describe('two lanes that are created at the same time', () => {
-  /** The same each time, but for what fails; returns whether something has. */
+  /** Fails some operations in a row and cuts the power. Resolves with whether anything has failed. */
   async function failAt(nth: number, times: number, seed: number): Promise<boolean> {
     const disk = new FakeDisk()
     await disk.makeFolder('b')
@@ -131,7 +131,7 @@ describe('two lanes that are created at the same time', () => {
   })
 })
 
-/** A disk with folders for one destination, by their names, and what each holds. */
+/** A disk on which one destination has several folders, each with some writes. */
 async function diskWith(folders: Record<string, string[]>): Promise<FakeDisk> {
   const disk = new FakeDisk()
   for (const [lane, bodies] of Object.entries(folders)) {
@@ -174,7 +174,7 @@ describe('a destination with several folders', () => {
         let left = count
         const a = () => (left-- > 0 ? stored() : refused())
         const whole = await twoFull()
-        // At the end of the older one, half of the time.
+        // In half of the cases, the head at the end of the older log is not saved.
         if (seed % 2) whole.fail({ code: 'EIO', kinds: ['write'], path: 'lane-9/head', nth: 3 })
         const first = await createDurableFixture({ a, b: stored }, whole, singly)
         await first.runtime.clock.advance(1000)
