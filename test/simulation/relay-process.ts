@@ -1,4 +1,4 @@
-/** One life of the relay: from its start to its stop, or to the moment when the power goes. */
+/** One process of the relay: from its start to its stop, or to a crash. */
 
 import { gzipSync } from 'node:zlib'
 import type { Hono } from 'hono'
@@ -19,10 +19,10 @@ import type { LifeSettings } from './settings.ts'
 import type { Witness } from './witness.ts'
 import type { World } from './world.ts'
 
-/** Where datagrams go. */
+/** The database of datagrams. */
 export const DATAGRAM_DATABASE = 'd'
 
-/** How a client sends a body: with its length, in chunks, as gzip, or not to its end. */
+/** How a client sends a body: with its length, in chunks, as gzip, or only in part. */
 export type Sending = 'whole' | 'chunked' | 'gzip' | 'cut short' | 'gzip cut short'
 
 export interface ClientRequest {
@@ -33,7 +33,7 @@ export interface ClientRequest {
   readonly sending: Sending
 }
 
-export interface Surroundings {
+export interface Environment {
   readonly world: World
   readonly network: Network
   readonly witness: Witness
@@ -42,9 +42,9 @@ export interface Surroundings {
 export class RelayProcess implements Caller {
   isDead = false
   relay: Relay | undefined
-  /** Requests of clients without an answer. */
+  /** How many requests have no answer yet. */
   unanswered = 0
-  /** Bytes that each backend had on disk when the process began: a smaller bound cannot undo them. */
+  /** Bytes that each backend had on disk at the start. They may exceed a smaller bound. */
   readonly inherited = new Map<string, number>()
   readonly settings: LifeSettings
   private readonly world: World
@@ -55,7 +55,7 @@ export class RelayProcess implements Caller {
   private udp: UdpRelay | undefined
   private endings = new Set<() => void>()
 
-  constructor({ world, network, witness }: Surroundings, disk: FakeDisk, settings: LifeSettings) {
+  constructor({ world, network, witness }: Environment, disk: FakeDisk, settings: LifeSettings) {
     this.world = world
     this.network = network
     this.witness = witness
@@ -67,7 +67,7 @@ export class RelayProcess implements Caller {
     this.endings.add(callback)
   }
 
-  /** Begins to serve. Never ends if the process dies before. */
+  /** Starts to serve. Never resolves if the process dies before. */
   async start(): Promise<void> {
     const { settings } = this
     const runtime = this.runtime()
@@ -107,20 +107,20 @@ export class RelayProcess implements Caller {
     })
   }
 
-  /** Brings a datagram, if the relay is there to take it. */
+  /** Delivers a datagram if the relay serves. */
   datagram(body: string): void {
     if (!this.udp || this.isDead) return
     this.witness.sent(body)
     this.udp.accept(new TextEncoder().encode(body))
   }
 
-  /** Closes its files; it may be cut off before that is done. */
+  /** Closes the relay's files. A crash may come before that is done. */
   async stop(): Promise<void> {
     this.witness.lifeEnds()
     await this.relay?.close()
   }
 
-  /** Cuts the process off from the world. */
+  /** Ends the process without a stop. */
   die(): void {
     this.isDead = true
     const { endings } = this
@@ -145,7 +145,7 @@ export class RelayProcess implements Caller {
     }
   }
 
-  private hear(line: string): void {
+  private onLogLine(line: string): void {
     if (this.isDead) return
     this.world.log(`  ${line.replace(/^time=\S+ /, '')}`)
     const [, damage] = /msg="buffer is damaged" (.*)/.exec(line) ?? []
@@ -170,7 +170,7 @@ export class RelayProcess implements Caller {
       gzip,
       createUdpSender: unused,
       resolve: unused,
-      writeLog: (line) => this.hear(line),
+      writeLog: (line) => this.onLogLine(line),
     }
   }
 }
@@ -199,7 +199,7 @@ function initOf({ body, sending, authorization }: ClientRequest): RequestInit {
   return { method: 'POST', headers, body: brokenOff(bytes), duplex: 'half' } as RequestInit
 }
 
-/** The first half of a body, behind which the connection breaks. */
+/** The first half of a body, and then an error. */
 function brokenOff(bytes: Uint8Array): ReadableStream {
   let isSent = false
   return new ReadableStream({

@@ -38,7 +38,7 @@ test.each([
   [69, 'a client whose write the disk refused is told so'],
   [82, 'what the ledger could not write is not acknowledged'],
   [106, 'a record that a power cut has torn is not delivered'],
-  [115, 'what the ledger could not write is written when the disk is well'],
+  [115, 'what the ledger could not write is written once the disk works'],
   [141, 'the file that says whose a lane is outlives a power cut'],
   [208, 'a record stays on disk until its dead letter is there'],
   [328, 'a file whose sync has failed is not trusted again'],
