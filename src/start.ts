@@ -7,7 +7,7 @@ import type { Config } from './config/schema.ts'
 import { LaneStore } from './delivery/lane-store.ts'
 import { codeOf } from './disk/disk.ts'
 import { DeadLetters } from './losses/dead-letters.ts'
-import { Ledger } from './losses/gap-ledger.ts'
+import { GapLedger } from './losses/gap-ledger.ts'
 import { parseLedger } from './losses/gap-ledger-format.ts'
 import { DAMAGED, Losses, type LossRecords } from './losses/losses.ts'
 import type { Log } from './observe/log.ts'
@@ -39,7 +39,7 @@ export async function openData(
   return asConfigError(dataDir, async () => {
     await disk.makeFolder(dataDir)
     await disk.lock(dataDir)
-    const ledger = await Ledger.open(disk, `${dataDir}/${LEDGER}`, {
+    const ledger = await GapLedger.open(disk, `${dataDir}/${LEDGER}`, {
       onDamage: ({ reason, copy }) => log.error('the gap ledger is damaged', { reason, copy }),
     })
     const deadLetters = await DeadLetters.open(disk, `${dataDir}/${DEAD_LETTERS}`, {

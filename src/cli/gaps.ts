@@ -1,7 +1,8 @@
 /** What `influxdb-relay gaps` prints: the gap ledger, for people or for programs. */
 
+import type { GapEntry } from '../losses/gap.ts'
 import { gapFields } from '../losses/gap-ledger-format.ts'
-import { type GapEntry, LEDGER_FULL } from '../losses/gap-table.ts'
+import { LEDGER_FULL } from '../losses/gap-table.ts'
 import { formatSecondAfter, formatSecondBefore } from '../losses/rfc3339.ts'
 
 export interface GapsFormat {

@@ -115,7 +115,7 @@ export class DiskBacklog implements Backlog {
     const now = Number(this.queue.options.clock.wallNanoseconds() / 1_000_000n)
     if (maxAgeMs === undefined || now - newestAt <= maxAgeMs) return false
     const { losses } = this.queue
-    await losses.settled()
+    await losses.flushed()
     for (const { write } of batch.writes) await losses.lost(write, TOO_OLD)
     dropRecorded(batch.writes, TOO_OLD)
     await this.remove(batch)

@@ -157,8 +157,8 @@ export class Lane implements WriteLane {
       return
     }
     // An acknowledged write stays on disk until its loss and its dead letter are there.
-    await this.losses.settled()
-    await this.losses.refused(first.write, answer)
+    await this.losses.flushed()
+    await this.losses.rejected(first.write, answer)
   }
 
   private fail(batch: InFlightBatch, failure: Failure): void {

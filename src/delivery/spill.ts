@@ -79,7 +79,7 @@ export class Spill {
     const recordLoss = (write: Write) => losses.lost(write, BUFFER_FULL)
     if (store.reserve(bytes)) return true
     if (store.options.whenFull === 'reject') throw new BufferFullError(BUFFER_FULL)
-    await losses.settled()
+    await losses.flushed()
     while (store.options.whenFull === 'drop-oldest' && !log.isEmpty) {
       await log.dropOldest(recordLoss).finally(() => {
         dropRecorded(log.takeRemoved(), BUFFER_FULL)

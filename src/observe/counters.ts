@@ -1,7 +1,7 @@
 /** Counts of what has happened since the start, apart from the log lines that print them. */
 
 /** What a counter counts for, such as a backend. */
-export type Labels = Readonly<Record<string, string | number | undefined>>
+type Labels = Readonly<Record<string, string | number | undefined>>
 
 /** A total that only grows. Its name and labels are fixed. */
 export class Counter {
@@ -24,13 +24,13 @@ export class Counter {
 }
 
 /** A counter's value at one moment. */
-export type Count = Pick<Counter, 'name' | 'labels' | 'value'>
+type Count = Pick<Counter, 'name' | 'labels' | 'value'>
 
 /** All counters of a process. */
 export class Counters {
   private readonly counters: Counter[] = []
 
-  /** A new counter, for good: create it once, not at each event. */
+  /** A new counter. Counters are never removed: create one at start, not at each event. */
   create(name: string, labels: Labels): Counter {
     const counter = new Counter(name, labels)
     this.counters.push(counter)

@@ -7,7 +7,7 @@ import type { Fields, Log } from './log.ts'
 const INTERVAL_MS = 10_000
 
 /** Amounts that belong to an event, such as points or bytes. Each has a counter. */
-export type Figures = Readonly<Record<string, number>>
+type Figures = Readonly<Record<string, number>>
 
 /**
  * Logs the first event at once, and then at most one line per interval, with the number of events and the

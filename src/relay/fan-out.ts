@@ -62,7 +62,7 @@ export class FanOut implements WriteTracker {
 
   rejected(write: QueuedWrite, answer: Answer): void {
     write.state = 'rejected'
-    if (this.answered === 'stored') attempt(write.lane.losses.refused(this.write, answer))
+    if (this.answered === 'stored') attempt(write.lane.losses.rejected(this.write, answer))
     if (this.answered !== 'nothing') return
     if (this.ownership === 'client' && leftNothing(answer)) this.disown()
     else this.own()

@@ -1,6 +1,7 @@
 /** The folder `damaged/` of a log: copies of damaged bytes, and segments that must be kept. */
 
-import { codeOf, createAnew } from '../disk/disk.ts'
+import { createAnew } from '../disk/atomic-file.ts'
+import { codeOf } from '../disk/disk.ts'
 import type { Disk, DiskFile } from '../runtime.ts'
 import { nameOf, type Segment } from './segment-index.ts'
 

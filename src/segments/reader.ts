@@ -21,7 +21,7 @@ export interface StoredRecord extends LogRecord, RecordEnd {}
 const MAX_OVERHEAD_BYTES = 1024 * 1024
 
 /** Consecutive records. */
-export class Run {
+class Run {
   readonly records: StoredRecord[] = []
   /** The start of the first record. Without records, the position up to which was read. */
   start: Position

@@ -53,7 +53,7 @@ export interface EncodedRecord {
 /** @throws RangeError if the query is too long */
 export function prepare({ kind, acceptedAt, query, body }: LogRecord): EncodedRecord {
   const text = encoder.encode(query)
-  if (text.length > MAX_QUERY_BYTES) throw new RangeError(`a query of ${text.length} bytes`)
+  if (text.length > MAX_QUERY_BYTES) throw new RangeError(`query too long: ${text.length} bytes`)
   const bytes = HEADER_BYTES + text.length + body.length
   return { bytes, kind, acceptedAt, query: text, body }
 }

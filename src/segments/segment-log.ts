@@ -197,11 +197,12 @@ export class SegmentLog {
     return this.inTurn(async () => {
       const { head } = this.index
       const segment = this.index.segment(head.segment)
+      if (!segment) return
       const error = await this.reader.read(head, 1, segment).then(
         () => undefined,
         (error) => error,
       )
-      if (!segment || !isUnreadable(error)) return
+      if (!isUnreadable(error)) return
       await this.writer.finish(segment)
       await this.reader.skipUnreadable(segment, head)
       await this.remove(segment)

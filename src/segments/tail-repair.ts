@@ -80,8 +80,8 @@ async function findEnd(
 }
 
 /**
- * Whether zeros are at the start or end of the bytes: after a power cut they stand for what was never
- * written. No record starts with a zero, and none ends with several, being text.
+ * Whether the bytes start or end with zeros, which a power cut leaves where nothing was written. No record
+ * starts with a zero, and no text, such as line protocol, ends with several.
  */
 async function hasHoles(file: DiskFile, { from, to }: ByteRange): Promise<boolean> {
   const [first] = await file.read(from, 1)

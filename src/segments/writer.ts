@@ -6,7 +6,7 @@
  * whose content is unknown, takes no more records.
  */
 
-import { codeOf, createAnew } from '../disk/disk.ts'
+import { createAnew, removeIfThere } from '../disk/atomic-file.ts'
 import type { Disk, DiskFile } from '../runtime.ts'
 import { type EncodedRecord, encode, type LogRecord, prepare } from './record.ts'
 import {
@@ -186,11 +186,7 @@ export class SegmentWriter {
   }
 
   private async removeStray(): Promise<void> {
-    try {
-      await this.disk.remove(this.pathOf(this.index.next))
-    } catch (error) {
-      if (codeOf(error) !== 'ENOENT') throw error
-    }
+    await removeIfThere(this.disk, this.pathOf(this.index.next))
     this.hasStray = false
   }
 

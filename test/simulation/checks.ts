@@ -1,6 +1,6 @@
 /** Checks of the final state, once nothing fails any more and everything is delivered. */
 
-import type { GapEntry } from '../../src/losses/gap-table.ts'
+import type { GapEntry } from '../../src/losses/gap.ts'
 import { isBroken, type Point, pointsOf, type Target } from './points.ts'
 import type { SimulatedInfluxDB } from './simulated-influxdb.ts'
 import type { Acceptance } from './witness.ts'

@@ -41,9 +41,11 @@ export function linesOf(body: string): string[] {
   return body.split('\n').filter((line) => line !== '')
 }
 
-/** Whether no server can parse the line: it has no fields. */
+const LINE = /^\S+ \S+( -?\d+)?$/
+
+/** Whether no server can parse it: it has no fields, or a mutant has delivered something else than a line. */
 export function isBroken(line: string): boolean {
-  return line.startsWith('broken')
+  return line.startsWith('broken') || !LINE.test(line)
 }
 
 /** The Authorization header of a user; empty without a user. */

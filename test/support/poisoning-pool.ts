@@ -1,6 +1,6 @@
 import { BufferPool, fillsItsBuffer } from '../../src/limits/buffer-pool.ts'
 
-/** Overwrites memory at the moment it is given back, so that a later read shows in a test. */
+/** Overwrites memory once it is given back, so that a test notices a later read of it. */
 export class PoisoningPool extends BufferPool {
   readonly #taken = new WeakSet<ArrayBufferLike>()
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { formatGaps } from '../../../src/cli/gaps.ts'
-import { type GapEntry, LEDGER_FULL } from '../../../src/losses/gap-table.ts'
+import type { GapEntry } from '../../../src/losses/gap.ts'
+import { LEDGER_FULL } from '../../../src/losses/gap-table.ts'
 
 const FIRST = 1_700_000_000_000_000_000n
 

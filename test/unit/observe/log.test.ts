@@ -36,7 +36,7 @@ describe('a log line', () => {
 })
 
 describe('a repeated warning', () => {
-  test('is logged at once, then as one line an interval with its figures added up', async () => {
+  test('is logged at once, then as one line per interval with the sums of its figures', async () => {
     const { log, lines, clock } = createFixture()
     const warning = new RepeatedWarning(clock, log, 'dropped')
     for (let i = 0; i < 4; i++) warning.report({ last: i }, { points: 2 })
@@ -85,7 +85,7 @@ describe('a repeated warning', () => {
 })
 
 describe('counters', () => {
-  test('with the same name and labels are one in a snapshot, and apart for their owners', () => {
+  test('with the same name and labels are added up in a snapshot, but not for their owners', () => {
     const { log, counters } = createFixture()
     const a = log.with({ backend: 'a' })
     const own = a.counter('retries')

@@ -37,7 +37,7 @@ async function createFixture(config: Partial<UdpConfig>, handlers: Record<string
   const network = {
     addresses: new Map([['db.example', '10.0.0.1']]),
     lookups: 0,
-    /** Lets datagrams go. */
+    /** Whether sends end at once. */
     open: true,
     fault: undefined as Error | undefined,
   }
@@ -75,7 +75,7 @@ async function createFixture(config: Partial<UdpConfig>, handlers: Record<string
       udp.accept(new TextEncoder().encode(text))
       await settle()
     },
-    /** Lets go of what the network has held back so far. */
+    /** Ends the sends so far. */
     release: async () => {
       for (const resolve of held.splice(0)) resolve()
       await settle()
@@ -91,8 +91,8 @@ const output = (mtu = 1024) => ({
   mtu,
 })
 
-describe('an output that gets datagrams', () => {
-  test('gets each one stamped', async () => {
+describe('an output for datagrams', () => {
+  test('gets each point with a timestamp', async () => {
     const { accept, sent } = await createFixture({ outputs: [output()], precision: 's' })
     await accept('m v=1\nm v=2 5\n')
     expect(sent).toEqual([
@@ -106,20 +106,20 @@ describe('an output that gets datagrams', () => {
     expect(sent).toEqual([])
   })
 
-  test('gets pieces of at most its mtu, cut between points', async () => {
+  test('gets pieces of up to its mtu, cut between points', async () => {
     const { accept, texts } = await createFixture({ outputs: [output(20)] })
     await accept('m v=1 1\nm v=2 2\nm v="a\nb" 3\nm v=4 4')
     expect(texts()).toEqual(['m v=1 1\nm v=2 2\n', 'm v="a\nb" 3\nm v=4 4'])
   })
 
-  test('lacks a line larger than its mtu, alone, and the log counts it', async () => {
+  test('does not get a line larger than its mtu, which is counted and logged', async () => {
     const { accept, texts, logged } = await createFixture({ outputs: [output(10)] })
     await accept(`m v=1 1\nm v="${'x'.repeat(20)}" 2\nm v=3 3\n`)
     expect(texts()).toEqual(['m v=1 1\n', 'm v=3 3\n'])
     expect(logged('larger than the mtu')[0]).toContain('mtu=10 bytes=29')
   })
 
-  test('lacks what cannot be queued, and the log counts it', async () => {
+  test('does not get datagrams past the bound, which are counted and logged', async () => {
     const { accept, network, sent, logged, runtime } = await createFixture({
       outputs: [output()],
       maxQueuedDatagrams: 2,
@@ -132,7 +132,7 @@ describe('an output that gets datagrams', () => {
     expect(logged('too many are queued')[1]).toContain('times=2')
   })
 
-  test('gets those that came meanwhile together, in order, as many as its mtu allows', async () => {
+  test('gets datagrams that waited together, in order, as many as its mtu allows', async () => {
     const { accept, network, release, texts } = await createFixture({ outputs: [output(25)] })
     network.open = false
     const lines = ['m v=1 1', 'm v=2 2', 'm v=3 3\n', 'm v=4 4', 'm v=5 5', 'm v=6 6', 'm v=7 7']
@@ -145,7 +145,7 @@ describe('an output that gets datagrams', () => {
     expect(texts().slice(3)).toEqual(['m v=8 8'])
   })
 
-  test('gets what a server may find fault with alone', async () => {
+  test('gets points that a server may reject in datagrams of their own', async () => {
     const { accept, network, release, texts } = await createFixture({ outputs: [output()] })
     network.open = false
     const lines = ['m v=0 1', 'm v=1 1', 'm v=2 2', 'm v=bad 3', 'm v=4 4', 'm v=5 5', 'm v="open']
@@ -159,7 +159,7 @@ describe('an output that gets datagrams', () => {
     ])
   })
 
-  test('lacks each that travelled with another, and the log counts them', async () => {
+  test('fails for each point of a shared datagram, which is counted and logged', async () => {
     const { accept, network, release, logged, runtime } = await createFixture({
       outputs: [output()],
     })
@@ -173,7 +173,7 @@ describe('an output that gets datagrams', () => {
     expect(rest).toContain('bytes=14 times=2')
   })
 
-  test('is told to be drained once all that waited has gone', async () => {
+  test('is drained once everything that waited has been sent', async () => {
     const { accept, network, release, udp, texts } = await createFixture({ outputs: [output()] })
     network.open = false
     await accept('m v=1 1')
@@ -188,7 +188,7 @@ describe('an output that gets datagrams', () => {
     expect(drained).toBe(true)
   })
 
-  test('is looked up once, and again later, without keeping datagrams waiting', async () => {
+  test('is looked up once, and again later in the background', async () => {
     const { accept, network, sent, runtime } = await createFixture({ outputs: [output()] })
     await accept('m v=1 1')
     await accept('m v=2 2')
@@ -211,7 +211,7 @@ describe('an output that gets datagrams', () => {
     expect(sent).toHaveLength(3)
   })
 
-  test('does not have the name server asked for every datagram when it fails', async () => {
+  test('is looked up once a second while the name server fails', async () => {
     const { accept, network, logged, runtime } = await createFixture({ outputs: [output()] })
     network.addresses.clear()
     for (let i = 0; i < 5; i++) await accept(`m v=${i} ${i}`)
@@ -223,7 +223,7 @@ describe('an output that gets datagrams', () => {
     expect(network.lookups).toBe(2)
   })
 
-  test('goes on after a fault of the network', async () => {
+  test('gets the next datagram after a fault of the network', async () => {
     const { accept, network, texts, logged } = await createFixture({ outputs: [output()] })
     network.fault = new Error('send ENETUNREACH')
     await accept('m v=1 1')
@@ -234,7 +234,7 @@ describe('an output that gets datagrams', () => {
   })
 })
 
-describe('an output that gets writes', () => {
+describe('an output for writes', () => {
   test('gets datagrams as writes to the configured database', async () => {
     const { accept, runtime } = await createFixture(
       { database: 'my db', retentionPolicy: 'r', precision: 'ms' },
