@@ -1,15 +1,17 @@
 /** The program: from arguments to configuration to running relays, and back to a clean end. */
 
-import { describe, parseArguments, USAGE, VERSION } from './cli/arguments.ts'
+import { parseArguments, USAGE, VERSION } from './cli/arguments.ts'
+import { describe } from './cli/check.ts'
+import { printGaps } from './cli/gaps.ts'
 import { formatAddress } from './config/address.ts'
+import type { Config, HttpConfig, UdpConfig } from './config/config.ts'
 import { ConfigError, loadConfig } from './config/load.ts'
-import type { Config, HttpConfig, UdpConfig } from './config/schema.ts'
 import { createApp } from './http/app.ts'
 import { type ConnectionLimits, connectionLimits } from './limits/open-files.ts'
 import { createLog, type Log } from './observe/log.ts'
 import { RepeatedWarning } from './observe/repeated-warning.ts'
 import type { Address, Host } from './runtime.ts'
-import { type Data, openData, openRelay, readGaps } from './start.ts'
+import { type Data, openData, openRelay } from './start.ts'
 import { UdpRelay } from './udp/udp-relay.ts'
 
 /** A relay that listens. */
@@ -38,7 +40,7 @@ export async function main(host: Host): Promise<void> {
   try {
     const config = await loadConfig(command.config, host.readFile)
     if (command.kind === 'check') host.print(describe(config))
-    else if (command.kind === 'gaps') host.print(await readGaps(config, host, command.json))
+    else if (command.kind === 'gaps') await printGaps(config, host, command.json)
     else await run(config, host)
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error

@@ -1,20 +1,17 @@
 /** Composition: from configuration and platform to running relays. */
 
 import { Backend, type BackendOptions } from './backend/backend.ts'
-import { formatGaps } from './cli/gaps.ts'
+import type { Config } from './config/config.ts'
 import { ConfigError } from './config/load.ts'
-import type { Config } from './config/schema.ts'
 import { LaneStore } from './delivery/lane-store.ts'
-import { codeOf } from './disk/disk.ts'
 import { DeadLetters } from './losses/dead-letters.ts'
 import { GapLedger } from './losses/gap-ledger.ts'
-import { parseLedger } from './losses/gap-ledger-format.ts'
+import { LEDGER_FILE } from './losses/gap-ledger-format.ts'
 import { DAMAGED, Losses, type LossRecords } from './losses/losses.ts'
 import type { Log } from './observe/log.ts'
 import { Relay } from './relay/relay.ts'
 import type { Disk, Host, Runtime } from './runtime.ts'
 
-const LEDGER = 'gaps.jsonl'
 const DEAD_LETTERS = 'dead-letters'
 
 /** The data directory, which all relays of a process share. */
@@ -39,7 +36,7 @@ export async function openData(
   return asConfigError(dataDir, async () => {
     await disk.makeFolder(dataDir)
     await disk.lock(dataDir)
-    const ledger = await GapLedger.open(disk, `${dataDir}/${LEDGER}`, {
+    const ledger = await GapLedger.open(disk, `${dataDir}/${LEDGER_FILE}`, {
       onDamage: ({ reason, copy }) => log.error('the gap ledger is damaged', { reason, copy }),
     })
     const deadLetters = await DeadLetters.open(disk, `${dataDir}/${DEAD_LETTERS}`, {
@@ -100,18 +97,6 @@ async function openBackend(
     }
     return new Backend(options, runtime, log, { losses, store })
   })
-}
-
-/** The ledger, for people or programs. Changes nothing, so it may be read while a relay runs. */
-export async function readGaps({ dataDir }: Config, host: Host, json: boolean): Promise<string> {
-  if (dataDir === undefined) {
-    throw new ConfigError('there is no gap ledger: the configuration has no data-dir')
-  }
-  const text = await host.readFile(`${dataDir}/${LEDGER}`).catch((error) => {
-    if (codeOf(error) === 'ENOENT') return ''
-    throw new ConfigError(`cannot read the gap ledger: ${(error as Error).message}`)
-  })
-  return formatGaps(parseLedger(text).entries, { json })
 }
 
 async function asConfigError<Result>(path: string, open: () => Promise<Result>): Promise<Result> {

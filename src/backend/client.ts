@@ -1,8 +1,10 @@
 /** Sends bodies to the write endpoint of one InfluxDB server. */
 
 import { type Failure, failure, type Outcome } from '../delivery/outcome.ts'
-import { type Answer, messageOf, readAnswer, verdictOf } from '../influxdb/answer.ts'
-import type { Destination } from '../influxdb/write.ts'
+import { type Answer, messageOf } from '../influxdb/answer.ts'
+import type { Destination } from '../influxdb/destination.ts'
+import { readAnswer } from '../influxdb/response.ts'
+import { verdictOf } from '../influxdb/verdict.ts'
 import type { Fetch, Runtime } from '../runtime.ts'
 
 export interface ClientOptions {

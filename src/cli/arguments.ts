@@ -1,9 +1,6 @@
-/** The command line: what the arguments ask for, and what the program says about itself. */
+/** The command line. */
 
 import packageJson from '../../package.json' with { type: 'json' }
-import type { BackendOptions } from '../backend/backend.ts'
-import { formatAddress } from '../config/address.ts'
-import type { Config } from '../config/schema.ts'
 
 export const VERSION = packageJson.version
 
@@ -13,15 +10,15 @@ export const USAGE = `Usage: influxdb-relay -config FILE [-check]
 Relays InfluxDB line protocol, from HTTP and UDP, to two or more InfluxDB 1.x servers.
 
   -config FILE  the configuration, in TOML; see sample.toml
-  -check        read the configuration, say what would run, and stop
-  gaps          say what each server lacks although it was acknowledged, and stop
-  -json         say it in JSON, for programs
-  -version      print the version and stop
-  -help         print this and stop
+  -check        check the configuration, print what it would run, and exit
+  gaps          print which acknowledged writes each server lacks, and exit
+  -json         print them as JSON, for programs
+  -version      print the version and exit
+  -help         print this help and exit
 
-Each can be written with one dash or two. SIGTERM and SIGINT stop the relay once what is
-in flight is finished and its buffers are empty, or after shutdown-timeout; a second
-signal stops it at once.
+Options work with one dash or two. SIGTERM and SIGINT stop the relay: it finishes the
+requests in flight, empties its buffers, and exits, at the latest after shutdown-timeout.
+A second signal stops it at once.
 `
 
 export type Command =
@@ -30,47 +27,25 @@ export type Command =
   | { readonly kind: 'version' | 'help' }
   | { readonly kind: 'mistake'; readonly message: string }
 
+/** Reads the arguments. Options are written as Go's flags: `-config FILE`, `--config=FILE`. */
 export function parseArguments(args: readonly string[]): Command {
+  const isGaps = args[0] === 'gaps'
+  const remaining = args.slice(isGaps ? 1 : 0)
   let config: string | undefined
   let check = false
   let json = false
-  const gaps = args[0] === 'gaps'
-  const rest = args.slice(gaps ? 1 : 0)
-  for (let arg = rest.shift(); arg !== undefined; arg = rest.shift()) {
+  for (let arg = remaining.shift(); arg !== undefined; arg = remaining.shift()) {
     const [, name, value] = /^--?([a-z]+)(?:=(.*))?$/s.exec(arg) ?? []
     if (name === 'help' || name === 'h') return { kind: 'help' }
     if (name === 'version') return { kind: 'version' }
-    if (name === 'check' && value === undefined && !gaps) check = true
-    else if (name === 'json' && value === undefined && gaps) json = true
+    if (name === 'check' && value === undefined && !isGaps) check = true
+    else if (name === 'json' && value === undefined && isGaps) json = true
     else if (name === 'config') {
-      config = value ?? rest.shift()
+      config = value ?? remaining.shift()
       if (!config) return { kind: 'mistake', message: `${arg} needs a file` }
     } else return { kind: 'mistake', message: `unknown argument: ${arg}` }
   }
   if (config === undefined) return { kind: 'mistake', message: 'missing argument: -config FILE' }
-  if (gaps) return { kind: 'gaps', config, json }
+  if (isGaps) return { kind: 'gaps', config, json }
   return { kind: check ? 'check' : 'run', config }
-}
-
-/** What a configuration would run, for people. */
-export function describe({ http, udp }: Config): string {
-  const lines: string[] = []
-  for (const relay of http) {
-    const scheme = relay.pem === undefined ? 'http' : 'https'
-    lines.push(`${scheme} "${relay.name}" on ${formatAddress(relay.bind)}`)
-    lines.push(...relay.backends.map(describeBackend))
-  }
-  for (const relay of udp) {
-    lines.push(`udp "${relay.name}" on ${formatAddress(relay.bind)}`)
-    for (const { name, address, mtu } of relay.outputs) {
-      lines.push(`  to "${name}": udp ${formatAddress(address)}, mtu ${mtu}`)
-    }
-    lines.push(...relay.backends.map(describeBackend))
-  }
-  return `${lines.join('\n')}\n`
-}
-
-function describeBackend({ name, writeUrl, timeoutMs, bufferBytes }: BackendOptions): string {
-  const buffer = bufferBytes > 0 ? `buffer ${bufferBytes / 1024 / 1024} MB` : 'no buffer'
-  return `  to "${name}": ${writeUrl}, timeout ${timeoutMs / 1000}s, ${buffer}`
 }

@@ -1,30 +1,52 @@
-/** What `influxdb-relay gaps` prints: the gap ledger, for people or for programs. */
+/** The command `influxdb-relay gaps`: prints the gap ledger, for people or for programs. */
 
+import type { Config } from '../config/config.ts'
+import { ConfigError } from '../config/load.ts'
+import { codeOf } from '../disk/disk.ts'
 import type { GapEntry } from '../losses/gap.ts'
-import { gapFields } from '../losses/gap-ledger-format.ts'
+import { gapFields, LEDGER_FILE, parseLedger } from '../losses/gap-ledger-format.ts'
 import { LEDGER_FULL } from '../losses/gap-table.ts'
 import { formatSecondAfter, formatSecondBefore } from '../losses/rfc3339.ts'
+import type { Host } from '../runtime.ts'
 
-export interface GapsFormat {
-  /** One JSON array of `GapFields`, an entry a line. */
-  readonly json: boolean
-  /** The width of the terminal, if it is one: a table that is too wide for it becomes a list. */
-  readonly columns?: number | undefined
-}
-
-/** Text that ends in a newline. For people, time ranges are rounded outward to whole seconds. */
-export function formatGaps(gaps: readonly GapEntry[], { json, columns }: GapsFormat): string {
-  if (json) return formatJson(gaps)
-  if (gaps.length === 0) {
-    return 'No gaps: the ledger knows of nothing acknowledged that a backend lacks.\n'
+/**
+ * Prints what each backend lacks. Changes nothing, so it may run beside the relay.
+ *
+ * @throws ConfigError if there is no data directory, or its ledger cannot be read
+ */
+export async function printGaps(
+  { dataDir }: Pick<Config, 'dataDir'>,
+  host: Pick<Host, 'readFile' | 'print' | 'printError'>,
+  json: boolean,
+): Promise<void> {
+  if (dataDir === undefined) {
+    throw new ConfigError('there is no gap ledger: the configuration has no data-dir')
   }
-  const table = formatTable(gaps.map(cellsOf))
-  const width = Math.max(...table.map(({ length }) => length))
-  const fits = columns === undefined || width <= columns
-  return `${(fits ? table : gaps.flatMap(formatEntry)).join('\n')}\n`
+  const path = `${dataDir}/${LEDGER_FILE}`
+  const text = await host.readFile(path).catch((error) => {
+    if (codeOf(error) === 'ENOENT') return undefined
+    throw new ConfigError(`cannot read the gap ledger: ${(error as Error).message}`)
+  })
+  const { entries, damage } = text === undefined ? NO_LEDGER : parseLedger(text)
+  host.print(json ? formatJson(entries) : formatText(entries))
+  if (damage !== undefined) {
+    host.printError(`influxdb-relay: ${path} is damaged, entries may be missing: ${damage}\n`)
+  }
 }
 
-function formatJson(gaps: readonly GapEntry[]): string {
+/** Before the first gap there is no file. */
+const NO_LEDGER = { entries: [], damage: undefined }
+
+/** Time ranges are rounded outward to whole seconds. */
+export function formatText(gaps: readonly GapEntry[]): string {
+  if (gaps.length === 0) {
+    return 'No gaps: the ledger lists no acknowledged write that a backend lacks.\n'
+  }
+  return `${formatTable(gaps.map(cellsOf)).join('\n')}\n`
+}
+
+/** One JSON array of `GapFields`, an entry a line. */
+export function formatJson(gaps: readonly GapEntry[]): string {
   if (gaps.length === 0) return '[]\n'
   const lines = gaps.map((gap) => JSON.stringify(gapFields(gap)))
   return `[\n${lines.join(',\n')}\n]\n`
@@ -63,14 +85,14 @@ function cellsOf(gap: GapEntry): Cells {
   }
 }
 
-/** Points, and writes whose points nobody can count. */
+/** Points, and writes whose points cannot be counted. */
 function lossOf({ points, writes }: GapEntry): string {
   if (writes === 0) return String(points)
   const uncounted = `${writes} ${writes === 1 ? 'write' : 'writes'}`
   return points === 0 ? uncounted : `${points} + ${uncounted}`
 }
 
-/** Names come from clients: none may move the cursor, or begin a line. */
+/** Names come from clients: a control character in one must not move the cursor or begin a line. */
 function printable(text: string): string {
   return text.replace(
     /[\p{C}\p{Zl}\p{Zp}]/gu,
@@ -90,15 +112,4 @@ function formatTable(rows: readonly Cells[]): string[] {
 
 function pad(text: string, width: number, right: boolean): string {
   return right ? text.padStart(width) : text.padEnd(width)
-}
-
-function formatEntry(gap: GapEntry): string[] {
-  const { backend, database, policy, from, to, points, reason, since, times } = cellsOf(gap)
-  const where = policy === '-' ? database : `${database}, policy ${policy}`
-  const span = gap.first === undefined ? 'of unknown time' : `from ${from} to ${to}`
-  return [
-    `${backend}: database ${where}: ${reason}`,
-    `  ${points}${gap.writes === 0 ? ' points' : ''} ${span}`,
-    gap.times === 1 ? `  once, at ${since}` : `  ${times} times since ${since}`,
-  ]
 }

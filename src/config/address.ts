@@ -1,8 +1,8 @@
-/** Addresses of sockets, `host:port` as Go writes them. */
+/** Socket addresses, `host:port` as in Go. */
 
 import type { Address } from '../runtime.ts'
 
-/** Reads `127.0.0.1:9096`, `[::1]:9096`, `relay.example:9096` or `:9096`; undefined for anything else. */
+/** Parses `127.0.0.1:9096`, `[::1]:9096`, `relay.example:9096` or `:9096`; else returns undefined. */
 export function parseAddress(text: string): Address | undefined {
   const match = /^(?:\[([^[\]]+)\]|([^[\]:]*)):(\d{1,5})$/.exec(text)
   if (!match || Number(match[3]) > 65535) return undefined

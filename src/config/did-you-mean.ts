@@ -1,21 +1,21 @@
-/** Guesses what a misspelt word was meant to be. */
+/** Guesses which known word a misspelt one was meant to be. */
 
-/** The known word closest to `word`, if it is close enough to be a slip of the finger. */
+/** The known word closest to `word`, or undefined if none is close enough for a typing error. */
 export function didYouMean(word: string, known: readonly string[]): string | undefined {
   const plain = word.toLowerCase().replaceAll('_', '-')
-  let best: string | undefined
-  let bestDistance = Math.max(2, Math.floor(word.length / 3)) + 1
+  let closest: string | undefined
+  let closestDistance = Math.max(2, Math.floor(word.length / 3)) + 1
   for (const candidate of known) {
     const distance = editDistance(plain, candidate)
-    if (distance < bestDistance) {
-      best = candidate
-      bestDistance = distance
+    if (distance < closestDistance) {
+      closest = candidate
+      closestDistance = distance
     }
   }
-  return best
+  return closest
 }
 
-/** Levenshtein's distance: insertions, deletions and replacements that turn one word into the other. */
+/** The Levenshtein distance: the insertions, deletions and replacements that turn `a` into `b`. */
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, i) => i)
   for (let i = 1; i <= a.length; i++) {

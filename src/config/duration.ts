@@ -1,4 +1,4 @@
-/** Durations as Go writes them: `10s`, `1m30s`, `500ms`, `1.5h`. */
+/** Durations as in Go: `10s`, `1m30s`, `500ms`, `1.5h`. */
 
 const MILLISECONDS: Readonly<Record<string, number>> = {
   ns: 1e-6,
@@ -12,9 +12,9 @@ const MILLISECONDS: Readonly<Record<string, number>> = {
 }
 
 /**
- * The milliseconds in a Go duration, or undefined if it is none or is negative.
+ * Parses a duration by the grammar of Go's `time.ParseDuration`, but without a sign.
  *
- * The grammar is that of `time.ParseDuration`; a plain `0` needs no unit.
+ * @returns milliseconds, with a fraction; undefined if the text is not a duration
  */
 export function parseDuration(text: string): number | undefined {
   if (text === '0') return 0

@@ -1,12 +1,13 @@
-/** Reads and checks a configuration file; says what is wrong with it in one line. */
+/** Reads and checks a configuration file. */
 
 import { parse, TomlError } from 'smol-toml'
 import * as v from 'valibot'
-import { type Config, configSchema } from './schema.ts'
+import type { Config } from './config.ts'
+import { configSchema } from './schema.ts'
 import { type KeyPath, lineOf } from './toml-line.ts'
 import type { ReadFile } from './values.ts'
 
-/** A mistake in the configuration that an operator can mend. Its message names file, line and key. */
+/** A mistake that the operator can correct. The message is one line: file, line, key, and what to do. */
 export class ConfigError extends Error {}
 
 /**
@@ -42,12 +43,16 @@ function parseToml(path: string, source: string): unknown {
   }
 }
 
-/** As for the Go relay, a key with an empty string is as good as no key. */
-function withoutUnset(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(withoutUnset)
+/** No key of the configuration is in more tables and arrays: `http[0].output[0].endpoints.write`. */
+const MAX_DEPTH = 8
+
+/** Leaves out keys with an empty string: the Go relay takes them for missing. */
+function withoutUnset(value: unknown, depth = 0): unknown {
+  if (depth > MAX_DEPTH || value instanceof Date) return value
+  if (Array.isArray(value)) return value.map((inner) => withoutUnset(inner, depth + 1))
   if (typeof value !== 'object' || value === null) return value
   const set = Object.entries(value).filter(([, inner]) => inner !== '')
-  return Object.fromEntries(set.map(([key, inner]) => [key, withoutUnset(inner)]))
+  return Object.fromEntries(set.map(([key, inner]) => [key, withoutUnset(inner, depth + 1)]))
 }
 
 type Issue = v.BaseIssue<unknown>
@@ -61,6 +66,11 @@ function explain(path: string, source: string, issue: Issue): string {
 /** `http[0].output[1].timeout` */
 function formatPath(keys: KeyPath): string {
   return keys
-    .map((key, i) => (typeof key === 'number' ? `[${key}]` : `${i > 0 ? '.' : ''}${key}`))
+    .map((key) => (typeof key === 'number' ? `[${key}]` : `.${formatKey(key)}`))
     .join('')
+    .slice(1)
+}
+
+function formatKey(key: string): string {
+  return /^[\w-]+$/.test(key) ? key : JSON.stringify(key)
 }

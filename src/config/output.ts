@@ -1,12 +1,18 @@
-/** The keys of an output that takes writes by HTTP, and the backend that they describe. */
+/** Outputs: the backends of an [[http]] block, and what a [[udp]] block can have beside them. */
 
 import * as v from 'valibot'
 import type { BackendOptions } from '../backend/backend.ts'
-import { basicAuthorization } from '../influxdb/write.ts'
+import { basicAuthorization } from '../influxdb/credentials.ts'
+import { decoded } from '../influxdb/query-string.ts'
+import { formatAddress } from './address.ts'
+import type { UdpOutput } from './config.ts'
 import {
+  address,
+  age,
   duration,
-  expected,
   flag,
+  httpUrl,
+  oneOf,
   pemFile,
   type ReadFile,
   secret,
@@ -19,17 +25,13 @@ import {
 
 export const MIB = 1024 * 1024
 
-/** Of writes that a backend has not answered, unless a relay says otherwise. */
+/** Room for writes that a backend has not answered, unless the relay's block says otherwise. */
 export const MAX_PENDING_MB = 256
-
-const WHEN_FULL = ['reject', 'drop-oldest', 'drop-newest'] as const
-
-const URL_EXPECTED = 'expected a URL such as "http://127.0.0.1:8086/write"'
 
 const httpOutputKeys = (readFile: ReadFile) =>
   tableAsync({
     name: v.optional(text),
-    location: v.pipe(text, v.check(isHttpUrl, URL_EXPECTED)),
+    location: httpUrl,
     endpoints: v.optional(
       table({
         write: v.optional(text),
@@ -48,11 +50,8 @@ const httpOutputKeys = (readFile: ReadFile) =>
     timeout: v.optional(duration, '10s'),
     'buffer-size-mb': v.optional(whole(0), 0),
     'buffer-path': v.optional(text),
-    'buffer-max-age': v.optional(duration),
-    'buffer-full': v.optional(
-      v.picklist(WHEN_FULL, expected(`one of ${WHEN_FULL.join(', ')}`)),
-      'reject',
-    ),
+    'buffer-max-age': v.optional(age),
+    'buffer-full': v.optional(oneOf(['reject', 'drop-oldest', 'drop-newest']), 'reject'),
     'replay-rate-limit': v.optional(whole(0, 10 ** 12), 0),
     'max-batch-kb': wholeOr(512),
     'max-delay-interval': v.optional(duration, '10s'),
@@ -62,7 +61,7 @@ const httpOutputKeys = (readFile: ReadFile) =>
 
 type HttpOutputKeys = v.InferOutput<ReturnType<typeof httpOutputKeys>>
 
-/** The schema of one output. */
+/** The schema of an output that takes writes by HTTP. */
 export const httpOutput = (readFile: ReadFile) =>
   v.pipeAsync(
     httpOutputKeys(readFile),
@@ -79,10 +78,10 @@ export const httpOutput = (readFile: ReadFile) =>
   )
 
 function toBackend(output: HttpOutputKeys): BackendOptions {
-  const location = new URL(output.location)
+  const { host, origin, pathname } = output.location
   return {
-    name: output.name ?? location.host,
-    writeUrl: location.origin + writePath(location.pathname, output.endpoints),
+    name: output.name ?? host,
+    writeUrl: origin + writePath(pathname, output.endpoints),
     authorization: credentialsOf(output)[0],
     timeoutMs: output.timeout,
     bufferBytes: output['buffer-size-mb'] * MIB,
@@ -107,16 +106,14 @@ function writePath(path: string, endpoints: HttpOutputKeys['endpoints']): string
   return base === '' ? '/write' : path
 }
 
-/** The Authorization headers that an output's keys add up to: none or one, if they make sense. */
+/** The Authorization headers that the keys of an output give, one for each kind of credentials. */
 function credentialsOf(output: HttpOutputKeys): string[] {
-  const { username, password } = new URL(output.location)
+  const { username, password } = output.location
   const found: string[] = []
   if (output.token) found.push(`Token ${output.token}`)
   if (output.username) found.push(basicAuthorization(output.username, passwordOf(output)))
   if (output['http-user']) found.push(basicAuthorization(output['http-user'], passwordOf(output)))
-  if (username) {
-    found.push(basicAuthorization(decodeURIComponent(username), decodeURIComponent(password)))
-  }
+  if (username) found.push(basicAuthorization(decoded(username), decoded(password)))
   return found
 }
 
@@ -124,12 +121,31 @@ function passwordOf(output: HttpOutputKeys): string {
   return output.password ?? output['http-pass'] ?? ''
 }
 
-function isHttpUrl(location: string): boolean {
-  return /^https?:\/\//i.test(location) && URL.canParse(location)
-}
+/** The schema of an output that gets datagrams. */
+export const udpOutput = v.pipe(
+  table({
+    name: v.optional(text),
+    location: address,
+    mtu: wholeOr(1024, 65_507),
+  }),
+  v.transform(
+    ({ name, location, mtu }): UdpOutput => ({
+      name: name ?? formatAddress(location),
+      // An empty host means this machine, as in Go.
+      address: { ...location, host: location.host || 'localhost' },
+      mtu,
+    }),
+  ),
+)
 
-/** Whether an output is meant to be one of these, not a host and port for datagrams. */
-export function isHttpOutput(output: unknown): boolean {
+/** Whether the location of an output is a URL, which no output for datagrams has. */
+export function hasUrl(output: unknown): boolean {
   const location = (output as { location?: unknown } | null)?.location
   return typeof location === 'string' && location.includes('://')
+}
+
+/** The schema of a key `output`. */
+export const outputs = <Output extends v.GenericSchemaAsync | v.GenericSchema>(output: Output) => {
+  const message = 'expected at least one output: { name = "…", location = "…" }'
+  return v.pipeAsync(v.arrayAsync(output, message), v.minLength(1, message))
 }

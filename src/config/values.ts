@@ -1,7 +1,6 @@
-/** The kinds of value that a configuration holds, and what is said of a value of another kind. */
+/** Kinds of values in the configuration. Their messages say what a key expects and what it got. */
 
 import * as v from 'valibot'
-import type { Address } from '../runtime.ts'
 import { parseAddress } from './address.ts'
 import { didYouMean } from './did-you-mean.ts'
 import { parseDuration } from './duration.ts'
@@ -11,63 +10,94 @@ export type ReadFile = (path: string) => Promise<string>
 
 type Received = v.BaseIssue<unknown>
 
-export const expected = (what: string) => (issue: Received) =>
-  `expected ${what}, got ${issue.received}`
-/** For keys whose value must not be shown. */
-const expectedSecret = (what: string) => `expected ${what}`
+const NAMES: Readonly<Record<string, string>> = {
+  Array: 'an array',
+  Object: 'a table',
+  TomlDate: 'a date or time',
+  NaN: 'nan',
+  Infinity: 'inf',
+  '-Infinity': '-inf',
+}
 
-export const text = v.pipe(
-  v.string(expected('a string')),
-  v.nonEmpty('expected a string that is not empty'),
-)
-export const secret = v.pipe(
-  v.string(expectedSecret('a string')),
-  v.nonEmpty(expectedSecret('a string')),
-)
+const MAX_SHOWN = 100
+
+export const expected =
+  (what: string) =>
+  ({ received }: Received) => {
+    const got = NAMES[received] ?? received
+    return `expected ${what}, got ${got.length > MAX_SHOWN ? `${got.slice(0, MAX_SHOWN)}…` : got}`
+  }
+
+export const text = v.string(expected('a string'))
+/** A string that no message shows. */
+export const secret = v.string('expected a string')
 export const flag = v.boolean(expected('true or false'))
 
-export const whole = (least: number, most = 1_000_000_000) => {
-  const message = expected(`a whole number from ${least} to ${most}`)
+export const oneOf = <const Options extends readonly (string | number)[]>(options: Options) =>
+  v.picklist(options, expected(`one of ${options.join(', ')}`))
+
+export const whole = (min: number, max = 1_000_000_000) => {
+  const message = expected(`a whole number from ${min} to ${max}`)
   return v.pipe(
     v.number(message),
     v.integer(message),
-    v.minValue(least, message),
-    v.maxValue(most, message),
+    v.minValue(min, message),
+    v.maxValue(max, message),
   )
 }
 
-/** A number for which 0, as for the Go relay, means the default. */
-export const wholeOr = (fallback: number, most?: number) =>
+/** A number for which 0, as in the Go relay, means the default. */
+export const wholeOr = (fallback: number, max?: number) =>
   v.optional(
     v.pipe(
-      whole(0, most),
+      whole(0, max),
       v.transform((number) => number || fallback),
     ),
     fallback,
   )
 
-export const duration = v.pipe(
-  v.string(expected('a duration such as "10s" or "1m30s"')),
-  v.transform(parseDuration),
-  v.number('expected a duration such as "10s" or "1m30s"'),
+/**
+ * A string that `parse` can read. A message does not show the string, which may be a URL with a
+ * password, unless it is `shown`.
+ */
+const parsed = <Value>(what: string, parse: (text: string) => Value | undefined, shown = false) =>
+  v.pipe(
+    v.string(expected(what)),
+    v.check((value) => parse(value) !== undefined, shown ? expected(what) : `expected ${what}`),
+    v.transform((value) => parse(value) as Value),
+  )
+
+/** A length of time, in milliseconds. */
+export const age = v.pipe(
+  parsed('a duration such as "10s" or "1m30s"', parseDuration, true),
   v.minValue(1, 'expected a duration of at least 1ms'),
 )
 
-export const address = v.pipe(
-  v.string(expected('an address such as "127.0.0.1:9096", "[::1]:9096" or ":9096"')),
-  v.transform(parseAddress),
-  v.custom<Address>(
-    (value) => value !== undefined,
-    'expected an address such as "127.0.0.1:9096", "[::1]:9096" or ":9096"',
-  ),
+/** JavaScript timers fire at once if their delay exceeds 2³¹ - 1 ms, which are some 596 hours. */
+const MAX_TIMER_HOURS = 500
+
+/** The delay of a timer, in milliseconds. */
+export const duration = v.pipe(
+  age,
+  v.maxValue(MAX_TIMER_HOURS * 3_600_000, `expected a duration of at most ${MAX_TIMER_HOURS}h`),
 )
 
-/** What is wrong with a table, or with a key that it has or lacks. */
+export const address = parsed(
+  'an address such as "127.0.0.1:9096", "[::1]:9096" or ":9096"',
+  parseAddress,
+)
+
+/** A whole URL with the scheme http or https. */
+export const httpUrl = parsed('a URL such as "http://127.0.0.1:8086/write"', (value) =>
+  /^https?:\/\//i.test(value) && URL.canParse(value) ? new URL(value) : undefined,
+)
+
+/** The message for what is not a table, or for a key that is unknown or missing. */
 const tableMessage = (known: readonly string[]) => (issue: Received) => {
-  if (issue.expected === 'Object') return `expected a table, got ${issue.received}`
+  if (issue.expected === 'Object') return expected('a table')(issue)
   if (issue.expected !== 'never') return 'this key is missing'
   const guess = didYouMean(String(issue.input), known)
-  return `unknown key; ${guess ? `did you mean "${guess}"?` : `known here: ${known.join(', ')}`}`
+  return `unknown key; ${guess ? `did you mean "${guess}"?` : `known keys: ${known.join(', ')}`}`
 }
 
 export const table = <Entries extends v.ObjectEntries>(entries: Entries) =>
@@ -76,7 +106,7 @@ export const table = <Entries extends v.ObjectEntries>(entries: Entries) =>
 export const tableAsync = <Entries extends v.ObjectEntriesAsync>(entries: Entries) =>
   v.strictObjectAsync(entries, tableMessage(Object.keys(entries)))
 
-/** A file, read while the configuration is: an unreadable one stops the start. */
+/** The text of a PEM file with blocks of some labels. It is read now: a missing file stops the start. */
 export const pemFile = (readFile: ReadFile, ...labels: string[]) =>
   v.pipeAsync(
     text,
@@ -85,7 +115,7 @@ export const pemFile = (readFile: ReadFile, ...labels: string[]) =>
         const pem = await readFile(dataset.value)
         const missing = labels.find((label) => !pem.includes(`${label}-----`))
         if (missing === undefined) return pem
-        addIssue({ message: `${dataset.value} holds no "-----BEGIN ${missing}-----" block` })
+        addIssue({ message: `${dataset.value} has no "-----BEGIN ${missing}-----" block` })
       } catch (error) {
         addIssue({ message: `cannot read the file: ${(error as Error).message}` })
       }

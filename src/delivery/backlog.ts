@@ -1,6 +1,6 @@
 /** What a lane needs of its queue and of its backlog. */
 
-import type { Destination } from '../influxdb/write.ts'
+import type { Destination } from '../influxdb/destination.ts'
 import type { Budget } from '../limits/budget.ts'
 import type { Waiter } from '../limits/semaphore.ts'
 import type { Losses } from '../losses/losses.ts'

@@ -1,7 +1,7 @@
 /** Writes that one request carries. */
 
+import type { Destination } from '../influxdb/destination.ts'
 import { join } from '../influxdb/lines.ts'
-import type { Destination } from '../influxdb/write.ts'
 import type { Buffers } from '../runtime.ts'
 import type { RecordPosition } from './handoff-log.ts'
 import type { QueuedWrite, WriteList } from './queued-write.ts'

@@ -1,7 +1,8 @@
 /** The part of a lane that is on disk: hinted handoff. */
 
+import { type Destination, recordedDestination } from '../influxdb/destination.ts'
 import { scan } from '../influxdb/scan.ts'
-import { type Destination, recordedDestination, type Write } from '../influxdb/write.ts'
+import type { Write } from '../influxdb/write.ts'
 import type { Buffers } from '../runtime.ts'
 import { isUnreadable } from '../segments/damage.ts'
 import type { StoredRecord } from '../segments/reader.ts'

@@ -1,6 +1,7 @@
 /** The file beside a lane's folder: the destination of its writes. Only its owner can read it. */
 
-import { type Destination, laneDestination, parameters } from '../influxdb/write.ts'
+import { type Destination, laneDestination } from '../influxdb/destination.ts'
+import { parameters } from '../influxdb/query-string.ts'
 
 /** Names are percent-encoded, as in queries: the name of a database need not be UTF-8. */
 interface LaneFile {

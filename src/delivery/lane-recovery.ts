@@ -1,7 +1,8 @@
 /** Finds the lanes that an earlier process has left in the folder of a backend. */
 
 import { readFile, replaceFile } from '../disk/atomic-file.ts'
-import { type Destination, laneDestination, type Write } from '../influxdb/write.ts'
+import { type Destination, laneDestination } from '../influxdb/destination.ts'
+import type { Write } from '../influxdb/write.ts'
 import type { Buffers, Disk } from '../runtime.ts'
 import { type Damage, isUnreadable } from '../segments/damage.ts'
 import type { StoredRecord } from '../segments/reader.ts'

@@ -1,7 +1,7 @@
 /** The buffer of one backend on disk: a folder, and in it a folder with a log for each lane. */
 
 import { createFile, removeIfThere } from '../disk/atomic-file.ts'
-import type { Destination } from '../influxdb/write.ts'
+import type { Destination } from '../influxdb/destination.ts'
 import type { Disk, DiskLock } from '../runtime.ts'
 import type { SegmentLog } from '../segments/segment-log.ts'
 import { encodeLane } from './lane-file.ts'

@@ -7,7 +7,7 @@
  */
 
 import type { Answer } from '../influxdb/answer.ts'
-import type { Destination } from '../influxdb/write.ts'
+import type { Destination } from '../influxdb/destination.ts'
 import { Backoff } from '../limits/backoff.ts'
 import type { Losses } from '../losses/losses.ts'
 import type { SegmentLog } from '../segments/segment-log.ts'

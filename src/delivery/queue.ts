@@ -1,6 +1,7 @@
 /** The delivery queue of one backend: a lane for each destination, and the bounds that they share. */
 
-import type { Destination, Write } from '../influxdb/write.ts'
+import type { Destination } from '../influxdb/destination.ts'
+import type { Write } from '../influxdb/write.ts'
 import { Budget } from '../limits/budget.ts'
 import { ReplayLimit } from '../limits/replay-limit.ts'
 import { Semaphore } from '../limits/semaphore.ts'

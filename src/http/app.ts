@@ -1,16 +1,13 @@
 /** The HTTP half of the relay: a Hono app, a function from Request to Response. */
 
 import { type Context, Hono } from 'hono'
-import type { HttpConfig } from '../config/schema.ts'
-import { type Answer, errorAnswer, toResponse } from '../influxdb/answer.ts'
+import type { HttpConfig } from '../config/config.ts'
+import { type Answer, errorAnswer } from '../influxdb/answer.ts'
+import { type Destination, v1DestinationOf, v2DestinationOf } from '../influxdb/destination.ts'
 import { timestampIn } from '../influxdb/precision.ts'
+import { parameters } from '../influxdb/query-string.ts'
+import { toResponse } from '../influxdb/response.ts'
 import { stamp } from '../influxdb/stamp.ts'
-import {
-  type Destination,
-  parameters,
-  v1DestinationOf,
-  v2DestinationOf,
-} from '../influxdb/write.ts'
 import { Budget, Reservation } from '../limits/budget.ts'
 import type { Log } from '../observe/log.ts'
 import { RepeatedWarning } from '../observe/repeated-warning.ts'

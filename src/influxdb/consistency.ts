@@ -1,9 +1,9 @@
-/** How many backends must have a write before its client is told that it is stored. */
+/** Consistency levels: how many backends must have a write before its client is answered 204. */
 
 /**
- * InfluxDB Enterprise's levels:
- * - `any`: one has it, or it is durably queued for one;
- * - `one`: one has it;
+ * The levels of InfluxDB Enterprise:
+ * - `any`: one backend has the write, or the write is in one durable queue;
+ * - `one`: one backend has it;
  * - `quorum`: more than half have it;
  * - `all`: all have it.
  */
@@ -11,12 +11,12 @@ export type ConsistencyLevel = 'any' | 'one' | 'quorum' | 'all'
 
 export const CONSISTENCY_LEVELS = ['any', 'one', 'quorum', 'all'] as const
 
-/** Reads a level as influxd does, in any case; undefined if it is none. */
+/** Parses a level in upper or lower case, as influxd does; undefined if it is unknown. */
 export function parseConsistency(text: string): ConsistencyLevel | undefined {
   return CONSISTENCY_LEVELS.find((level) => level === text.toLowerCase())
 }
 
-/** The backends, of `total`, that must have a write. */
+/** How many of `total` backends must have a write. */
 export function backendsNeeded(level: ConsistencyLevel, total: number): number {
   if (level === 'all') return total
   return level === 'quorum' ? Math.floor(total / 2) + 1 : 1

@@ -1,25 +1,25 @@
 /**
- * Line protocol, read just far enough to find where lines end.
+ * Lines of line protocol: where they end, and how bodies are joined and split.
  *
  * The rules are those of influxd 1.x (`models/points.go`: scanLine), with its surprises: a backslash
  * outside a string joins a line with the next, and a comment with an odd number of quotes swallows
- * what follows. Nothing is decoded, so bytes that are not UTF-8 pass through unchanged.
+ * the lines after it. Nothing is decoded, so bytes that are not UTF-8 pass through unchanged.
  */
 
 import { BYTE, skipPlain } from './line-bytes.ts'
 
 const { BACKSLASH, COMMA, EQUALS, NEWLINE, QUOTE, SPACE } = BYTE
 
-/** Where the bytes of a new body go. */
+/** A source of memory for new bodies. */
 export interface Allocator {
-  /** Bytes of any content. */
+  /** Memory with any content. */
   take(length: number): Uint8Array
 }
 
-/** Allocator that is left to the garbage collector. */
+/** Memory that the garbage collector frees. */
 export const heap: Allocator = { take: (length) => new Uint8Array(length) }
 
-/** One body out of several, or the very one. Each but the last must end cleanly. */
+/** Joins bodies into one. Each but the last must end cleanly. A single body is returned as it is. */
 export function join(bodies: readonly Uint8Array[], memory = heap): Uint8Array {
   if (bodies.length === 1) return bodies[0] as Uint8Array
   let length = 0
@@ -36,8 +36,8 @@ export function join(bodies: readonly Uint8Array[], memory = heap): Uint8Array {
 }
 
 /**
- * Cuts a body at line ends into pieces of at most `limit` bytes, in order. A piece is longer only if
- * it is one line that is itself too long; blank lines and comments at a cut stay with their neighbours.
+ * Cuts a body at line ends into pieces of at most `limit` bytes, in order. Only a piece that is a single
+ * line can be longer.
  */
 export function split(body: Uint8Array, limit: number): Uint8Array[] {
   const pieces: Uint8Array[] = []
@@ -56,11 +56,11 @@ export function split(body: Uint8Array, limit: number): Uint8Array[] {
 }
 
 /**
- * The position of the newline that ends the line at `start`, or one at or past the end of `body`:
- * exactly `body.length` if the next byte would begin or end a line, more if the line is still open.
+ * The position of the newline that ends the line at `start`. If there is none: `body.length` if a
+ * newline put there would end the line, and more if it would not.
  *
- * @param known bytes known to follow `start` in whatever `body` will be a part of: influxd takes a
- *   backslash for an escape only if two more bytes follow it
+ * @param known the length of the text that `body` begins: influxd takes a backslash for an escape only
+ *   if two more bytes follow it
  */
 function lineEnd(body: Uint8Array, start: number, known: number): number {
   let quoted = false
@@ -91,10 +91,10 @@ function lineEnd(body: Uint8Array, start: number, known: number): number {
   return quoted ? i + 1 : i
 }
 
-/** Finds the ends of lines, one after the other. */
+/** Finds the ends of lines, from the first to the last. */
 export class LineFinder {
   private readonly body: Uint8Array
-  /** The next quote and the next backslash that are known: a line without them ends with its newline. */
+  /** The next quote and the next backslash. A line with neither ends at its first newline. */
   private quote = -1
   private backslash = -1
 
@@ -102,7 +102,7 @@ export class LineFinder {
     this.body = body
   }
 
-  /** The end of the line at `start`, which lies behind all that were asked for before. */
+  /** The end of the line at `start`, which must not precede the line of an earlier call. */
   endOf(start: number): number {
     const { body } = this
     if (this.quote < start) this.quote = indexOf(body, QUOTE, start)
@@ -113,15 +113,15 @@ export class LineFinder {
   }
 }
 
-/** The next place of a byte, or the end of the body. */
+/** The position of the next such byte, or the end of the body. */
 function indexOf(body: Uint8Array, byte: number, start: number): number {
-  const place = body.indexOf(byte, start)
-  return place < 0 ? body.length : place
+  const position = body.indexOf(byte, start)
+  return position < 0 ? body.length : position
 }
 
-/** Whether a newline put behind `body` would end its last line, which begins at `last`. */
+/** Whether a newline after `body` would end its last line, which begins at `last`. */
 export function endsCleanly(body: Uint8Array, last: number): boolean {
   const end = lineEnd(body, last, Number.POSITIVE_INFINITY)
-  const ended = body.length > 0 && body[body.length - 1] === NEWLINE
-  return end === (ended ? body.length - 1 : body.length)
+  const hasNewline = body.length > 0 && body[body.length - 1] === NEWLINE
+  return end === (hasNewline ? body.length - 1 : body.length)
 }

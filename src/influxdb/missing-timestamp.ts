@@ -11,10 +11,10 @@ const { BACKSLASH, COMMA, EQUALS, HASH, MINUS, NEWLINE, QUOTE, SPACE } = BYTE
 const { IS_COMMA, IS_EQUALS, IS_NEWLINE, IS_SPACE } = KIND
 
 /**
- * The end of the line at `start` if it is a point without a timestamp that has no escapes, strings or
- * needless spaces, as most have none. Otherwise -1, which says nothing of the line.
+ * The end of the line at `start` if it is a point without a timestamp in its most common form: without
+ * escapes, strings and extra spaces. Otherwise -1: the line may still be such a point.
  *
- * Finds the end and checks the point in one loop: three times as fast as first the one, then the other.
+ * One loop finds the end and checks the point, which takes about half the time of two.
  */
 export function plainPointEnd(body: Uint8Array, start: number): number {
   if (body[start] === HASH || (body[start] as number) <= SPACE) return -1
@@ -33,17 +33,17 @@ export function plainPointEnd(body: Uint8Array, start: number): number {
   return i === body.length || body[i] === NEWLINE ? i : -1
 }
 
-/** The byte behind the word at `start`, or the end of the body; -1 if there is no word. */
+/** The byte after the word at `start`, or the end of the body; -1 if there is no word. */
 function wordEnd(body: Uint8Array, start: number): number {
   const end = skipPlain(body, start, body.length)
   return end > start ? end : -1
 }
 
 /**
- * Whether influxd would accept the point in [start, end) and give it its own "now".
+ * Whether influxd would accept the point in [start, end) and stamp it with the current time.
  *
- * False for a line that ends in a backslash, which only the last line of a body can: the backslash
- * would swallow a timestamp, and no spelling would leave the value as it is.
+ * False for a line that ends in a backslash, as only the last line of a body can: the backslash would
+ * escape the space before a timestamp.
  *
  * @param start a byte that is not white space and does not begin a comment
  * @param end the end of the line
@@ -70,7 +70,7 @@ function endsInTimestamp(body: Uint8Array, start: number, end: number): boolean 
   return i > start && body[i] === SPACE && body[i - 1] !== BACKSLASH
 }
 
-/** The space behind measurement and tags, or -1 if influxd would reject them. */
+/** The space after measurement and tags, or -1 if influxd would reject them. */
 function keyEnd(body: Uint8Array, start: number, end: number): number {
   if (body[start] === COMMA) return -1
   let i = unescaped(body, start + 1, end, IS_COMMA | IS_SPACE)
@@ -78,7 +78,7 @@ function keyEnd(body: Uint8Array, start: number, end: number): number {
   return i < end ? i : -1
 }
 
-/** The comma or space behind the tag at `start`, or -1 if influxd would reject the tag. */
+/** The comma or space after the tag at `start`, or -1 if influxd would reject the tag. */
 function tagEnd(body: Uint8Array, start: number, end: number): number {
   if (start >= end || isOneOf(body, start, IS_SPACE | IS_COMMA | IS_EQUALS)) return -1
   const equals = unescaped(body, start + 1, end, IS_SPACE | IS_COMMA | IS_EQUALS)
@@ -99,7 +99,7 @@ function unescaped(body: Uint8Array, start: number, end: number, kinds: number):
   return i
 }
 
-/** The space behind the field set at `start`, or `end`, or -1 if influxd would reject the fields. */
+/** The space after the field set at `start`, or `end`, or -1 if influxd would reject the fields. */
 function fieldsEnd(body: Uint8Array, start: number, end: number): number {
   let quoted = false
   let equals = 0
@@ -154,9 +154,8 @@ for (const byte of encoder.encode('-.0123456789')) VALUES[byte] = IN_NUMBER | BE
 for (const byte of encoder.encode('tTfF')) VALUES[byte] = BEGINS_BOOLEAN
 
 /**
- * The comma, space or newline behind the number or boolean at `start`, or `end`, or -1 if it is
- * neither. -1 means that every InfluxDB 1.x rejects it: a number that is out of range or badly formed
- * counts as a number, since versions differ.
+ * The comma, space or newline after the number or boolean at `start`, or `end`. -1 if every InfluxDB
+ * 1.x would reject the value: a number out of range or with digits missing counts, since versions differ.
  */
 function bareValueEnd(body: Uint8Array, start: number, end: number): number {
   const meaning = VALUES[body[start] as number] as number

@@ -1,11 +1,11 @@
 /**
- * The precision of timestamps in a write, and "now" in it.
+ * The precision of the timestamps in a write.
  *
  * influxd 1.x knows `n`, `ns`, `u`, `ms`, `s`, `m` and `h`, and silently takes anything else for
- * nanoseconds; so does the relay.
+ * nanoseconds. So does the relay.
  */
 
-/** The precisions that may stand in a configuration file. */
+/** The precisions that a configuration file may have. */
 export const PRECISIONS = ['n', 'ns', 'u', 'ms', 's', 'm', 'h'] as const
 
 const NANOSECONDS = new Map([
@@ -17,7 +17,7 @@ const NANOSECONDS = new Map([
 ])
 
 /**
- * A moment as the timestamp of a point, truncated to the precision as influxd does it.
+ * A moment as the timestamp of a point, truncated to the precision as in influxd.
  *
  * @param nanoseconds since the Unix epoch
  */

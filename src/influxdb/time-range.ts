@@ -11,21 +11,20 @@ const HOUR_NS = 3_600_000_000_000n
 /** The largest timestamp that influxd stores, and the smallest with a minus before it. */
 const MAX_NS = 9_223_372_036_854_775_806n
 
-/** No timestamp has more digits than this. */
+/** A timestamp that influxd stores has no more digits. */
 const MAX_DIGITS = 19
 
-/** In nanoseconds since the Unix epoch, both ends included. */
+/** Nanoseconds since the Unix epoch, both ends included. */
 export interface TimeRange {
   readonly first: bigint
   readonly last: bigint
 }
 
 /**
- * The first and the last timestamp in a body, or undefined if no line of it has one. Lines whose
- * timestamp is missing or cannot be read are passed over.
+ * The first and the last timestamp in a body, or undefined if no line has one. Lines whose timestamp
+ * is missing or malformed are skipped.
  *
- * @param body line protocol in which every point is stamped
- * @param precision what the timestamps count; anything unknown stands for nanoseconds, as in influxd
+ * @param precision the unit of the timestamps; an unknown one means nanoseconds, as in influxd
  */
 export function timeRangeOf(body: Uint8Array, precision: string): TimeRange | undefined {
   const unit = unitOf(precision)
@@ -42,12 +41,12 @@ export function timeRangeOf(body: Uint8Array, precision: string): TimeRange | un
   return { first: first * unit, last: last * unit }
 }
 
-/** The nanoseconds in one unit of a precision: every unit goes into an hour without remainder. */
+/** The nanoseconds in one unit of a precision. An hour is a whole number of every unit. */
 function unitOf(precision: string): bigint {
   return HOUR_NS / BigInt(timestampIn(precision, HOUR_NS))
 }
 
-/** The last word of a line, if it consists of digits and the line could be a point. */
+/** The last word of a line, if it consists of digits and the line can be a point. */
 function timestampOf(line: Uint8Array): bigint | undefined {
   let end = line.length
   if (line[end - 1] === NEWLINE) end--
@@ -56,8 +55,8 @@ function timestampOf(line: Uint8Array): bigint | undefined {
   while (start > 0 && isDigit(line[start - 1] as number)) start--
   if (start === end || end - start > MAX_DIGITS) return undefined
   if (line[start - 1] === MINUS) start--
-  const apart = line[start - 1] === SPACE && line[start - 2] !== BACKSLASH
+  const isWord = line[start - 1] === SPACE && line[start - 2] !== BACKSLASH
   const isComment = line[skipWhitespace(line, 0, line.length)] === HASH
-  if (!apart || isComment || !line.subarray(0, start).includes(EQUALS)) return undefined
+  if (!isWord || isComment || !line.subarray(0, start).includes(EQUALS)) return undefined
   return BigInt(String.fromCharCode(...line.subarray(start, end)))
 }

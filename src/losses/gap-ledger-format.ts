@@ -11,6 +11,9 @@
 import type { GapEntry } from './gap.ts'
 import { formatNanoseconds } from './rfc3339.ts'
 
+/** The ledger's name in the data directory. */
+export const LEDGER_FILE = 'gaps.jsonl'
+
 const HEADER = JSON.stringify({ influxdb_relay: 'gap ledger', version: 1 })
 
 const MAX_INT64 = 2n ** 63n - 1n

@@ -1,8 +1,9 @@
 /** Records what a backend lacks: in the log, in the gap ledger, and as dead letters. */
 
 import { type Answer, messageOf } from '../influxdb/answer.ts'
+import type { Destination } from '../influxdb/destination.ts'
 import { timeRangeOf } from '../influxdb/time-range.ts'
-import type { Destination, Write } from '../influxdb/write.ts'
+import type { Write } from '../influxdb/write.ts'
 import type { Log } from '../observe/log.ts'
 import { RepeatedWarning } from '../observe/repeated-warning.ts'
 import type { Clock } from '../runtime.ts'

@@ -1,7 +1,8 @@
 /** A client's connection: one request after another, each answered before the next is looked at. */
 
 import type { Socket } from 'node:net'
-import { errorAnswer, toResponse } from '../influxdb/answer.ts'
+import { errorAnswer } from '../influxdb/answer.ts'
+import { toResponse } from '../influxdb/response.ts'
 import type { Buffers } from '../runtime.ts'
 import { IncomingBody } from './http-body.ts'
 import { framingOf } from './http-framing.ts'

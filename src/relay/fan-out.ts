@@ -4,8 +4,9 @@ import type { Backend } from '../backend/backend.ts'
 import type { Failure } from '../delivery/outcome.ts'
 import type { Ownership, QueuedWrite, WriteTracker } from '../delivery/queued-write.ts'
 import { faultOf } from '../disk/disk.ts'
-import { type Answer, errorAnswer, leftNothing } from '../influxdb/answer.ts'
+import { type Answer, errorAnswer } from '../influxdb/answer.ts'
 import { backendsNeeded } from '../influxdb/consistency.ts'
+import { leftNothing } from '../influxdb/verdict.ts'
 import type { Write } from '../influxdb/write.ts'
 
 /** The answer to a write that is stored: the same as influxd's. */

@@ -1,7 +1,7 @@
 /** An output that is sent datagrams. */
 
 import { formatAddress } from '../config/address.ts'
-import type { UdpOutput } from '../config/schema.ts'
+import type { UdpOutput } from '../config/config.ts'
 import { join, split } from '../influxdb/lines.ts'
 import type { Log } from '../observe/log.ts'
 import { RepeatedWarning } from '../observe/repeated-warning.ts'

@@ -1,10 +1,10 @@
 /** Relays datagrams of line protocol, as datagrams and as writes. */
 
-import type { UdpConfig } from '../config/schema.ts'
+import type { UdpConfig } from '../config/config.ts'
+import { type Destination, fixedDestination } from '../influxdb/destination.ts'
 import { timestampIn } from '../influxdb/precision.ts'
 import { datagramTest } from '../influxdb/shareable-datagram.ts'
 import { stamp } from '../influxdb/stamp.ts'
-import { type Destination, fixedDestination } from '../influxdb/write.ts'
 import type { Log } from '../observe/log.ts'
 import type { Relay } from '../relay/relay.ts'
 import type { Clock, UdpRuntime } from '../runtime.ts'

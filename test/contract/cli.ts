@@ -122,7 +122,7 @@ const wrong: [what: string, toml: string, complaint: string | RegExp][] = [
   [
     'a PEM file without a key',
     block('ssl-combined-pem = "test/contract/tls/ca.pem"', output),
-    ':3: http[0].ssl-combined-pem: test/contract/tls/ca.pem holds no "-----BEGIN PRIVATE KEY-----" block',
+    ':3: http[0].ssl-combined-pem: test/contract/tls/ca.pem has no "-----BEGIN PRIVATE KEY-----" block',
   ],
   [
     'a password that is no string',

@@ -2,7 +2,7 @@
 
 import { gzipSync } from 'node:zlib'
 import type { Hono } from 'hono'
-import type { HttpConfig, UdpConfig } from '../../src/config/schema.ts'
+import type { HttpConfig, UdpConfig } from '../../src/config/config.ts'
 import { createApp } from '../../src/http/app.ts'
 import type { Write } from '../../src/influxdb/write.ts'
 import { createLog } from '../../src/observe/log.ts'

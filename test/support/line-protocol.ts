@@ -1,4 +1,4 @@
-/** Line protocol as clients write it, and as hardly any does; chance comes from the caller. */
+/** Line protocol as clients write it, and as hardly any client does. The caller supplies the randomness. */
 
 type Random = () => number
 
@@ -29,7 +29,7 @@ export function point(random: Random): string {
 
 const timestamp = (random: Random) => `${pick(random, ['', '', '-'])}${upTo(random, 1e15)}`
 
-/** Lines of which a part of the form is missing, or is where it does not belong. */
+/** Lines with a part missing or in the wrong position. */
 export const TRICKY = [
   ...['', ' ', '\t', '#', '# m v=1', '#m v=1', '\t#m v=1', '\0#m v=1 5', ' m v=1', '\tm v=1', 'm'],
   ...['m,t=a', 'm ', 'm v', 'm v=', 'm,t v=1', 'm,=a v=1', 'm,t= v=1', ',t=a v=1', 'm,t=a=b v=1'],
@@ -57,12 +57,12 @@ const PIECES = [
 function mangled(random: Random, line: string): string {
   let text = line
   for (let i = upTo(random, 4); i > 0; i--) {
-    const place = upTo(random, text.length)
+    const position = upTo(random, text.length)
     const taken = random() < 0.4 ? 1 : 0
     text =
-      text.slice(0, place) +
+      text.slice(0, position) +
       (random() < 0.7 ? pick(random, PIECES) : '') +
-      text.slice(place + taken)
+      text.slice(position + taken)
   }
   return text
 }
@@ -76,7 +76,7 @@ function oddity(random: Random): string {
   return `${point(random)} ${'123'.repeat(upTo(random, 25))}`
 }
 
-/** A body whose points are of a kind for the most part, and then of another. */
+/** A body of points mostly with timestamps, then mostly without, or the reverse; some lines are odd. */
 export function body(random: Random, lines: number): Uint8Array {
   const strange = pick(random, [0, 0, 0.02, 0.3, 1])
   let stamped = random() < 0.5
@@ -86,11 +86,11 @@ export function body(random: Random, lines: number): Uint8Array {
     return stamped ? `${point(random)} ${timestamp(random)}` : point(random)
   })
   const bytes = encode(text.join('\n') + pick(random, ['', '\n', '\n', '\n\n', ' \n', '\\']))
-  return random() < 0.5 ? bytes : spoilt(random, bytes)
+  return random() < 0.5 ? bytes : corrupted(random, bytes)
 }
 
 /** Some bytes become others, not all of them of UTF-8. */
-function spoilt(random: Random, bytes: Uint8Array): Uint8Array {
+function corrupted(random: Random, bytes: Uint8Array): Uint8Array {
   const others = [0, 9, 13, 0x80, 0xff, ...encode(' ,="\\\n#-+0aetT')]
   for (let i = upTo(random, 3); i > 0; i--) {
     bytes[upTo(random, bytes.length - 1)] = pick(random, others)

@@ -34,7 +34,6 @@ const PACKAGES: Record<string, string> = {
   hono: 'http',
   'smol-toml': 'config',
   valibot: 'config',
-  'toml-eslint-parser': 'config',
 }
 
 const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter((name) =>

@@ -12,6 +12,14 @@ test.each([
   [['-config'], { kind: 'mistake', message: '-config needs a file' }],
   [['-config', 'f', 'g'], { kind: 'mistake', message: 'unknown argument: g' }],
   [['-check=no', '-config', 'f'], { kind: 'mistake', message: 'unknown argument: -check=no' }],
-])('%j', (args, command) => {
+  [['gaps', '-config', 'f'], { kind: 'gaps', config: 'f', json: false }],
+  [['gaps', '--json', '-config=f'], { kind: 'gaps', config: 'f', json: true }],
+  [['gaps', '-check', '-config', 'f'], { kind: 'mistake', message: 'unknown argument: -check' }],
+  [['-json', '-config', 'f'], { kind: 'mistake', message: 'unknown argument: -json' }],
+  [['-config', 'f', 'gaps'], { kind: 'mistake', message: 'unknown argument: gaps' }],
+  [['-config', ''], { kind: 'mistake', message: '-config needs a file' }],
+  [['-config='], { kind: 'mistake', message: '-config= needs a file' }],
+  [['---config', 'f'], { kind: 'mistake', message: 'unknown argument: ---config' }],
+])('the arguments %j', (args, command) => {
   expect(parseArguments(args)).toEqual(command)
 })

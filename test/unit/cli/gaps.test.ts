@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { formatGaps } from '../../../src/cli/gaps.ts'
+import { formatJson, formatText, printGaps } from '../../../src/cli/gaps.ts'
 import type { GapEntry } from '../../../src/losses/gap.ts'
+import { formatLedger } from '../../../src/losses/gap-ledger-format.ts'
 import { LEDGER_FULL } from '../../../src/losses/gap-table.ts'
 
 const FIRST = 1_700_000_000_000_000_000n
@@ -33,15 +34,15 @@ const several: GapEntry = { ...entry, database: '', reason: LEDGER_FULL }
 
 const lines = (...text: string[]) => `${text.join('\n')}\n`
 
-describe('for people', () => {
+describe('as text', () => {
   test('an empty ledger is one sentence', () => {
-    expect(formatGaps([], { json: false })).toBe(
-      'No gaps: the ledger knows of nothing acknowledged that a backend lacks.\n',
+    expect(formatText([])).toBe(
+      'No gaps: the ledger lists no acknowledged write that a backend lacks.\n',
     )
   })
 
   test('a table is aligned, and rounds times outward to seconds', () => {
-    expect(formatGaps([entry, unknown, several], { json: false })).toBe(
+    expect(formatText([entry, unknown, several])).toBe(
       lines(
         'backend   database   policy     from                  to                    points  reason       since                 times',
         'influx2   telegraf   -          2023-11-14T22:13:20Z  2023-11-14T22:25:32Z  120000  buffer full  2023-11-14T22:13:23Z     12',
@@ -51,54 +52,28 @@ describe('for people', () => {
     )
   })
 
-  test('writes whose points nobody can count are shown beside those that are counted', () => {
+  test('writes whose points cannot be counted stand beside points that can', () => {
     const mixed = { ...damaged, points: 3, writes: 1 }
-    const cells = formatGaps([damaged, mixed], { json: false })
+    const cells = formatText([damaged, mixed])
       .split('\n')
       .map((line) => line.split(/ {2,}/)[5])
     expect(cells.slice(0, 3)).toEqual(['points', '2 writes', '3 + 1 write'])
-    expect(formatGaps([damaged], { json: false, columns: 20 })).toContain(
-      '\n  2 writes of unknown time\n',
-    )
   })
 
-  test('a table that fits stays one', () => {
-    const table = formatGaps([entry], { json: false })
-    expect(formatGaps([entry], { json: false, columns: 120 })).toBe(table)
-  })
-
-  test('what is too wide for the terminal becomes a list', () => {
-    expect(formatGaps([entry, unknown, several], { json: false, columns: 80 })).toBe(
-      lines(
-        'influx2: database telegraf: buffer full',
-        '  120000 points from 2023-11-14T22:13:20Z to 2023-11-14T22:25:32Z',
-        '  12 times since 2023-11-14T22:13:23Z',
-        'influx10: database telegraf, policy one_month: rejected',
-        '  3 points of unknown time',
-        '  once, at 2023-11-14T22:13:23Z',
-        'influx2: database (several), policy (several): ledger full',
-        '  120000 points from 2023-11-14T22:13:20Z to 2023-11-14T22:25:32Z',
-        '  12 times since 2023-11-14T22:13:23Z',
-      ),
-    )
-  })
-
-  test('a name cannot begin a line, color it, or turn its direction', () => {
-    const text = formatGaps([{ ...entry, database: 'a\u001b[31m\nb\u202e\u2028é' }], {
-      json: false,
-    })
+  test('a name cannot begin a line, change its color or turn its direction', () => {
+    const text = formatText([{ ...entry, database: 'a\u001b[31m\nb\u202e\u2028é' }])
     expect(text).toContain(' a\\u{1b}[31m\\u{a}b\\u{202e}\\u{2028}é ')
     expect(text.split('\n')).toHaveLength(3)
   })
 })
 
-describe('for programs', () => {
+describe('as JSON', () => {
   test('an empty ledger is an empty array', () => {
-    expect(formatGaps([], { json: true })).toBe('[]\n')
+    expect(formatJson([])).toBe('[]\n')
   })
 
   test('each entry is an object on a line of its own, exact to the nanosecond', () => {
-    const text = formatGaps([entry, unknown], { json: true, columns: 20 })
+    const text = formatJson([entry, unknown])
     expect(text.split('\n')).toHaveLength(5)
     expect(JSON.parse(text)).toEqual([
       {
@@ -118,5 +93,55 @@ describe('for programs', () => {
       },
       expect.objectContaining({ from: null, to: null, from_ns: null, to_ns: null }),
     ])
+  })
+})
+
+describe('printGaps', () => {
+  /** Prints the gaps of a data directory whose ledger has some text, or fails to be read. */
+  async function print(ledger: string | Error, json = false) {
+    const output = { stdout: '', stderr: '' }
+    const host = {
+      async readFile(path: string) {
+        expect(path).toBe('data/gaps.jsonl')
+        if (ledger instanceof Error) throw ledger
+        return ledger
+      },
+      print(text: string) {
+        output.stdout += text
+      },
+      printError(text: string) {
+        output.stderr += text
+      },
+    }
+    await printGaps({ dataDir: 'data' }, host, json)
+    return output
+  }
+
+  test.each([
+    ['people', false, formatText],
+    ['programs', true, formatJson],
+  ])('prints the ledger for %s', async (_, json, format) => {
+    const text = formatLedger([entry, unknown])
+    expect(await print(text, json)).toEqual({ stdout: format([entry, unknown]), stderr: '' })
+  })
+
+  test('takes a missing ledger for an empty one', async () => {
+    const missing = Object.assign(new Error('no such file'), { code: 'ENOENT' })
+    expect(await print(missing, true)).toEqual({ stdout: '[]\n', stderr: '' })
+  })
+
+  test('prints what a damaged ledger still has, and says that it is damaged', async () => {
+    const { stdout, stderr } = await print(`${formatLedger([entry])}{"backend":`, true)
+    expect(stdout).toBe(formatJson([entry]))
+    expect(stderr).toMatch(
+      /^influxdb-relay: data\/gaps\.jsonl is damaged, entries may be missing: .+\n$/,
+    )
+  })
+
+  test('throws where there is no ledger to read', async () => {
+    const denied = Object.assign(new Error('EACCES: permission denied'), { code: 'EACCES' })
+    await expect(print(denied)).rejects.toThrow('cannot read the gap ledger: EACCES')
+    const host = { readFile: async () => '', print() {}, printError() {} }
+    await expect(printGaps({ dataDir: undefined }, host, false)).rejects.toThrow('no data-dir')
   })
 })

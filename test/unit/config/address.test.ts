@@ -6,11 +6,14 @@ test.each([
   ['[::1]:9096', { host: '::1', port: 9096 }],
   [':9096', { host: '', port: 9096 }],
   ['relay.example:0', { host: 'relay.example', port: 0 }],
-])('%s is read and written', (text, address) => {
+])('%s is parsed and formatted', (text, address) => {
   expect(parseAddress(text)).toEqual(address)
   expect(formatAddress(address)).toBe(text)
 })
 
-test.each(['', '9096', 'h', 'h:', 'h:65536', '::1:9096', '[::1]', 'h:9x'])('%j is none', (text) => {
-  expect(parseAddress(text)).toBeUndefined()
-})
+test.each(['', '9096', 'h', 'h:', 'h:65536', '::1:9096', '[::1]', 'h:9x'])(
+  '%j is not an address',
+  (text) => {
+    expect(parseAddress(text)).toBeUndefined()
+  },
+)

@@ -15,6 +15,9 @@ test.each([
   expect(parseDuration(text)).toBeCloseTo(ms as number)
 })
 
-test.each(['', '10', 's', '-1s', '1 s', '1d', '1s1', '1..s', '1e3s'])('%j is none', (text) => {
-  expect(parseDuration(text)).toBeUndefined()
-})
+test.each(['', '10', 's', '-1s', '1 s', '1d', '1s1', '1..s', '1e3s'])(
+  '%j is not a duration',
+  (text) => {
+    expect(parseDuration(text)).toBeUndefined()
+  },
+)

@@ -131,7 +131,8 @@ describe('a configuration', () => {
     ['http://h:8086/', 'http://h:8086/write'],
     ['http://h/write?db=x', 'http://h/write'],
     ['https://u:p@h:1/a/b/', 'https://h:1/a/b/'],
-  ])('understands the location %s', async (location, writeUrl) => {
+    ['http://%zz:%@h/write', 'http://h/write'],
+  ])('with the location %s writes to %s', async (location, writeUrl) => {
     const config = await load(`[[http]]\nbind-addr=":1"\noutput=[{location="${location}"}]`)
     expect(config.http[0]?.backends[0]?.writeUrl).toBe(writeUrl)
   })
@@ -140,11 +141,11 @@ describe('a configuration', () => {
     ['username = "u"\npassword = "p"', 'Basic dTpw'],
     ['http-user = "u"\nhttp-pass = "p"', 'Basic dTpw'],
     ['token = "u:p"', 'Token u:p'],
-  ])('understands the credentials %j', async (keys, authorization) => {
+  ])('with the credentials %j sends %j', async (keys, authorization) => {
     expect((await http('', keys)).http[0]?.backends[0]?.authorization).toBe(authorization)
   })
 
-  test('treats what is set to nothing as not set, as the Go relay does', async () => {
+  test('with an empty string or 0 has the default, as in the Go relay', async () => {
     const config = await load(`
       [[http]]
       name = ""
@@ -172,7 +173,7 @@ describe('a configuration', () => {
     })
   })
 
-  test('takes outputs with a URL in a [[udp]] block', async () => {
+  test('can have outputs with a URL in a [[udp]] block', async () => {
     const config = await load(`[[udp]]
       bind-addr = ":1"
       database = "d"
@@ -187,7 +188,7 @@ describe('a configuration', () => {
   })
 })
 
-describe('a mistake is told with its file, line and key', () => {
+describe('a mistake is reported with its file, line and key', () => {
   test.each([
     ['nothing at all', '', 'relay.toml:1: expected at least one [[http]] or [[udp]] block'],
     ['bad TOML', '[[http]]\nname = ', 'relay.toml:2:8: not valid TOML: invalid value'],
@@ -195,7 +196,7 @@ describe('a mistake is told with its file, line and key', () => {
     [
       'a table where an array of tables belongs',
       '[http]\nbind-addr=":1"',
-      'relay.toml:1: http: expected an array of tables: [[http]]',
+      'relay.toml:1: http: expected an array of tables, [[http]], got a table',
     ],
     [
       'no output',
@@ -262,7 +263,7 @@ describe('a mistake is told with its file, line and key', () => {
     ],
     [
       'ca-pem = "empty.pem"',
-      '6: http[0].output[0].ca-pem: empty.pem holds no "-----BEGIN CERTIFICATE-----" block',
+      '6: http[0].output[0].ca-pem: empty.pem has no "-----BEGIN CERTIFICATE-----" block',
     ],
     [
       'replay-rate-limit = -1',
@@ -290,7 +291,7 @@ describe('a mistake is told with its file, line and key', () => {
     ['name = 5', '3: http[0].name: expected a string, got 5'],
     [
       'default-ping-response = 201',
-      '3: http[0].default-ping-response: expected 200 or 204, got 201',
+      '3: http[0].default-ping-response: expected one of 200, 204, got 201',
     ],
     ['ssl-combined-pem = "no.pem"', '3: http[0].ssl-combined-pem: cannot read the file'],
     [
@@ -301,13 +302,13 @@ describe('a mistake is told with its file, line and key', () => {
     await expect(http(keys)).rejects.toThrow(message)
   })
 
-  test.each(['9096', 'h', 'h:99999', '::1:9096', 'h:'])('the address %s', async (address) => {
+  test.each(['9096', 'h', 'h:99999', '::1:9096', 'h:'])('%s as an address', async (address) => {
     await expect(load(`[[http]]\nbind-addr = "${address}"`)).rejects.toThrow(
       'relay.toml:2: http[0].bind-addr: expected an address such as',
     )
   })
 
-  test('a secret of the wrong type, without showing it', async () => {
+  test('a secret of the wrong type, which is not shown', async () => {
     await expect(http('', 'password = 12345')).rejects.toThrow(
       /http\[0\]\.output\[0\]\.password: expected a string$/,
     )

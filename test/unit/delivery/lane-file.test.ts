@@ -5,7 +5,7 @@ import {
   type Destination,
   recordedDestination,
   v1DestinationOf,
-} from '../../../src/influxdb/write.ts'
+} from '../../../src/influxdb/destination.ts'
 
 function destinationOf(search: string, authorization?: string): Destination {
   return v1DestinationOf(search, authorization, '') as Destination

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest'
 import { LaneStore } from '../../../src/delivery/lane-store.ts'
-import { type Destination, v1DestinationOf } from '../../../src/influxdb/write.ts'
+import { type Destination, v1DestinationOf } from '../../../src/influxdb/destination.ts'
 import type { SegmentLog } from '../../../src/segments/segment-log.ts'
 import { createDurableFixture } from '../../support/durable-fixture.ts'
 import { FakeDisk, type OperationKind } from '../../support/fake-disk.ts'

@@ -6,7 +6,7 @@ import { stamp } from '../../../src/influxdb/stamp.ts'
 const encode = (text: string) => new TextEncoder().encode(text)
 const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
 
-/** Text that is thick with what matters to the scanner. */
+/** Text with many of the bytes that mean something in line protocol. */
 const text = fc
   .array(fc.constantFrom('m v=1', ' ', '"', '\\', '\n', '=', ',', '#', 'a', ' 5\n', 'v="'), {
     maxLength: 20,
@@ -14,13 +14,13 @@ const text = fc
   .map((parts) => parts.join(''))
 
 describe('join', () => {
-  test('puts a newline between bodies that lack it, and only there', () => {
+  test('adds a newline only to a body that lacks one', () => {
     expect(decode(join(['a v=1 1', '', 'b v=1 1\n', 'c v=1 1'].map(encode)))).toBe(
       'a v=1 1\nb v=1 1\nc v=1 1\n',
     )
   })
 
-  test('keeps every point of a closed body and of the one behind it apart', () => {
+  test('keeps the points of a body that ends cleanly apart from those of the next', () => {
     fc.assert(
       fc.property(text, text, (first, second) => {
         const a = stamp(encode(first), () => '7')
@@ -51,7 +51,7 @@ describe('split', () => {
     expect(pieces(body, limit)).toEqual(expected)
   })
 
-  test('loses nothing, and exceeds the limit only for a single line', () => {
+  test('keeps all bytes, and exceeds the limit only for a single line', () => {
     fc.assert(
       fc.property(text, fc.integer({ min: 1, max: 40 }), (body, limit) => {
         const cut = split(encode(body), limit)

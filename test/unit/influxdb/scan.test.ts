@@ -56,13 +56,19 @@ function scanSlowly(bytes: Uint8Array): { count: number; missing: number[] } {
 function expectSame(bytes: Uint8Array, story: string): void {
   const missing: number[] = []
   const { count, endsCleanly } = scan(bytes, (end) => missing.push(end))
-  expect({ count, missing }, story).toEqual(scanSlowly(bytes))
-  expect(scan(bytes), story).toEqual({ count, endsCleanly })
+  const found = { count, missing }
+  const expected = scanSlowly(bytes)
+  // An assertion for each of many thousand bodies would take longer than the scans.
+  if (JSON.stringify(found) !== JSON.stringify(expected)) expect(found, story).toEqual(expected)
+  const alone = scan(bytes)
+  if (alone.count !== count || alone.endsCleanly !== endsCleanly) {
+    expect(alone, story).toEqual({ count, endsCleanly })
+  }
 }
 
 describe('the shortcuts of a scan find what its definition finds', () => {
   test('in bodies of many kinds', () => {
-    for (let seed = 1; seed <= 6000; seed++) {
+    for (let seed = 1; seed <= 3000; seed++) {
       const random = seededRandom(seed)
       expectSame(body(random, 1 + upTo(random, 40)), `seed ${seed}`)
     }

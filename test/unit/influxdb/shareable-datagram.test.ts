@@ -3,12 +3,12 @@ import { datagramTest } from '../../../src/influxdb/shareable-datagram.ts'
 
 const NOW = '1700000000000000000'
 
-function isSound(text: string, precision = ''): boolean {
+function canShare(text: string, precision = ''): boolean {
   const bytes = new TextEncoder().encode(`....${text}`).subarray(4)
   return datagramTest(precision)(bytes)
 }
 
-describe('a body is sound', () => {
+describe('a body can share a datagram', () => {
   test.each([
     `m v=1 ${NOW}`,
     `m v=1 ${NOW}\n`,
@@ -17,7 +17,7 @@ describe('a body is sound', () => {
     'm,a=1,aa=1,b=a v=1 9',
     'm,atime=1 timeout=1 9',
   ])('%j', (text) => {
-    expect(isSound(text)).toBe(true)
+    expect(canShare(text)).toBe(true)
   })
 
   test.each([
@@ -28,16 +28,16 @@ describe('a body is sound', () => {
     ['s', '8999999999'],
     ['m', '99999999'],
     ['h', '999999'],
-  ])('with precision %s up to the timestamp %s', (precision, timestamp) => {
-    expect(isSound(`m v=1 ${timestamp}`, precision)).toBe(true)
-    expect(isSound(`m v=1 ${timestamp}0`, precision)).toBe(false)
-    expect(isSound(`m v=1 9${timestamp.slice(1)}`, precision)).toBe(
+  ])('with timestamps of precision %s up to %s', (precision, timestamp) => {
+    expect(canShare(`m v=1 ${timestamp}`, precision)).toBe(true)
+    expect(canShare(`m v=1 ${timestamp}0`, precision)).toBe(false)
+    expect(canShare(`m v=1 9${timestamp.slice(1)}`, precision)).toBe(
       precision.length === 1 && 'mh'.includes(precision),
     )
   })
 })
 
-describe('a body is not known to be sound', () => {
+describe('a body gets a datagram of its own', () => {
   test.each([
     '',
     '\n',
@@ -66,6 +66,6 @@ describe('a body is not known to be sound', () => {
     'm\\ n v=1 1',
     'm,t=\u00e9 v=1 1',
   ])('%j', (text) => {
-    expect(isSound(text)).toBe(false)
+    expect(canShare(text)).toBe(false)
   })
 })

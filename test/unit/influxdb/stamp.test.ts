@@ -49,18 +49,18 @@ describe('stamp', () => {
     ['# m v=1\n', '# m v=1\n'],
     // A backslash at the very end would swallow the timestamp.
     ['m v=""\\', 'm v=""\\'],
-    // An odd quote in a comment swallows the lines behind it, as in influxd.
+    // An odd quote in a comment swallows the lines after it, as in influxd.
     ['# it"s a=" x\nm v=1\n', '# it"s a=" x\nm v=1\n'],
   ])('%j becomes %j', (before, after) => {
     expect(stamped(before as string)).toBe(after)
   })
 
-  test('leaves bytes that are not UTF-8 as they are', () => {
+  test('keeps bytes that are not UTF-8', () => {
     const body = Uint8Array.of(109, 0xff, 32, 118, 61, 49)
     expect([...stamp(body, () => '5').bytes]).toEqual([...body, 32, 53])
   })
 
-  test('tells the same of a line wherever it stands', () => {
+  test('stamps a line alike wherever it stands in a body', () => {
     const word = fc.constantFrom(
       'm',
       'a',
@@ -87,7 +87,7 @@ describe('stamp', () => {
     )
   })
 
-  test('asks for the time once, and only if a point needs it', () => {
+  test('calls for the time once, and only if a point needs it', () => {
     let asked = 0
     const now = () => String(++asked)
     stamp(encode('m v=1 5\nm v=2 6'), now)
@@ -95,7 +95,7 @@ describe('stamp', () => {
     expect(decode(stamp(encode('m v=1\nm v=2'), now).bytes)).toBe('m v=1 1\nm v=2 1')
   })
 
-  test('returns the very same bytes when nothing is to be added', () => {
+  test('returns the same bytes if no point needs a timestamp', () => {
     const body = encode('m v=1 5\n')
     expect(stamp(body, () => 'NOW').bytes).toBe(body)
   })

@@ -17,7 +17,7 @@ describe('timeRangeOf', () => {
     ['m v=1 5  \n', 5n, 5n],
     ['  m v=1 5\n', 5n, 5n],
     ['m v=1 1700000000123456789', 1_700_000_000_123_456_789n, 1_700_000_000_123_456_789n],
-    // Digits that are no timestamp.
+    // Digits that are not a timestamp.
     ['m v=1 5\n\n# m v=1 9\n  # m v=1 9\n', 5n, 5n],
     ['m v=1 5\nm v="a 9"\n', 5n, 5n],
     ['m v=1 5\nm v="a\nm v=1 9\n" 6\n', 5n, 6n],
@@ -27,12 +27,12 @@ describe('timeRangeOf', () => {
     // Beyond what influxd stores.
     ['m v=1 5\nm v=1 9223372036854775807\nm v=1 99999999999999999999\n', 5n, 5n],
     ['m v=1 9223372036854775806', 9_223_372_036_854_775_806n, 9_223_372_036_854_775_806n],
-  ])('of %j is %i to %i', (body, first, last) => {
+  ])('the range of %j is %i to %i', (body, first, last) => {
     expect(range(body as string)).toEqual([first, last])
   })
 
   test.each([[''], ['\n'], ['m v=1\n'], ['# m v=1 5'], ['m v=1 -\n'], ['5'], [' 5\n']])(
-    'of %j is not known',
+    '%j has no range',
     (body) => {
       expect(range(body)).toBeUndefined()
     },
@@ -48,22 +48,22 @@ describe('timeRangeOf', () => {
     ['s', 1_000_000_000n],
     ['m', 60_000_000_000n],
     ['h', 3_600_000_000_000n],
-  ])('counts in %j', (precision, unit) => {
+  ])('a timestamp of precision %j counts its unit', (precision, unit) => {
     expect(range('m v=1 5\nm v=1 -2\n', precision)).toEqual([-2n * unit, 5n * unit])
   })
 
-  test('passes over what is too large in the precision given', () => {
+  test('a timestamp out of range in its precision is skipped', () => {
     expect(range('m v=1 9223372036\nm v=1 9223372037\n', 's')).toEqual([
       9_223_372_036_000_000_000n,
       9_223_372_036_000_000_000n,
     ])
   })
 
-  test('passes over any number of digits', () => {
+  test('a word of a million digits is skipped', () => {
     expect(range(`m v=1 5\nm v=1 ${'9'.repeat(1_000_000)}\n`)).toEqual([5n, 5n])
   })
 
-  test('holds every timestamp, and no more than they span', () => {
+  test('a range goes from the smallest timestamp to the largest', () => {
     const timestamps = fc.array(fc.bigInt({ min: -(10n ** 18n), max: 10n ** 18n }), {
       minLength: 1,
     })

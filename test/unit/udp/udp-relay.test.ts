@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { BackendOptions } from '../../../src/backend/backend.ts'
-import type { UdpConfig } from '../../../src/config/schema.ts'
+import type { UdpConfig } from '../../../src/config/config.ts'
 import { createLog } from '../../../src/observe/log.ts'
 import type { Address } from '../../../src/runtime.ts'
 import { openRelay } from '../../../src/start.ts'
