@@ -1,5 +1,5 @@
 /**
- * The hot paths of the relay without sockets, configuration or disk, in whichever runtime runs this.
+ * The hot paths of the relay without sockets, configuration or disk, on the runtime that runs this.
  * Prints bytes and nanoseconds of each as JSON.
  */
 
@@ -58,7 +58,7 @@ const writes: Write[] = smallBodies.map((body) => ({
   consistency: 'one',
 }))
 
-/** What it works on, in bytes, and the work. */
+/** Bytes that the work processes, and the work. */
 type Case = readonly [bytes: number, work: () => unknown]
 
 const cases: Record<string, Case> = {
@@ -76,13 +76,13 @@ const cases: Record<string, Case> = {
   'destination of a write': [search.length, () => parse(search)],
 }
 
-/** With memory that is used again once the write is done. */
+/** With a buffer that is used again after the write. */
 function stampAsRelay(): void {
   const { bytes } = stamp(unstamped, now, buffers)
   buffers.give(bytes)
 }
 
-/** A queue whose server takes everything in the next turn, from the first write until it is empty. */
+/** A queue whose server answers in the next turn, from the first write until the queue is empty. */
 async function deliver(): Promise<void> {
   const queue = new Queue(
     {

@@ -5,12 +5,11 @@ import { run } from '../test/real/cache.ts'
 import { findNode } from '../test/real/node.ts'
 import type { Part } from './lab.ts'
 import { bin, here, root } from './paths.ts'
+import { MICRO } from './samples.ts'
 import { scratchFolder } from './scratch.ts'
 import { NODES } from './subjects.ts'
 
-export const MICRO = 'micro'
-
-/** Each with the garbage collector in reach, so that mitata can tidy up between two measurements. */
+/** With the garbage collector exposed, so that mitata can run it between measurements. */
 const RUNTIMES: Readonly<Record<string, () => Promise<string[]>>> = {
   bun: async () => [bin('bun')],
   deno: async () => [bin('deno'), 'run', '-A', '--v8-flags=--expose-gc'],
@@ -45,7 +44,7 @@ export const micro: Part = {
 
 type Told = Record<string, { bytes: number; nanoseconds: number }>
 
-/** One file that every runtime can read; the oldest Node knows no types. */
+/** Bundles the cases as JavaScript: Node.js 20 cannot run TypeScript. */
 async function bundle(): Promise<string> {
   const outdir = await scratchFolder()
   const built = await Bun.build({

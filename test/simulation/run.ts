@@ -218,18 +218,18 @@ class Simulation {
     if (!isDurable || acceptance.isExcused) return undefined
     const lacking = this.servers.filter((server) => !server.hasSeen(acceptance.points))
     if (lacking.length === 0) return undefined
-    const files = [...this.machine.disk.syncedFiles()].map(
-      ([path, bytes]) => [path, new TextDecoder('latin1').decode(bytes)] as const,
+    const files = [...this.machine.disk.syncedFiles()]
+    const isOnDisk = (line: string, server: string) =>
+      files.some(([path, bytes]) => path.startsWith(`${DATA}/${server}/`) && holds(bytes, line))
+    const exposed = lacking.find(
+      ({ name }) =>
+        !acceptance.lines.every((line) => isOnDisk(line, name)) &&
+        !isEntered(acceptance, name, this.records().ledger),
     )
-    const ledger = files.flatMap(([path, text]) =>
-      path.endsWith(LEDGER) ? parseLedger(text).entries : [],
-    )
-    const exposed = lacking.find(({ name }) => {
-      const own = files.filter(([path]) => path.startsWith(`${DATA}/${name}/`))
-      if (acceptance.lines.every((line) => own.some(([, text]) => text.includes(line))))
-        return false
-      return !isEntered(acceptance, name, ledger)
-    })
     return exposed && `if the power goes now, ${exposed.name} will never get it`
   }
+}
+
+function holds(bytes: Uint8Array, text: string): boolean {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).includes(text)
 }

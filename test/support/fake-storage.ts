@@ -33,6 +33,10 @@ export class Inode {
     this.unsynced = []
   }
 
+  syncedBytes(): Uint8Array {
+    return this.durable.bytes()
+  }
+
   afterCrash(random: Random): Inode {
     const content = new Content(this.durable.bytes())
     for (const change of this.unsynced) {
@@ -141,6 +145,14 @@ export class Folder {
       const own = path === '' ? name : `${path}/${name}`
       if (node instanceof Folder) yield* node.files(own)
       else yield [own, node.content.bytes()]
+    }
+  }
+
+  *syncedFiles(path: string): Generator<[path: string, bytes: Uint8Array]> {
+    for (const [name, node] of this.durable) {
+      const own = path === '' ? name : `${path}/${name}`
+      if (node instanceof Folder) yield* node.syncedFiles(own)
+      else yield [own, node.syncedBytes()]
     }
   }
 

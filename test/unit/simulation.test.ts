@@ -1,11 +1,8 @@
 import { expect, test } from 'vitest'
 import { describeFailure, type Report, simulate } from '../simulation/run.ts'
+import { seeds } from '../support/seeds.ts'
 
-/** How many seeds, and the first of them: CI runs thousands, divided among processes. */
-const SEEDS = Number(process.env.SEEDS ?? 100)
-const FIRST_SEED = Number(process.env.FIRST_SEED ?? 1)
-
-/** A test's share: an interrupted run then says about where it was. */
+/** How many seeds a test runs: a failure then names about where it was. */
 const SEEDS_PER_TEST = 50
 
 async function expectNoFaults(seed: number): Promise<void> {
@@ -14,7 +11,7 @@ async function expectNoFaults(seed: number): Promise<void> {
 }
 
 test('the same seed tells the same story', async () => {
-  for (const seed of [1, 2, 3]) {
+  for (const seed of seeds(3)) {
     const first = await simulate(seed)
     const second = await simulate(seed)
     expect(first.trace.length).toBeGreaterThan(100)
@@ -45,16 +42,14 @@ test.each([
   [429, 'a segment is removed only behind the head on disk'],
 ])('seed %i: %s', expectNoFaults, 60_000)
 
-const starts = Array.from(
-  { length: Math.ceil(SEEDS / SEEDS_PER_TEST) },
-  (_, i) => FIRST_SEED + i * SEEDS_PER_TEST,
-)
+// `npm run simulate` runs as many more as it is asked to.
+const all = seeds(100)
+const parts = all.filter((_, i) => i % SEEDS_PER_TEST === 0)
 
-test.each(starts)(
-  'nothing is lost, out of order, or left waiting: seeds from %i',
-  async (start) => {
-    const end = Math.min(start + SEEDS_PER_TEST, FIRST_SEED + SEEDS)
-    for (let seed = start; seed < end; seed++) await expectNoFaults(seed)
+test.each(parts)(
+  'nothing is lost, delivered out of order, or left waiting: seeds from %i',
+  async (first) => {
+    for (const seed of all.slice(first - 1, first - 1 + SEEDS_PER_TEST)) await expectNoFaults(seed)
   },
   120_000,
 )

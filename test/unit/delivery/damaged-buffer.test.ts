@@ -5,12 +5,13 @@ import { createDurableFixture as createFixture } from '../../support/durable-fix
 import { FakeDisk } from '../../support/fake-disk.ts'
 import { later, refused, settle, stored } from '../../support/fake-runtime.ts'
 import { seededRandom } from '../../support/seeded-random.ts'
+import { seeds } from '../../support/seeds.ts'
 
 describe("a lane's file", () => {
   const LANE = 'data/a/lane-1.json'
 
   test("a lane's file and its name are synced before a write is acknowledged", async () => {
-    for (let seed = 1; seed <= 40; seed++) {
+    for (const seed of seeds(40)) {
       const first = await createFixture({ a: refused, b: stored })
       expect(await first.send('m v=1 1')).toMatchObject({ status: 204 })
       const disk = first.disk.crash(seededRandom(seed))
@@ -22,7 +23,7 @@ describe("a lane's file", () => {
   })
 
   test("a lane's file that a killed process has not synced is synced by the next", async () => {
-    for (let seed = 1; seed <= 40; seed++) {
+    for (const seed of seeds(40)) {
       const first = await createFixture({ a: refused, b: stored })
       first.disk.before = ({ kind, path }) =>
         kind === 'sync' && path === LANE ? new Promise(() => {}) : undefined

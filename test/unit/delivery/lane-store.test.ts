@@ -10,6 +10,7 @@ import { refused, stored } from '../../support/fake-runtime.ts'
 import { drain, record } from '../../support/log-fixture.ts'
 import { PoisoningPool } from '../../support/poisoning-pool.ts'
 import { seededRandom } from '../../support/seeded-random.ts'
+import { seeds } from '../../support/seeds.ts'
 
 const TIMEOUT_MS = 60_000
 
@@ -93,7 +94,7 @@ describe('two lanes that are created at the same time', () => {
     let nth = 1
     for (let goesOn = true; goesOn; nth++) {
       for (const times of [1, 2, 7]) {
-        for (let seed = 0; seed < 8; seed++) goesOn = await failAt(nth, times, seed)
+        for (const seed of [0, ...seeds(7)]) goesOn = await failAt(nth, times, seed)
       }
     }
     expect(nth).toBeGreaterThan(20)
@@ -112,7 +113,7 @@ describe('two lanes that are created at the same time', () => {
   test('lanes created at the same time keep all their writes through several crashes', {
     timeout: TIMEOUT_MS,
   }, async () => {
-    for (let seed = 1; seed <= 1500; seed++) {
+    for (const seed of seeds(1500)) {
       const random = seededRandom(seed)
       const clients = new Clients()
       let disk = new FakeDisk()
@@ -170,7 +171,7 @@ describe('a destination with several folders', () => {
 
   test('of two folders of a destination the older is never delivered last, whenever the power is cut', async () => {
     for (let count = 1; count <= 5; count++) {
-      for (let seed = 1; seed <= 10; seed++) {
+      for (const seed of seeds(10)) {
         let left = count
         const a = () => (left-- > 0 ? stored() : refused())
         const whole = await twoFull()

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { FakeDisk, type OperationKind, type Random } from '../../support/fake-disk.ts'
 import { LogModel } from '../../support/log-model.ts'
 import { seededRandom } from '../../support/seeded-random.ts'
+import { seeds } from '../../support/seeds.ts'
 
 const TIMEOUT_MS = 60_000
 
@@ -48,7 +49,7 @@ describe.each(Object.keys(crashes) as (keyof typeof crashes)[])('after a %s', (c
   test('the log keeps its promises wherever the crash comes', { timeout: TIMEOUT_MS }, async () => {
     let nth = 1
     for (; await crashAt(nth, nth); nth++) {
-      for (let seed = 1; seed <= 4; seed++) await crashAt(nth, seed * 1000 + nth)
+      for (const seed of seeds(4)) await crashAt(nth, seed * 1000 + nth)
     }
     expect(nth).toBeGreaterThan(150)
   })
@@ -59,7 +60,7 @@ describe.each([
   ['on a disk that fails now and then', addFaults],
 ])('over several crashes %s', (_, prepare) => {
   test('the log keeps its promises', { timeout: TIMEOUT_MS }, async () => {
-    for (let seed = 1; seed <= 300; seed++) {
+    for (const seed of seeds(300)) {
       const random = seededRandom(seed)
       const model = new LogModel(random, 100 + Math.floor(random() * 400))
       let disk = new FakeDisk()
