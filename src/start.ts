@@ -50,14 +50,14 @@ export async function openData(
 /**
  * A relay that goes on where an earlier process has stopped.
  *
- * @param data undefined to use no disk
+ * @param data undefined to keep everything in memory
  * @throws ConfigError if the folder of a backend cannot be used
  */
 export async function openRelay(
   backends: readonly BackendOptions[],
   runtime: Runtime,
   log: Log,
-  data: Data | undefined,
+  data?: Data,
 ): Promise<Relay> {
   const opened: Backend[] = []
   for (const options of backends) opened.push(await openBackend(options, runtime, log, data))

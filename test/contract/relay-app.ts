@@ -18,6 +18,6 @@ export async function createRelayApp(locations: readonly string[]) {
   if (!config) throw new Error('the configuration has no [[http]] block')
   const host = createHost('test')
   const log = createLog(() => {}, host.clock.wallNanoseconds)
-  const relay = await openRelay(config.backends, host, log, undefined)
+  const relay = await openRelay(config.backends, host, log)
   return { app: createApp(config, relay, host, log), relay }
 }

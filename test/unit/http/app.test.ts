@@ -26,7 +26,7 @@ async function createFixture(handlers: Record<string, Handler>, keys = '', outpu
   if (!config) throw new Error('no [[http]] block')
   const runtime = createFakeRuntime(handlers)
   const log = createLog(runtime.writeLog, runtime.clock.wallNanoseconds)
-  const relay = await openRelay(config.backends, runtime, log, undefined)
+  const relay = await openRelay(config.backends, runtime, log)
   const app = createApp(config, relay, runtime, log)
   return {
     runtime,
@@ -320,7 +320,7 @@ test('the app runs on web-standard globals alone', async () => {
   const [http] = config.http
   if (!http) throw new Error('no [[http]] block')
   const log = createLog(() => {}, runtime.clock.wallNanoseconds)
-  const relay = await openRelay(http.backends, runtime, log, undefined)
+  const relay = await openRelay(http.backends, runtime, log)
   const app = createApp(http, relay, runtime, log)
   const write = (body: BodyInit, headers = {}) =>
     app.request('/write?db=d', { method: 'POST', body, headers })

@@ -47,7 +47,7 @@ async function createFixture(config: Partial<UdpConfig>, handlers: Record<string
   const backends = Object.keys(handlers).map((name) => {
     return { ...options, name, writeUrl: `http://${name}/write` }
   })
-  const relay = await openRelay(backends, runtime, log, undefined)
+  const relay = await openRelay(backends, runtime, log)
   const udpRuntime = {
     clock: runtime.clock,
     createUdpSender: () => ({
