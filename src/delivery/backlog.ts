@@ -80,7 +80,7 @@ export interface Backlog {
   /** Has each write of a batch sent alone from now on. */
   isolate(batch: InFlightBatch): void
   /**
-   * Removes a batch from disk: it is delivered, or never will be.
+   * Removes a batch that is on disk: it is delivered, or never will be.
    *
    * @throws an error of the disk; the batch is removed all the same
    */

@@ -99,7 +99,7 @@ export class Lane implements WriteLane {
     return this.inFlight.every(({ writes }) => writes.every(mayBeOvertaken))
   }
 
-  /** Delivers one batch, from the backlog to what becomes of it. */
+  /** Takes a batch, sends it, deals with the outcome, and goes on with the next. */
   private async deliver(isReplay: boolean): Promise<void> {
     const { queue, backlog } = this
     const { clock, buffers } = queue.options
@@ -108,44 +108,41 @@ export class Lane implements WriteLane {
     try {
       const taken = backlog.take()
       batch = taken instanceof Promise ? await taken : taken
-      if (batch) {
-        this.inFlight.push(batch)
-        const body = batch.createBody(buffers)
-        if (batch.last) await queue.paceReplay(body.length)
-        const sentAt = clock.now()
-        const outcome = await queue.send(batch.destination, body)
-        const spilled = backlog.answered(batch, clock.now() - sentAt)
-        if (spilled) await spilled
-        if (isFailure(outcome)) {
-          this.fail(batch, outcome)
-        } else {
-          backlog.lastFailure = undefined
-          this.backoff.reset()
-          if (outcome.verdict === 'stored') {
-            batch.release(body, buffers)
-            for (const write of batch.writes) write.tracker.stored(write)
-            if (batch.last) await backlog.remove(batch)
-          } else if (batch.writes.length === 1) {
-            await this.reject(batch, outcome.answer)
-            await backlog.remove(batch)
-          } else {
-            // Each client gets its own answer, and no good write suffers from a bad one: influxd drops a
-            // whole batch for a type conflict inside it.
-            if (outcome.verdict === 'rejected') backlog.isolate(batch)
-            else queue.maxBatchBytes = Math.ceil(body.length / 2)
-            backlog.requeue(batch)
-          }
-        }
+      if (!batch) return
+      this.inFlight.push(batch)
+      const body = batch.createBody(buffers)
+      if (batch.last) await queue.paceReplay(body.length)
+      const sentAt = clock.now()
+      const outcome = await queue.send(batch.destination, body)
+      const spilled = backlog.answered(batch, clock.now() - sentAt)
+      if (spilled) await spilled
+      if (isFailure(outcome)) return this.fail(batch, outcome)
+      backlog.lastFailure = undefined
+      this.backoff.reset()
+      if (outcome.verdict === 'stored') {
+        batch.release(body, buffers)
+        for (const write of batch.writes) write.tracker.stored(write)
+        if (batch.last) await backlog.remove(batch)
+      } else if (batch.writes.length === 1) {
+        await this.reject(batch, outcome.answer)
+        if (batch.last) await backlog.remove(batch)
+      } else {
+        // Each client gets its own answer, and no good write suffers from a bad one: influxd drops a whole
+        // batch for a type conflict inside it.
+        if (outcome.verdict === 'rejected') backlog.isolate(batch)
+        else queue.maxBatchBytes = Math.ceil(body.length / 2)
+        backlog.requeue(batch)
       }
     } catch (error) {
       queue.onDiskError(error as Error)
       this.scheduleRetry(0)
+    } finally {
+      // Only now: an idle lane is forgotten, and the batch may just have been requeued.
+      if (batch) this.inFlight.splice(this.inFlight.indexOf(batch), 1)
+      this.delivering--
+      queue.freeSlot(isReplay)
+      this.pump()
     }
-    // Only now: an idle lane is forgotten, and the batch may just have been requeued.
-    if (batch) this.inFlight.splice(this.inFlight.indexOf(batch), 1)
-    this.delivering--
-    queue.freeSlot(isReplay)
-    this.pump()
   }
 
   /** The backend will never take the only write of a batch. */
