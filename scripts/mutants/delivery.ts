@@ -153,13 +153,6 @@ export const DELIVERY: readonly Mutant[] = [
     replace: '',
   },
   {
-    name: 'isolated writes overlap',
-    breaks: 'a write of a rejected batch is overtaken by the next',
-    file: 'delivery/lane.ts',
-    find: '!isIsolated && tracker',
-    replace: 'tracker',
-  },
-  {
     name: 'different queries in one batch from disk',
     breaks: 'a batch from disk is sent with the query of its first write',
     file: 'delivery/handoff-log.ts',
