@@ -95,7 +95,7 @@ const wrong: [what: string, toml: string, complaint: string | RegExp][] = [
   [
     'a bad duration',
     block('read-timeout = "10 seconds"', output),
-    ':3: http[0].read-timeout: expected a duration such as "10s" or "1m30s"',
+    ':3: http[0].read-timeout: expected a duration such as "10s" or "1m30s", got "10 seconds"',
   ],
   [
     'a bad address',
