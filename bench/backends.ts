@@ -1,4 +1,7 @@
-/** What stands behind the subjects: servers that take everything and keep nothing, or real influxd. */
+/**
+ * The servers behind the subjects: nginx that accepts everything and keeps nothing, or real
+ * influxd.
+ */
 
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -8,14 +11,14 @@ import type { Service } from './service.ts'
 
 export type Kind = 'null' | 'influxd'
 
-/** Databases that writes may name. */
+/** The databases of writes. */
 export const DATABASES = Array.from({ length: 8 }, (_, i) => `bench${i}`)
 
-/** One server, which counts what reaches it. */
+/** A server that counts requests. */
 export interface Backend {
   readonly url: string
   readonly port: number
-  /** Where vmagent writes to it. */
+  /** Its endpoint for Prometheus remote write, for vmagent. */
   readonly remoteWriteUrl: string
   /** Writes that have reached it so far. */
   requests(): Promise<number>
@@ -41,8 +44,8 @@ export class NullBackend implements Backend {
   }
 
   /**
-   * @param port where it is to listen; by default on a port that is free
-   * @param countsBytes for bodyBytes(), at the price of a line in a file for each request
+   * @param port by default a free one
+   * @param countsBytes needed for bodies(); writes a line to a file for each request
    */
   static async start({ port, countsBytes = false }: { port?: number; countsBytes?: boolean } = {}) {
     const service = await startNginx({
@@ -69,7 +72,7 @@ export class NullBackend implements Backend {
     return `${this.url}/write`
   }
 
-  /** Its own count has our questions in it. */
+  /** nginx counts the requests for its status, too. */
   async requests(): Promise<number> {
     this.#asked++
     return (await this.#count()) - this.#asked

@@ -1,4 +1,6 @@
-/** The chart for the README: writes through each subject as a multiple of writes straight to a server. */
+/**
+ * The chart for the README: the rate of writes through each subject as a multiple of direct writes.
+ */
 
 import type { Result } from './result.ts'
 import { Samples, type Spread } from './samples.ts'
@@ -36,7 +38,7 @@ interface Bar {
   readonly ratio: Spread
 }
 
-/** Undefined if the writes that it shows were not measured. */
+/** Undefined if its figures were not measured. */
 export function chart(result: Result): string | undefined {
   const samples = new Samples(result.samples)
   const panels = PANELS.map((connections) => barsOf(samples, connections))
@@ -90,7 +92,7 @@ function panel(bars: readonly Bar[], title: string, most: number, rows: number):
       text(LABEL_WIDTH - 8, y + 14, nameOf(subject), 'end'),
       `<rect x="${LABEL_WIDTH}" y="${y + 2}" width="${width}" height="${ROW - 8}" rx="2"`,
       ` fill="${color}"/>\n`,
-      // The least and the most that any round showed.
+      // From the least to the most of any round.
       `<path d="M${least} ${y + 10}H${greatest}" stroke="${TEXT}" stroke-width="2"/>\n`,
       text(PANEL, y + 14, `${ratio.median.toFixed(2)}×`, 'end', 13, 600),
     ].join('')

@@ -1,26 +1,30 @@
-/** Which subjects a run is made with. */
+/** The subjects of a run. */
 
 import type { Options } from './options.ts'
-import { allSubjects, type Subject } from './subjects.ts'
+import { allSubjects, beforeOf, type Subject } from './subjects.ts'
 
 /** Subjects that others are compared with. */
-const REFERENCES = ['direct', 'haproxy', 'nginx-mirror']
+const REFERENCES = ['direct', 'direct-to-both', 'haproxy', 'nginx-mirror']
 
-/** What is soaked if nothing else is said: each takes as long as all others. */
+/** The subject of a soak unless others are named: a soak of each takes as long as the first. */
 const SOAKED = 'bun'
 
-/** Those that are named, beside references and peers: who gives a peer wants it measured. */
+/** The named ones with their counterparts of --before, references, and all peers. */
 export function chooseSubjects({
   subjects: named,
   peers,
+  before,
   soak,
-}: Pick<Options, 'subjects' | 'peers' | 'soak'>): readonly Subject[] {
+}: Pick<Options, 'subjects' | 'peers' | 'before' | 'soak'>): readonly Subject[] {
   const wanted = soak !== undefined && named.length === 0 ? [SOAKED] : named
-  const all = allSubjects(peers)
+  const all = allSubjects({ peers, before })
   const names = all.map(({ name }) => name)
   refuseUnknown('subject', wanted, names)
   if (wanted.length === 0) return all
-  const kept = [...wanted, ...REFERENCES, ...peers.map(({ name }) => name)]
+  const kept = [
+    ...[...wanted, ...wanted.map(beforeOf)],
+    ...[...REFERENCES, ...peers.map(({ name }) => name)],
+  ]
   return all.filter(({ name }) => kept.includes(name))
 }
 

@@ -1,4 +1,4 @@
-/** What a buffer on disk asks of the disk: bytes and fsyncs, by the system's own account. */
+/** Bytes and fsyncs of a disk buffer, as the system counts them. */
 
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -21,7 +21,10 @@ const SECONDS = ['healthy', 'down'] as const
 const diskSetting = (second: (typeof SECONDS)[number]) =>
   `null, disk buffer, ${second === 'down' ? 'one down' : 'healthy'}`
 
-/** One-point writes, 64 connections. strace counts, so that the rate here is not that of other parts. */
+/**
+ * One-point writes, 64 connections. strace slows the relay down, so the rate is lower than
+ * elsewhere.
+ */
 export const disk: Part = {
   name: 'disk',
   title: 'What a buffer on disk asks of the disk',
@@ -45,7 +48,7 @@ async function trace(lab: Lab, relay: Subject, second: (typeof SECONDS)[number])
   const backends = [healthy, second === 'down' ? await deadBackend() : other] as const
   const strace = await findProgram('strace')
   const counts = join(await scratchFolder(), `trace${traces++}`)
-  // With -D the relay stays our child, and strace ends after it.
+  // With -D the relay stays the bench's child, and strace ends after it.
   const options = ['-D', '-f', '--seccomp-bpf', '-qq', '-c', '-e', 'trace=fsync,fdatasync']
   const running = await relay.start(backends, {
     onDisk: true,
@@ -63,14 +66,14 @@ async function trace(lab: Lab, relay: Subject, second: (typeof SECONDS)[number])
   }
 }
 
-/** strace writes its table a moment after the program that it watches has ended. */
+/** strace writes its table a moment after the traced program has ended. */
 async function callsIn(file: string): Promise<number> {
   const deadline = performance.now() + TRACE_LIMIT_MS
   for (;;) {
     const text = await readFile(file, 'utf8').catch(() => '')
     const total = /^\s*\S+\s+\S+\s+\S+\s+(\d+)\s+(?:\d+\s+)?total$/m.exec(text)?.[1]
     if (total !== undefined) return Number(total)
-    if (performance.now() > deadline) throw new Error(`strace has not told its counts: ${text}`)
+    if (performance.now() > deadline) throw new Error(`strace has not printed its counts: ${text}`)
     await delay(20)
   }
 }

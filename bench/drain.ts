@@ -1,4 +1,4 @@
-/** A server comes back: how fast it gets what it missed, and what its clients notice meanwhile. */
+/** A server comes back: how fast the relay drains its backlog, and how clients fare meanwhile. */
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { NullBackend } from './backends.ts'
@@ -12,13 +12,13 @@ import type { RelayKeys, Subject } from './subjects.ts'
 const LOAD = { shape: { points: 1, timestamps: true }, connections: 64 }
 const DRAIN_LIMIT_MS = 60_000
 
-/** A rate of fewer would be one of chance. */
+/** With fewer batches the rate means little. */
 const FEWEST_BATCHES = 3
 
-/** Of the time of a request in the servers' logs. */
+/** The resolution of times in the servers' logs. */
 const CLOCK_SECONDS = 0.001
 
-/** Attempts at the dead server go on often enough not to be waited for. */
+/** Retries are frequent, so that the drain begins soon. */
 const OUTPUT = { 'buffer-size-mb': 4096, 'max-delay-interval': '500ms' }
 
 const BUFFERS = {
@@ -49,7 +49,7 @@ function armsOf({ someRelays, distinctRelays, options }: Lab) {
   const disk = someRelays.filter(({ isOurs }) => isOurs).map((relay) => arm(relay, 'disk'))
   const arms = [...memory, ...disk]
   if (!options.quick) return arms
-  // The last one of each relay.
+  // The last arm of each relay.
   return [...new Map(arms.map((one) => [one.relay, one])).values()]
 }
 
@@ -85,9 +85,9 @@ async function measureOutages({ options }: Lab, url: string, first: NullBackend,
 }
 
 /**
- * Waits until a server that is back has as many bytes as the other one.
+ * Waits until the returned server has as many bytes as the other one.
  *
- * @returns points a second; undefined if there were too few batches to tell
+ * @returns points a second; undefined if there were too few batches
  */
 async function drainRate(first: NullBackend, back: NullBackend): Promise<number | undefined> {
   const wanted = total(await settled(first))
@@ -98,7 +98,7 @@ async function drainRate(first: NullBackend, back: NullBackend): Promise<number 
     await delay(20)
     got = await back.bodies()
   }
-  // The first batch began before the first second that is known, that of its end.
+  // Logs have the end of each request only, so the first batch has no known start.
   const [begin, ...rest] = got
   if (rest.length < FEWEST_BATCHES) return undefined
   const seconds = (rest.at(-1)?.seconds ?? Number.NaN) - (begin?.seconds ?? Number.NaN)
@@ -110,7 +110,7 @@ type Bodies = Awaited<ReturnType<NullBackend['bodies']>>
 
 const total = (bodies: Bodies) => bodies.reduce((sum, { bytes }) => sum + bytes, 0)
 
-/** Everything that a server has got, once nothing more comes. */
+/** All bodies that a server has got, once no more arrive. */
 async function settled(backend: NullBackend): Promise<Bodies> {
   for (let before = -1; ; ) {
     const bodies = await backend.bodies()

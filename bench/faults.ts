@@ -1,4 +1,4 @@
-/** One of two servers far away, or down: what that costs the clients, against a healthy run. */
+/** One of two servers is distant, or down: the rate beside that of a healthy run. */
 
 import { join } from 'node:path'
 import { choosePorts } from '../test/real/ports.ts'
@@ -13,17 +13,17 @@ import { writtenBytes } from './usage.ts'
 const DELAY_MS = 50
 const LOAD = { shape: { points: 1, timestamps: true }, connections: 64 }
 
-/** Large enough never to be full in a run: what is measured is writing to it. */
+/** Large enough not to become full in a run. */
 const BUFFER = { 'buffer-size-mb': 4096 }
 
-/** What is the matter with the second server, and how the relay is configured for it. */
+/** The state of the second server, and the relay's keys. */
 interface Scene {
   readonly name: string
   readonly second: 'healthy' | 'far' | 'down'
   readonly keys: RelayKeys
 }
 
-/** A scene in which a relay runs. */
+/** A relay that runs in a scene. */
 interface Act extends Arm {
   readonly scene: Scene
   readonly running: Running
@@ -129,7 +129,7 @@ function startProxy({ port: server }: Backend): Promise<Service> {
   })
 }
 
-/** Nothing listens there, and no connection's own end will. */
+/** A server on a port where nothing listens, and which the system does not give to a connection. */
 export async function deadBackend(): Promise<Backend> {
   const { http: port } = await choosePorts()
   const url = `http://127.0.0.1:${port}`

@@ -1,4 +1,4 @@
-/** What all parts of the bench share: subjects and backends that run, and the samples taken of them. */
+/** What the parts of the bench share: running subjects and backends, and samples. */
 
 import { type Backend, type Kind, startBackends } from './backends.ts'
 import type { Options } from './options.ts'
@@ -9,20 +9,19 @@ import type { RelayKeys, Running, Subject } from './subjects.ts'
 /** A kind of work. */
 export interface Part {
   readonly name: string
-  /** For people. */
   readonly title: string
   run(lab: Lab): Promise<void>
 }
 
-/** What takes its turn in each round. */
+/** One of the things that take turns in each round. */
 export interface Arm {
-  /** Who does what, for whoever reads that it failed. */
+  /** Names it in a failure. */
   readonly name: string
 }
 
 export class Lab {
   readonly options: Options
-  readonly subjects: readonly Subject[]
+  readonly all: readonly Subject[]
   readonly samples: Sample[] = []
   readonly failures: string[] = []
   readonly #backends = new Map<Kind, Promise<readonly [Backend, Backend]>>()
@@ -31,41 +30,55 @@ export class Lab {
 
   constructor(options: Options, subjects: readonly Subject[]) {
     this.options = options
-    this.subjects = subjects
+    this.all = subjects
+  }
+
+  /** All subjects except those that take two loads at once. */
+  get subjects(): readonly Subject[] {
+    return this.all.filter(({ name }) => name !== 'direct-to-both')
+  }
+
+  /** Direct writes to both servers at once, as a list. */
+  get directToBoth(): readonly Subject[] {
+    return this.all.filter(({ name }) => name === 'direct-to-both')
   }
 
   get relays(): readonly Subject[] {
     return this.subjects.filter(({ isRelay }) => isRelay)
   }
 
-  /** The server without anything before it, in a list. */
+  /** Direct writes to one server, as a list. */
   get direct(): readonly Subject[] {
     return this.subjects.filter(({ name }) => name === 'direct')
   }
 
   /**
-   * Relays for work that is done with each of them. In a quick run one of ours is enough to see that it
-   * goes, beside those of others, which were asked for.
+   * The relays for parts that take long with each. A quick run takes the first of ours, and every
+   * peer.
    */
   get someRelays(): readonly Subject[] {
     if (!this.options.quick) return this.relays
     return this.relays.filter(({ isOurs }, i) => i === 0 || !isOurs)
   }
 
-  /** The same without the executable, which is Bun's relay in one file, unless it was asked for by name. */
+  /**
+   * The same without the executable, which is Bun's relay in one file, unless --subjects names it.
+   */
   get distinctRelays(): readonly Subject[] {
     const named = this.options.subjects.includes('executable')
-    return this.someRelays.filter(({ name }) => named || name !== 'executable')
+    return this.someRelays.filter(({ name }) => named || !name.endsWith('executable'))
   }
 
-  /** The same two servers of a kind for all that ask. */
+  /** Two servers of a kind, started at the first call. */
   backends(kind: Kind): Promise<readonly [Backend, Backend]> {
     const backends = this.#backends.get(kind) ?? startBackends(kind)
     this.#backends.set(kind, backends)
     return backends
   }
 
-  /** One process of a subject before these servers, for all that ask with the same keys. */
+  /**
+   * A process of a subject in front of these servers, started at the first call with these keys.
+   */
   async running(subject: Subject, kind: Kind, keys: RelayKeys = {}): Promise<Running> {
     const key = JSON.stringify([subject.name, kind, keys])
     const started = this.#running.get(key) ?? subject.start(await this.backends(kind), keys)
@@ -74,8 +87,8 @@ export class Lab {
   }
 
   /**
-   * Does some work with a process that others may share. One that fails at it is ended, and who asks for
-   * it again gets a new one.
+   * Does some work with a shared process. If the work fails, the process is stopped, and the next
+   * call of running() starts a new one.
    */
   async using<Result>(running: Running, work: () => Promise<Result>): Promise<Result> {
     try {
@@ -89,7 +102,10 @@ export class Lab {
     }
   }
 
-  /** Runs each arm once a round, beginning with another one each time, but for those that have failed. */
+  /**
+   * Runs each arm once a round, in rotating order. An arm that has failed is left out of later
+   * rounds.
+   */
   async rounds<One extends Arm>(
     arms: readonly One[],
     measure: (arm: One, round: number) => Promise<void>,
@@ -105,9 +121,9 @@ export class Lab {
   }
 
   /**
-   * Does some work; a failure is told at once and remembered, but does not end the rest of the run.
+   * Does some work. A failure is printed and recorded, and does not end the run.
    *
-   * @param name who does what
+   * @param name names the work in a failure
    * @returns whether it succeeded
    */
   async attempt(name: string, work: () => Promise<void>): Promise<boolean> {
@@ -122,7 +138,7 @@ export class Lab {
     }
   }
 
-  /** Does what has not been done under this name before. */
+  /** Does some work unless work with this name was done before. */
   async once(name: string, work: () => Promise<void>): Promise<void> {
     if (this.#done.has(name)) return
     this.#done.add(name)
@@ -137,7 +153,7 @@ export class Lab {
   }
 }
 
-/** Results are published; where on this machine its programs lie is nobody's business. */
+/** Results are published, without this machine's paths. */
 const withoutPaths = (message: string) =>
   message.replaceAll(`${process.execPath} `, '').replaceAll(`${root}/`, '')
 

@@ -1,4 +1,4 @@
-/** How much longer a write takes than one straight to the server, at half of what can be carried. */
+/** How much longer a write takes than a direct one, at half of the highest rate. */
 
 import type { Kind } from './backends.ts'
 import type { Lab, Part } from './lab.ts'
@@ -16,7 +16,7 @@ interface Paced {
   readonly p999: number
 }
 
-/** One-point writes at an even rate, by a generator of our own: wrk knows no rates. */
+/** One-point writes at an even rate, by `paced.ts`, since wrk cannot hold a rate. */
 export const latency: Part = {
   name: 'latency',
   title: 'Latency at half of the load that can be carried',
@@ -60,13 +60,13 @@ async function measureLatencies(lab: Lab, kind: Kind): Promise<void> {
   })
 }
 
-/** Those that answer when a server has; vmagent answers before. */
+/** The proxies that answer after a server has; vmagent answers before. */
 function othersFor({ subjects, options }: Lab, kind: Kind): readonly Subject[] {
   if (options.quick || kind === 'influxd') return []
   return subjects.filter(({ name }) => name === 'haproxy' || name === 'nginx-mirror')
 }
 
-/** Once to warm up, once to know. */
+/** Runs once to warm up, and once to measure. */
 async function highestRate(url: string): Promise<number> {
   await send(url, LOAD, 1)
   const { requests, seconds } = await send(url, LOAD, 1)

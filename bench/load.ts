@@ -1,4 +1,4 @@
-/** Load by wrk: as many writes as a number of connections can have answered. */
+/** Load by wrk: each connection sends its next write when the last one is answered. */
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -13,7 +13,7 @@ export interface Load {
   readonly connections: number
 }
 
-/** What wrk saw. */
+/** The result of a run of wrk. */
 export interface Seen {
   readonly requests: number
   readonly seconds: number
@@ -27,14 +27,14 @@ export interface Seen {
 
 const folders = new Map<string, Promise<{ dir: string; count: number }>>()
 
-/** How far two runs' timestamps are apart, so that no point overwrites another's. */
+/** The distance between the timestamps of two runs, so that no point overwrites another. */
 const STAMPS_A_RUN = 5_000_000
 let runs = 0
 
 /**
  * Sends writes for some seconds.
  *
- * @param mayRefuse whether an answer of 4xx or 5xx is counted, where by default it is an error
+ * @param mayRefuse counts answers of 4xx and 5xx, which are errors by default
  */
 export async function send(
   url: string,
@@ -48,31 +48,31 @@ export async function send(
   const options = ['-t', '1', '-c', String(connections), '--timeout', '20s']
   const text = await wrk([...options, '-d', `${seconds}s`, ...script])
   const json = /^JSON (.*)$/m.exec(text)?.[1]
-  if (json === undefined) throw new Error(`wrk did not tell what it saw:\n${text}`)
+  if (json === undefined) throw new Error(`wrk printed no result:\n${text}`)
   return check(JSON.parse(json), mayRefuse, text)
 }
 
-type Told = Record<
+type WrkResult = Record<
   'requests' | 'us' | 'status' | 'connect' | 'read' | 'write' | 'timeout' | 'p50' | 'p99' | 'p999',
   number
 >
 
-function check(told: Told, mayRefuse: boolean, text: string): Seen {
-  const broken = told.connect + told.read + told.write + told.timeout
-  if (broken > 0 || told.requests === 0 || (told.status > 0 && !mayRefuse)) {
+function check(result: WrkResult, mayRefuse: boolean, text: string): Seen {
+  const broken = result.connect + result.read + result.write + result.timeout
+  if (broken > 0 || result.requests === 0 || (result.status > 0 && !mayRefuse)) {
     throw new Error(`writes failed:\n${text}`)
   }
   return {
-    requests: told.requests,
-    seconds: told.us / 1e6,
-    p50: told.p50 / 1000,
-    p99: told.p99 / 1000,
-    p999: told.p999 / 1000,
-    refused: told.status,
+    requests: result.requests,
+    seconds: result.us / 1e6,
+    p50: result.p50 / 1000,
+    p99: result.p99 / 1000,
+    p999: result.p999 / 1000,
+    refused: result.status,
   }
 }
 
-/** Made at most once a run, and kept for as long. */
+/** Made once a run. */
 function requestsOf(shape: Shape): Promise<{ dir: string; count: number }> {
   const key = JSON.stringify(shape)
   const folder = folders.get(key) ?? makeFolder(shape)

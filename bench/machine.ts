@@ -1,4 +1,4 @@
-/** Where and with what a run was made: without that its figures mean nothing. */
+/** The machine and the programs of a run. */
 
 import { execFileSync } from 'node:child_process'
 import { arch, cpus, release, totalmem } from 'node:os'
@@ -24,8 +24,8 @@ export async function describeMachine(subjects: readonly Subject[]): Promise<Mac
   versions.influxd = await influxdVersion()
   versions.nginx = await versionOf('nginx')
   for (const { name, version } of subjects) {
-    const told = await version()
-    if (told !== '') versions[name] = told
+    const text = await version()
+    if (text !== '') versions[name] = text
   }
   return {
     cores: cpus().length,
@@ -43,7 +43,7 @@ async function influxdVersion(): Promise<string> {
   return /v?(1\.[^ ]+)/.exec(text)?.[1] ?? 'unknown'
 }
 
-/** A copy of the sources without their history is measured too. */
+/** The commit, or "unknown" where the sources have no history. */
 function commit(): string {
   try {
     const git = (...args: string[]) =>
@@ -59,8 +59,16 @@ function commit(): string {
   }
 }
 
-/** One line for people. */
-export function tell({ cores, processor, memoryGb, system, date, commit, versions }: Machine) {
+/** Two lines of text. */
+export function machineText({
+  cores,
+  processor,
+  memoryGb,
+  system,
+  date,
+  commit,
+  versions,
+}: Machine) {
   const programs = Object.entries(versions).map(([name, version]) => `${name} ${version}`)
   return [
     `${date}, commit ${commit}: ${cores} cores (${processor}), ${memoryGb} GB, ${system}.`,

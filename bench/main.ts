@@ -19,7 +19,7 @@ import { soak } from './soak.ts'
 import { startUp } from './start.ts'
 import type { Subject } from './subjects.ts'
 import { udp } from './udp.ts'
-import { batches, onePointWrites, variedWrites } from './writes.ts'
+import { batches, change, onePointWrites, variedWrites } from './writes.ts'
 
 const PARTS: readonly Part[] = [
   startUp,
@@ -78,14 +78,15 @@ function resultOf({ options, samples, failures }: Lab, machine: Machine): Result
   return { machine, rounds, seconds, samples, failures }
 }
 
-/** After each part: a run that is interrupted is not lost. */
+/** Called after each part, so that an interrupted run keeps its figures. */
 async function save({ json }: Options, result: Result): Promise<void> {
   if (json) await writeFile(json, resultText(result))
 }
 
-function chosenParts({ only, soak: seconds, micro: alone }: Options): readonly Part[] {
+function chosenParts({ only, before, soak: seconds, micro: alone }: Options): readonly Part[] {
   if (seconds !== undefined) return [soak]
   if (alone) return [micro]
+  if (before !== undefined && only.length === 0) return [change]
   const names = PARTS.map(({ name }) => name)
   refuseUnknown('part', only, names)
   return only.length === 0 ? PARTS : PARTS.filter(({ name }) => only.includes(name))

@@ -1,19 +1,19 @@
-/** One measurement of a subject that takes writes from wrk. */
+/** One measurement of a subject under wrk's load. */
 
 import type { Backend } from './backends.ts'
-import { type Load, send } from './load.ts'
+import { type Load, type Seen, send } from './load.ts'
 import type { Figures } from './samples.ts'
 import type { Running, Subject } from './subjects.ts'
 import { cpuSeconds, peakMb, resetPeak } from './usage.ts'
 
 /**
- * Sends writes for some seconds and tells what they came to.
+ * Sends writes for some seconds and returns the figures.
  *
- * @param backends those that the writes are to reach; what reaches them is counted
+ * @param backends the servers whose requests are counted
  */
 export async function measure(
   subject: Subject,
-  { url, pid }: Running,
+  { url, secondUrl, pid }: Running,
   backends: readonly Backend[],
   load: Load,
   seconds: number,
@@ -21,7 +21,9 @@ export async function measure(
   if (pid !== undefined) resetPeak(pid)
   const cpuBefore = pid === undefined ? 0 : cpuSeconds(pid)
   const before = await reached(backends)
-  const seen = await send(url, load, seconds)
+  const seen = secondUrl
+    ? await sendToBoth([url, secondUrl], load, seconds)
+    : await send(url, load, seconds)
   const cpu = pid === undefined ? 0 : cpuSeconds(pid) - cpuBefore
   const arrived = (await reached(backends)) - before
   const points = seen.requests * load.shape.points
@@ -39,6 +41,15 @@ export async function measure(
       'peak MB': peakMb(pid),
     }),
   }
+}
+
+/** Sends the same load to two servers at the same time: the mean of what each of them takes. */
+async function sendToBoth(urls: readonly string[], load: Load, seconds: number): Promise<Seen> {
+  const [first, second] = await Promise.all(urls.map((url) => send(url, load, seconds)))
+  if (!first || !second) throw new Error('there are no two servers')
+  const names = Object.keys(first) as (keyof Seen)[]
+  const means = names.map((name) => [name, (first[name] + second[name]) / 2])
+  return Object.fromEntries(means) as unknown as Seen
 }
 
 async function reached(backends: readonly Backend[]): Promise<number> {

@@ -5,12 +5,11 @@ import { run } from '../test/real/cache.ts'
 import { findNode } from '../test/real/node.ts'
 import type { Part } from './lab.ts'
 import { bin, here, root } from './paths.ts'
+import { MICRO } from './samples.ts'
 import { scratchFolder } from './scratch.ts'
 import { NODES } from './subjects.ts'
 
-export const MICRO = 'micro'
-
-/** Each with the garbage collector in reach, so that mitata can tidy up between two measurements. */
+/** With the garbage collector exposed, so that mitata can run it between measurements. */
 const RUNTIMES: Readonly<Record<string, () => Promise<string[]>>> = {
   bun: async () => [bin('bun')],
   deno: async () => [bin('deno'), 'run', '-A', '--v8-flags=--expose-gc'],
@@ -34,8 +33,8 @@ export const micro: Part = {
       .map(([subject, command]) => ({ name: `${subject}, micro`, subject, command }))
     await lab.rounds(arms, async ({ subject, command }, round) => {
       const [program = '', ...args] = await command()
-      const told = JSON.parse(await run(program, [...args, file], { cwd: root, env })) as Told
-      for (const [setting, { bytes, nanoseconds }] of Object.entries(told)) {
+      const timings = JSON.parse(await run(program, [...args, file], { cwd: root, env })) as Timings
+      for (const [setting, { bytes, nanoseconds }] of Object.entries(timings)) {
         const figures = { 'MB/s': (bytes / nanoseconds) * 1000, 'us each': nanoseconds / 1000 }
         lab.record({ part: MICRO, setting, subject, round, figures })
       }
@@ -43,9 +42,9 @@ export const micro: Part = {
   },
 }
 
-type Told = Record<string, { bytes: number; nanoseconds: number }>
+type Timings = Record<string, { bytes: number; nanoseconds: number }>
 
-/** One file that every runtime can read; the oldest Node knows no types. */
+/** Bundles the cases as JavaScript: Node.js 20 cannot run TypeScript. */
 async function bundle(): Promise<string> {
   const outdir = await scratchFolder()
   const built = await Bun.build({

@@ -1,13 +1,13 @@
-/** Starts nginx: as a subject, and as the servers that keep nothing. */
+/** Starts nginx, as a subject and as null servers. */
 
 import { findProgram } from './programs.ts'
 import { Service } from './service.ts'
 import { fill } from './template.ts'
 
 /**
- * glibc gives the memory of each large body back to the system and takes it again, or does not, by the
- * chance of what lies at the top of its heap: nginx is then half as fast, or not. With these it keeps
- * the memory always, so that everything is compared with nginx at its best.
+ * glibc may return the memory of each large body to the system and take it again, depending on what
+ * lies at the top of its heap; nginx is then half as fast. With these it always keeps the memory,
+ * so the relay is compared with nginx at its best.
  */
 const ALWAYS_KEEP_MEMORY = {
   MALLOC_TRIM_THRESHOLD_: String(256 * 1024 * 1024),
@@ -16,7 +16,7 @@ const ALWAYS_KEEP_MEMORY = {
 
 interface NginxPlan {
   readonly name: string
-  /** A file of this folder, with a place for PORT and for these values. */
+  /** A file of this folder in which ${PORT} and these values are replaced. */
   readonly configuration: string
   values(dir: string): Readonly<Record<string, string>>
   readonly port?: number

@@ -1,10 +1,9 @@
 /**
- * Sends one-point writes at an even rate, however slowly they are answered, and prints how long the
- * answers took as JSON. Run as `bun paced.ts PORT RATE SECONDS CONNECTIONS`.
+ * Sends one-point writes at an even rate, whether or not earlier ones are answered, and prints the
+ * times of the answers as JSON. Run as `bun paced.ts PORT RATE SECONDS CONNECTIONS`.
  *
- * A write waits for a connection that has no other on its way. Its time counts from when it was due if it
- * had to wait for a connection, else from when it was sent: that a timer of ours fires late says nothing
- * about the server.
+ * A write waits for an idle connection. If it had to wait, its time counts from the moment when it
+ * was due; otherwise from when it was sent, since a late timer says nothing about the server.
  */
 
 import { connect, type Socket } from 'node:net'
@@ -24,7 +23,7 @@ const end = measureFrom + seconds * 1000
 const taken: number[] = []
 const free: Connection[] = []
 let due = performance.now()
-/** When the last free connection was taken while a write was due. */
+/** When the last idle connection was taken while a write was due. */
 let waitingSince: number | undefined
 let sent = 0
 

@@ -1,18 +1,20 @@
-/** Brings the programs that the bench needs: from PATH, else out of Debian's packages, without root. */
+/**
+ * Finds the programs that the bench needs: on PATH, else in Debian's packages, unpacked without
+ * root.
+ */
 
-import { access } from 'node:fs/promises'
 import { join } from 'node:path'
 import { cached, run } from '../test/real/cache.ts'
 import { unpackPackages } from '../test/real/debian.ts'
 import { onPath } from '../test/real/find-influxd.ts'
 
-/** A program, and what its environment needs beyond ours. */
+/** A program, and variables to add to its environment. */
 export interface Program {
   readonly path: string
   readonly env: Record<string, string>
 }
 
-/** By the name of the program: its package, its place there, and how it tells its version. */
+/** By program: Debian's package, the path in it, and the option that prints the version. */
 const debian = {
   wrk: { package: 'wrk', path: 'usr/bin/wrk', version: '--version' },
   nginx: { package: 'nginx', path: 'usr/sbin/nginx', version: '-v' },
@@ -23,7 +25,7 @@ const debian = {
 
 export type ProgramName = keyof typeof debian
 
-/** Ordinary users do not always have these on their PATH. */
+/** Not always on the PATH of ordinary users. */
 const servers = ['/usr/sbin', '/usr/local/sbin']
 
 const found = new Map<ProgramName, Promise<Program>>()
@@ -47,22 +49,21 @@ async function locate(name: ProgramName): Promise<Program> {
       { cause },
     )
   })
-  return { path: join(dir, path), env: { LD_LIBRARY_PATH: (await libraries(dir)).join(':') } }
+  return { path: join(dir, path), env: { LD_LIBRARY_PATH: libraryPath(dir) } }
 }
 
-async function libraries(dir: string): Promise<string[]> {
+/** Where Debian's packages put libraries; the dynamic linker skips a folder that is missing. */
+function libraryPath(dir: string): string {
   const triplet = `${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu`
-  const places = ['usr/lib', 'lib'].map((place) => join(dir, place, triplet))
-  const present = await Promise.all(places.map((place) => access(place).then(Boolean, () => true)))
-  return places.filter((_, i) => present[i])
+  return ['usr/lib', 'lib'].map((folder) => join(dir, folder, triplet)).join(':')
 }
 
-/** The first version number that the program tells, else that of its package. */
+/** The first version number that the program prints, else that of its package. */
 export async function versionOf(name: ProgramName): Promise<string> {
   const { path, env } = await findProgram(name)
   const { package: source, version } = debian[name]
   const changelog = join(path, '../../share/doc', source, 'changelog.Debian.gz')
-  // Most tell it on standard error; vmagent as Debian builds it knows none.
+  // Most print it to standard error; Debian's vmagent has none.
   const script = '"$0" "$1" 2>&1 | head -n 3; zcat "$2" 2>/dev/null | head -n 1; true'
   const text = await run('sh', ['-c', script, path, version, changelog], {
     env: { ...process.env, ...env },

@@ -1,4 +1,4 @@
-/** Keeps a run's figures: as JSON, as the chart, and as a section of this folder's README. */
+/** Saves a run's figures as JSON, as the chart, and as a section of this folder's README. */
 
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -21,12 +21,14 @@ export async function record(result: Result): Promise<void> {
   const [before, rest] = text.split(BEGIN)
   const after = rest?.split(END)[1]
   if (before === undefined || after === undefined) {
-    throw new Error(`${readme} has no place for figures, between ${BEGIN} and ${END}`)
+    throw new Error(`${readme} lacks the lines ${BEGIN} and ${END}`)
   }
   await write(readme, `${before}${BEGIN}\n\n${section(result)}\n\n${END}${after}`)
 }
 
-/** A failure's first line is ours; below it is a log, which may name places of this machine. */
+/**
+ * Keeps the first line of each failure; below it is a log, which may have paths of this machine.
+ */
 const withoutLogs = (result: Result): Result => ({
   ...result,
   failures: result.failures.map((failure) => failure.split('\n', 1).join()),

@@ -1,10 +1,10 @@
 /** A run's figures as text. */
 
 import { faultSetting, HEALTHY } from './faults.ts'
-import { tell } from './machine.ts'
-import { MICRO } from './micro.ts'
+import { machineText } from './machine.ts'
 import type { Result } from './result.ts'
-import { Samples, type Spread } from './samples.ts'
+import { MICRO, Samples, type Spread } from './samples.ts'
+import { beforeOf, OURS } from './subjects.ts'
 import { short, table } from './table.ts'
 import { judge } from './targets.ts'
 
@@ -16,7 +16,7 @@ export interface Section {
   readonly rows: readonly (readonly string[])[]
 }
 
-/** Everything, for a terminal. */
+/** The whole report, for a terminal. */
 export function report(result: Result): string {
   const sections = sectionsOf(result).map(({ title, rows }) => `${title}\n\n${table(rows)}`)
   return [introduction(result), ...sections].join('\n\n')
@@ -24,7 +24,7 @@ export function report(result: Result): string {
 
 export function introduction({ machine, rounds, seconds }: Result): string {
   const how = `Medians of ${rounds} round${rounds === 1 ? '' : 's'} of ${seconds} s, in turns`
-  return `${tell(machine)}\n${how}; in parentheses the least and the most of any round.`
+  return `${machineText(machine)}\n${how}; in parentheses the least and the most of any round.`
 }
 
 export function sectionsOf(result: Result): Section[] {
@@ -36,8 +36,8 @@ export function sectionsOf(result: Result): Section[] {
         ? [matrixOf(samples, part, 'MB/s')]
         : samples.settings(part).map((setting) => settingOf(samples, part, setting)),
     )
-  const verdicts = verdictsOf(samples)
-  return verdicts.rows.length > 1 ? [...sections, verdicts] : sections
+  const closing = [verdictsOf(samples), changesOf(samples)].filter(({ rows }) => rows.length > 1)
+  return [...sections, ...closing]
 }
 
 /** A table with a row for each setting and a column for each subject. */
@@ -50,7 +50,7 @@ function matrixOf(samples: Samples, part: string, figure: string): Section {
   return { title: `${part}: ${figure}`, rows: [['', ...subjects], ...rows] }
 }
 
-/** A table with a row for each subject, its rate also as a multiple of what it is compared with. */
+/** A table with a row for each subject, with its rate as a multiple of its reference's. */
 function settingOf(samples: Samples, part: string, setting: string): Section {
   const subjects = samples.subjects(part, setting)
   const figures = samples
@@ -75,7 +75,7 @@ interface Reference {
   ratio(subject: string): Spread | undefined
 }
 
-/** Writes are compared with writes that go to the server directly, faults with days without any. */
+/** Writes are compared with direct writes, faults with a healthy run. */
 function referenceOf(samples: Samples, part: string, setting: string): Reference | undefined {
   if (part === 'faults') {
     const healthy = faultSetting(setting.startsWith('null') ? 'null' : 'influxd', HEALTHY)
@@ -102,6 +102,22 @@ export function verdictsOf(samples: Samples): Section {
   ])
   const head = ['target', 'subject', 'needed', 'stretch', 'measured', 'reached']
   return { title: 'Targets', rows: [head, ...rows] }
+}
+
+/**
+ * Rates as multiples of those of another checkout's relay: a row for each setting, a column for
+ * each way to run.
+ */
+function changesOf(samples: Samples): Section {
+  const settings = samples
+    .parts()
+    .flatMap((part) => samples.settings(part).map((setting) => ({ part, setting })))
+  const rows = settings.map(({ part, setting }) => [
+    setting,
+    ...OURS.map((name) => withSpread(samples.ratio(part, setting, [name, beforeOf(name)], RATE))),
+  ])
+  const measured = rows.filter(([, ...cells]) => cells.some((cell) => cell !== ''))
+  return { title: 'After / before', rows: [['', ...OURS], ...measured] }
 }
 
 function withSpread(value: Spread | undefined): string {

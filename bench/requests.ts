@@ -1,4 +1,4 @@
-/** The writes that wrk sends, made beforehand so that wrk has nothing to do but to send them. */
+/** The requests that wrk sends, prepared so that wrk only has to send them. */
 
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -17,7 +17,7 @@ export interface Shape {
 /** Different bodies of a kind: many small ones, few large ones. */
 const variants = ({ points }: Shape) => (points === 1 ? 64 : points < 1000 ? 16 : 4)
 
-/** Digits of a timestamp behind the second; wrk counts them up where a write has a single point. */
+/** Digits of a timestamp after the second; wrk counts them up where a write has a single point. */
 const FRACTION = '000000000'
 
 /** One point, as an agent would send it. */
@@ -54,16 +54,16 @@ export function request(shape: Shape, variant: number): Buffer {
   return Buffer.concat([Buffer.from(`${head.join('\r\n')}\r\n\r\n`), bytes])
 }
 
-/** The bytes of a body, on an average. */
+/** The mean size of a body in bytes. */
 export function meanBytes(shape: Shape): number {
   const bytes = Array.from({ length: variants(shape) }, (_, i) => body(shape, i).length)
   return bytes.reduce((sum, length) => sum + length, 0) / bytes.length
 }
 
-/** Whether wrk is to give each write a timestamp of its own. */
+/** Whether wrk gives each write its own timestamp. */
 export const countsUp = ({ points, timestamps, gzip }: Shape) => points === 1 && timestamps && !gzip
 
-/** Writes a folder of requests, and returns how many they are. */
+/** Writes requests to a folder, and returns their number. */
 export async function writeRequests(dir: string, shape: Shape): Promise<number> {
   await mkdir(dir, { recursive: true })
   const count = variants(shape)

@@ -1,7 +1,7 @@
 import type { Machine } from './machine.ts'
 import type { Sample } from './samples.ts'
 
-/** What --json writes and --from reads. */
+/** The content of a file of --json and --from. */
 export interface Result {
   readonly machine: Machine
   readonly rounds: number

@@ -1,4 +1,4 @@
-/** What was measured, and what it comes to over all rounds. */
+/** Measurements, and medians and ratios over all rounds. */
 
 /** Figures by name, with their unit. */
 export type Figures = Readonly<Record<string, number>>
@@ -7,12 +7,15 @@ export type Figures = Readonly<Record<string, number>>
 export interface Sample {
   /** The kind of work, such as "one-point". */
   readonly part: string
-  /** Under which conditions, such as "null, 64 connections". */
+  /** The conditions, such as "null, 64 connections". */
   readonly setting: string
   readonly subject: string
   readonly round: number
   readonly figures: Figures
 }
+
+/** The part that measures the hot paths alone, in MB/s. */
+export const MICRO = 'micro'
 
 /** A median, with the least and the most that any round showed. */
 export interface Spread {

@@ -5,7 +5,7 @@ import { Guard } from '../test/real/guard.ts'
 
 let made: Promise<{ dir: string; guard: Guard }> | undefined
 
-/** A folder for as long as the bench runs; it goes with it, however that ends. */
+/** A folder that is removed when the bench ends. */
 export async function scratchFolder(): Promise<string> {
   made ??= make()
   return (await made).dir

@@ -1,4 +1,4 @@
-/** A server that the bench has started: ready when it answers, gone when the bench is. */
+/** A server that the bench starts, and stops at its own end. */
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -24,15 +24,15 @@ export interface Plan {
   /** The command, for a port to listen on and a directory of its own. */
   command(port: number, dir: string): Promise<readonly string[]> | readonly string[]
   readonly env?: Record<string, string>
-  /** Answered once it is ready. */
+  /** A path that it answers once it is ready. */
   readonly readyPath?: string
-  /** Where it is to listen; by default on a port that is free. */
+  /** By default a free port. */
   readonly port?: number
 }
 
 const running = new Set<Service>()
 
-/** Does some work while a server runs, and stops it whatever comes of that. */
+/** Does some work while a server runs, and stops the server in any case. */
 export async function during<Server extends { stop(): Promise<void> }, Result>(
   server: Server,
   work: (server: Server) => Promise<Result>,
@@ -66,7 +66,7 @@ export class Service {
     running.add(this)
   }
 
-  /** Starts a server, and tries another port if somebody has taken the first one meanwhile. */
+  /** Starts a server; tries another port if the first one has been taken meanwhile. */
   static async start(plan: Plan): Promise<Service> {
     for (let attempts = PORT_ATTEMPTS; ; attempts--) {
       const dir = await mkdtemp(join(tmpdir(), 'influxdb-relay-bench-'))
@@ -95,12 +95,12 @@ export class Service {
     return this.#child?.exitCode === null && this.#child.signalCode === null
   }
 
-  /** All that it has written, to either stream. */
+  /** All that it has written to stdout and stderr. */
   log(): Promise<string> {
     return readFile(this.#logFile, 'utf8').catch(() => '')
   }
 
-  /** Asks it to end, waits until it has, and returns its log; stop() then removes the directory. */
+  /** Stops it by SIGTERM and returns its log; stop() then removes the directory. */
   async finish(): Promise<string> {
     if (this.isRunning && this.#child) {
       const exited = once(this.#child, 'exit')
@@ -110,7 +110,7 @@ export class Service {
     return this.log()
   }
 
-  /** Ends it at once and removes its directory. */
+  /** Kills it and removes its directory. */
   async stop(): Promise<void> {
     if (this.isRunning && this.#child) {
       const exited = once(this.#child, 'exit')
@@ -150,7 +150,7 @@ export class Service {
   }
 }
 
-/** A proxy that cannot reach its server yet answers too, with a 5xx. */
+/** False for a 5xx, too: a proxy answers so while it cannot reach its server. */
 async function answers(url: string, path: string): Promise<boolean> {
   return httpRequest(url, 'GET', path, { timeout: 1000 }).then(
     ({ status }) => status < 500,

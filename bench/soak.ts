@@ -1,4 +1,4 @@
-/** Load for many minutes, and a look at the memory: it has to stay flat. */
+/** Memory under load for many minutes, which must stay flat. */
 
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Lab, Part } from './lab.ts'
@@ -18,10 +18,10 @@ const LOADS: readonly Load[] = [
   { shape: { points: 5000, timestamps: false }, connections: 2 },
 ]
 
-/** A run of wrk is no longer than this, so that one that fails is soon heard of. */
+/** The longest run of wrk, so that a failure is seen soon. */
 const TURN_SECONDS = 30
 
-/** Not in a run of everything: by command alone. */
+/** Runs only with --soak. */
 export const soak: Part = {
   name: SOAK,
   title: 'Memory under a long load',
@@ -67,7 +67,7 @@ async function soakOne(lab: Lab, relay: Subject, running: Running): Promise<void
   })
 }
 
-/** Returns how many writes there were. */
+/** Returns the number of writes. */
 async function load(url: string, seconds: number): Promise<number> {
   let requests = 0
   for (let left = seconds; left > 0; left -= TURN_SECONDS) {

@@ -1,4 +1,4 @@
-/** How soon a relay takes writes after its start, and what memory it then has without any. */
+/** The time from a relay's start to its first answer, and its memory at rest. */
 
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Part } from './lab.ts'

@@ -1,4 +1,7 @@
-/** What is measured: the relay in all its ways to run, and what else could be put before a server. */
+/**
+ * The subjects: the relay in each way to run, and other programs that can stand in front of a
+ * server.
+ */
 
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -7,7 +10,7 @@ import { run } from '../test/real/cache.ts'
 import { findNode, newestVersion } from '../test/real/node.ts'
 import type { Backend } from './backends.ts'
 import { startNginx } from './nginx.ts'
-import type { Peer } from './options.ts'
+import type { Options } from './options.ts'
 import { bin, root } from './paths.ts'
 import { findProgram, type ProgramName, versionOf } from './programs.ts'
 import { Service } from './service.ts'
@@ -21,7 +24,7 @@ export const NODES: Readonly<Record<string, string>> = {
 
 type Keys = Readonly<Record<string, unknown>>
 
-/** How a relay is to be configured beyond its outputs' addresses. */
+/** The relay's keys beyond the addresses of its outputs. */
 export interface RelayKeys {
   /** Gives the relay a data directory. */
   readonly onDisk?: boolean
@@ -33,14 +36,14 @@ export interface RelayKeys {
   readonly under?: { readonly command: readonly string[]; readonly env: Record<string, string> }
 }
 
-/** A thing that takes writes and passes them on, or the server itself. */
+/** A program that takes writes and passes them on, or the server itself. */
 export interface Subject {
   readonly name: string
-  /** To how many of the two servers it passes a write on. */
+  /** The number of servers that get each write. */
   readonly copies: 1 | 2
   /** Whether it reads a relay's configuration. */
   readonly isRelay: boolean
-  /** Whether it knows the keys that the Go relay does not: those of disks, and UDP to HTTP. */
+  /** Whether it knows keys that the Go relay lacks: disk buffers, and UDP to HTTP. */
   readonly isOurs: boolean
   version(): Promise<string>
   start(backends: readonly [Backend, Backend], keys?: RelayKeys): Promise<Running>
@@ -49,16 +52,18 @@ export interface Subject {
 /** A subject that takes writes. */
 export interface Running {
   readonly url: string
+  /** Gets the same writes at the same time. */
+  readonly secondUrl?: string
   readonly startMs: number
   /** Undefined if it is the server itself. */
   readonly pid: number | undefined
-  /** Asks it to end, waits until it has, and returns all that it has logged. */
+  /** Stops it by SIGTERM and returns its log. */
   finish(): Promise<string>
-  /** Ends it at once. */
+  /** Kills it. */
   stop(): Promise<void>
 }
 
-/** Writes go to the first server, with nothing between. */
+/** Writes go to the first server directly. */
 const direct: Subject = {
   name: 'direct',
   copies: 1,
@@ -74,7 +79,18 @@ const direct: Subject = {
   }),
 }
 
-/** The server programs of others, each with how it is started. */
+/**
+ * The same writes go to both servers directly at the same time. What the two can take side by side
+ * is the limit for a relay.
+ */
+const directToBoth: Subject = {
+  ...direct,
+  name: 'direct-to-both',
+  copies: 2,
+  start: async (backends) => ({ ...(await direct.start(backends)), secondUrl: backends[1].url }),
+}
+
+/** A proxy program. */
 function other(
   name: string,
   program: ProgramName,
@@ -106,7 +122,7 @@ const haproxy = other('haproxy', 'haproxy', 1, async ([first]) => {
   })
 })
 
-/** It takes line protocol, and passes it on in Prometheus' form, a batch each second or so. */
+/** Takes line protocol, and sends it on as Prometheus remote write, about a batch a second. */
 const vmagent = other('vmagent', 'vmagent', 2, async (backends) => {
   const { path, env } = await findProgram('vmagent')
   return Service.start({
@@ -170,38 +186,64 @@ function configuration(
   }
 }
 
-const told = (program: string) => run(program, ['--version'])
+const versionText = (program: string) => run(program, ['--version'])
 const number = async (text: Promise<string>) => /\d+\.\d+\.\d+/.exec(await text)?.[0] ?? 'unknown'
-const runtime = (program: string) => number(told(program))
+const runtime = (program: string) => number(versionText(program))
 
-const bundle = join(root, 'dist/node.js')
+/** The relay of a checkout in all its ways to run, on the runtimes of this one. */
+function relaysOf(checkout: string, prefix = ''): Subject[] {
+  return [
+    relay(`${prefix}bun`, () => [bin('bun'), 'run', join(checkout, 'src/bun.ts')], runtime),
+    relay(
+      `${prefix}executable`,
+      () => [join(checkout, 'dist/influxdb-relay')],
+      () => runtime(bin('bun')),
+    ),
+    relay(
+      `${prefix}deno`,
+      () => [bin('deno'), 'run', '-A', join(checkout, 'src/deno.ts')],
+      runtime,
+    ),
+    ...Object.entries(NODES).map(([name, version]) =>
+      relay(
+        `${prefix}${name}`,
+        async () => [await findNode(version), join(checkout, 'dist/node.js')],
+        runtime,
+      ),
+    ),
+  ]
+}
 
-const relays: readonly Subject[] = [
-  relay('bun', () => [bin('bun'), 'run', join(root, 'src/bun.ts')], runtime),
-  relay(
-    'executable',
-    () => [join(root, 'dist/influxdb-relay')],
-    () => runtime(bin('bun')),
-  ),
-  relay('deno', () => [bin('deno'), 'run', '-A', join(root, 'src/deno.ts')], runtime),
-  ...Object.entries(NODES).map(([name, version]) =>
-    relay(name, async () => [await findNode(version), bundle], runtime),
-  ),
-]
+const relays: readonly Subject[] = relaysOf(root)
 
 /** The names of our relays, in all their ways to run. */
 export const OURS: readonly string[] = relays.map(({ name }) => name)
 
-/** All that there are, with the relays of others. */
-export function allSubjects(peers: readonly Peer[] = []): Subject[] {
-  const all = [direct, haproxy, mirror, vmagent, ...relays]
+const BEFORE = 'before-'
+
+/** The name of a relay of the checkout that --before names. */
+export const beforeOf = (name: string) => `${BEFORE}${name}`
+
+/** Each of our relays, followed by the same one of another checkout. */
+function oursAndBefore(before: string | undefined): Subject[] {
+  if (before === undefined) return [...relays]
+  const others = relaysOf(before, BEFORE)
+  return relays.flatMap((one, i) => [one, others[i] as Subject])
+}
+
+/** Every subject, with the relays of others and of another checkout. */
+export function allSubjects({
+  peers = [],
+  before,
+}: Partial<Pick<Options, 'peers' | 'before'>> = {}) {
+  const all = [direct, directToBoth, haproxy, mirror, vmagent, ...oursAndBefore(before)]
   for (const { name, path } of peers) {
     if (all.some((subject) => subject.name === name)) {
       throw new Error(
         `--peer ${name}=...: there is a subject ${name} already; give it another name`,
       )
     }
-    const version = async () => '' // nobody knows how it tells it, and its path would be published
+    const version = async () => '' // unknown option; and the path would be published
     all.push(relay(name, () => [path], version, false))
   }
   return all

@@ -1,6 +1,6 @@
 /** Tables of text, for a terminal and for Markdown. */
 
-/** Columns are as wide as their widest cell; all but the first are set right. */
+/** Columns are as wide as their widest cell; all but the first are right-aligned. */
 export function table(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)))
   const line = (row: readonly string[]) =>
@@ -14,7 +14,7 @@ export function markdown(rows: readonly (readonly string[])[]): string {
   return [head, rule, ...rest].map((row) => `| ${row.join(' | ')} |`).join('\n')
 }
 
-/** Three digits tell what a benchmark can know. */
+/** Three digits, since a benchmark is no more precise. */
 export function short(value: number | undefined): string {
   if (value === undefined || Number.isNaN(value)) return ''
   const size = Math.abs(value)

@@ -2,7 +2,9 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { here } from './paths.ts'
 
-/** Writes a configuration of this folder to another one, with `${NAME}` replaced; returns its path. */
+/**
+ * Writes a configuration of this folder to another one, with `${NAME}` replaced; returns its path.
+ */
 export async function fill(
   name: string,
   dir: string,

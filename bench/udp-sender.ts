@@ -7,7 +7,7 @@ export {} // a module, which may await
 
 const [port = 0, rate = 0, seconds = 0, bytes = 0] = process.argv.slice(2).map(Number)
 
-/** The system sends as many with one call. */
+/** Datagrams sent with one system call. */
 const MOST_AT_ONCE = 64
 const HOST = '127.0.0.1'
 
@@ -18,9 +18,9 @@ const datagrams = Array.from({ length: MOST_AT_ONCE }, (_, i) => {
 const socket = await Bun.udpSocket({
   connect: { port, hostname: HOST },
   socket: {
-    // Mostly that nobody listens there. Bun gives the error alone, where its types have the socket first.
-    error(...told: unknown[]) {
-      console.error((told.at(-1) as Error).message)
+    // Mostly ECONNREFUSED. Bun passes only the error, though its types have the socket first.
+    error(...args: unknown[]) {
+      console.error((args.at(-1) as Error).message)
       process.exit(1)
     },
   },

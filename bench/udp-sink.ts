@@ -1,7 +1,6 @@
 /**
- * Two sockets that count what comes. Prints their ports, then for each line of input how many points have
- * come to each of them.
- * Run as `bun udp-sink.ts BYTES`, with the size of a point.
+ * Two sockets that count points. Prints their ports, then for each line of input the points that
+ * each of them has got. Run as `bun udp-sink.ts BYTES`, with the size of a point.
  */
 
 import { createSocket } from 'node:dgram'
@@ -16,7 +15,7 @@ const counts: number[] = []
 for (let i = 0; i < 2; i++) {
   const socket = createSocket({ type: 'udp4', recvBufferSize: BUFFER_BYTES })
   counts.push(0)
-  // Points that travel together have ends of lines, the last of them perhaps not.
+  // Points in one datagram are separated by newlines; the last one may lack its own.
   socket.on('message', ({ length }) => {
     counts[i] = (counts[i] as number) + Math.round(length / lineBytes)
   })

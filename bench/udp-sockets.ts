@@ -1,4 +1,4 @@
-/** Sockets for datagrams as the system sees them, and a pair that counts. */
+/** What the system knows of UDP sockets, and a pair of sockets that counts points. */
 
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
 import { here } from './paths.ts'
 
-/** Datagrams that the system had to drop as the sockets on a port had no room for them. */
+/** Datagrams that the system dropped because the sockets on a port were full. */
 export function droppedAt(port: number): number {
   const end = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
   let dropped = 0
@@ -21,7 +21,7 @@ export function droppedAt(port: number): number {
   return dropped
 }
 
-/** Takes datagrams, and counts the points in them. */
+/** Receives datagrams and counts their points. */
 export class UdpSink {
   readonly ports: readonly number[]
   readonly #child: ChildProcessByStdio<Writable, Readable, null>
@@ -37,7 +37,7 @@ export class UdpSink {
     this.#lines = lines
   }
 
-  /** @param pointBytes the size of each point, without the end of its line */
+  /** @param pointBytes the size of each point, without its newline */
   static async start(pointBytes: number): Promise<UdpSink> {
     const child = spawn(process.execPath, [join(here, 'udp-sink.ts'), String(pointBytes)], {
       stdio: ['pipe', 'pipe', 'inherit'],
@@ -46,14 +46,14 @@ export class UdpSink {
     return new UdpSink(await numbersIn(lines), child, lines)
   }
 
-  /** How many points have come to each port so far, with what was too much for it. */
+  /** The points that each port has got so far, including those that the system dropped there. */
   async counts(): Promise<number[]> {
     this.#child.stdin.write('?\n')
     const counts = await numbersIn(this.#lines)
     return counts.map((count, i) => count + droppedAt(this.ports[i] as number))
   }
 
-  /** It goes when its input ends, so it does not outlive the bench either. */
+  /** The process ends when its input does, so it does not outlive the bench. */
   async stop(): Promise<void> {
     const exited = once(this.#child, 'exit')
     this.#child.stdin.end()

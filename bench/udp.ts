@@ -1,4 +1,4 @@
-/** Datagrams at rising rates: how many a relay receives, and how many it passes on. */
+/** Datagrams at rising rates: how many a relay receives, and how many it sends on. */
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { DATABASES, NullBackend } from './backends.ts'
@@ -11,22 +11,22 @@ import { droppedAt, UdpSink } from './udp-sockets.ts'
 const RATES = [50_000, 100_000, 150_000]
 const DATAGRAM_BYTES = 100
 
-/** What a relay may ask the system for; it gets as much as net.core.rmem_max. */
+/** The receive buffer that relays ask for; the system gives at most net.core.rmem_max. */
 const READ_BUFFER = 4 * 1024 * 1024
 
-/** Where nothing has come for as long, nothing will. */
+/** After this long without a datagram, no more are expected. */
 const SETTLE_MS = 300
 
 export const udpSetting = (rate: number, output: string) => `${output}, ${rate / 1000}k a second`
 
 export const lossSetting = (output: string) => `${output}, what was not relayed`
 
-/** Something that datagrams are relayed to, and that counts them. */
+/** A destination of datagrams that counts them. */
 interface Sink {
   readonly name: string
   /** The relay's keys for it. */
   readonly keys: Readonly<Record<string, unknown>>
-  /** Datagrams that have come to each of two outputs, from any number on. */
+  /** Datagrams that each of two outputs has got. */
   counts(): Promise<readonly number[]>
   stop(): Promise<void>
 }
@@ -70,7 +70,7 @@ async function measureRelay(
     const setting = udpSetting(rate, sink.name)
     lab.record({ part: 'udp', setting, subject: relay.name, round, figures: figures.shares })
   }
-  const log = await running.finish() // what is still on its way goes out first
+  const log = await running.finish() // sends pending datagrams first
   const after = await settledCounts(sink)
   const missing = after.map((count, i) => received - (count - (before[i] ?? 0)))
   lab.record({
@@ -81,13 +81,15 @@ async function measureRelay(
     figures: {
       'datagrams received': received,
       'not relayed': missing.reduce((sum, count) => sum + count, 0),
-      // Of others' logs nothing is known.
+      // The log of a peer has another format.
       ...(relay.isOurs && { 'of them in the log': countLost(log) }),
     },
   })
 }
 
-/** What the log says was not relayed: a warning tells points, or else how often it stands for. */
+/**
+ * The losses in the log: a warning has a number of points, or the number of times it stands for.
+ */
 function countLost(log: string): number {
   const warnings = log.split('\n').filter((line) => /level=warn .*backend=sink/.test(line))
   const counts = warnings.map((line) => / (?:points|times)=(\d+)/.exec(line)?.[1] ?? 1)
@@ -114,11 +116,11 @@ async function measureRate(running: Running, sink: Sink, rate: number, seconds: 
 
 async function sendAt({ url }: Running, rate: number, seconds: number) {
   const port = Number(new URL(url).port)
-  const told = await runScript('udp-sender.ts', [port, rate, seconds, DATAGRAM_BYTES])
-  return told as { sent: number; seconds: number }
+  const result = await runScript('udp-sender.ts', [port, rate, seconds, DATAGRAM_BYTES])
+  return result as { sent: number; seconds: number }
 }
 
-/** Waits until nothing more comes. */
+/** Waits until no more arrive. */
 async function settledCounts(sink: Sink): Promise<readonly number[]> {
   for (let before = await sink.counts(); ; ) {
     await delay(SETTLE_MS)
@@ -151,7 +153,7 @@ async function httpSink(): Promise<Sink> {
   }
 }
 
-/** All are of one size, and each has an end of line when it is sent with others. */
+/** All points have one size, and each has a newline when it shares a body. */
 async function countDatagrams(server: NullBackend): Promise<number> {
   const bodies = await server.bodies()
   const lines = bodies.map(({ bytes }) => Math.round(bytes / (DATAGRAM_BYTES + 1)))

@@ -1,4 +1,4 @@
-/** What a process and its children take of the machine, as Linux tells it in /proc. */
+/** The resources of a process and its children, from /proc. */
 
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
@@ -9,7 +9,7 @@ const ticksPerSecond = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: '
 export function cpuSeconds(pid: number): number {
   let ticks = 0
   for (const member of family(pid)) {
-    // The name, in parentheses, may hold spaces; the fields behind it are numbers.
+    // The name, in parentheses, may have spaces; the fields after it are numbers.
     const stat = read(member, 'stat')
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
     const [user, system, childrenUser, childrenSystem] = fields.slice(11, 15).map(Number)
@@ -21,15 +21,15 @@ export function cpuSeconds(pid: number): number {
 /** Megabytes (of 1024² bytes) in memory now. */
 export const residentMb = (pid: number) => memory(pid, 'VmRSS')
 
-/** The most megabytes in memory since resetPeak(). */
+/** The peak of megabytes in memory since resetPeak(). */
 export const peakMb = (pid: number) => memory(pid, 'VmHWM')
 
-/** Lets peakMb() begin anew. */
+/** Resets the peak. */
 export function resetPeak(pid: number): void {
   for (const member of family(pid)) writeFileSync(`/proc/${member}/clear_refs`, '5')
 }
 
-/** Bytes that the process has caused to be written to disks. */
+/** Bytes that the process has written to disks. */
 export function writtenBytes(pid: number): number {
   const io = read(pid, 'io')
   return Number(/^write_bytes: (\d+)/m.exec(io)?.[1] ?? Number.NaN)

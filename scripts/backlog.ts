@@ -1,15 +1,15 @@
 /**
- * Makes a large backlog for a server that is down, restarts the relay, and lets the server come back:
- * how much memory that takes, how long, and whether every write arrives, once and in order.
+ * Makes a large backlog for a server that is down, restarts the relay, and starts the server again.
+ * Measures memory and time, and checks that every write arrives once and in order.
  *
  *     npm run backlog                              2 GB on each way to run
  *     npm run backlog -- --gb 0.5 --runtime deno
- *     npm run backlog -- --untimed                 does not mind how long the start takes
+ *     npm run backlog -- --untimed                 without a limit on the time of the start
  *
- * A relay that has just started takes little memory. One at work, with bodies of 500 KB from four clients,
- * takes more, which has nothing to do with a backlog; so it is measured first with both servers up, and
- * what a backlog adds while clients write, and when they have stopped, is told over that. A restarted
- * relay serves no client, so what it takes to start and to drain is told over an idle one.
+ * An idle relay takes little memory; one that serves bodies of 500 KB from four clients takes more,
+ * with or without a backlog. So memory with both servers up is measured first. The table shows what
+ * the backlog adds to that while clients write and after they have stopped. A restarted relay
+ * serves no client, so its start and its drain are compared with an idle relay.
  */
 
 import { statfs } from 'node:fs/promises'
@@ -31,7 +31,7 @@ const { values } = parseArgs({
 
 const megabytes = (bytes: number) => bytes / 2 ** 20
 
-/** What the table shows of a run. */
+/** The columns of the table. */
 const COLUMNS: [title: string, figure: (figures: Figures) => string][] = [
   ['idle MB', ({ idle }) => megabytes(idle).toFixed(0)],
   ['at work', ({ working, idle }) => growth(working, idle)],
@@ -51,7 +51,7 @@ function growth(bytes: number, before: number): string {
   return `${grown < 0 ? '' : '+'}${grown.toFixed(0)}`
 }
 
-/** Where a run misses what the relay promises. */
+/** The promises that a run broke. */
 function failures(figures: Figures): string[] {
   const { idle, working, writing, resting, starting, draining, startSeconds } = figures
   const grown = {

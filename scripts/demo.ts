@@ -1,6 +1,6 @@
 /**
- * Shows in half a minute what the relay is for: one of two servers dies while clients write; none of
- * them notices, and when the server is back it gets everything that it missed.
+ * Shows in half a minute what the relay is for: one of two servers dies while clients write. No
+ * client gets an error, and the server gets every missed point when it is back.
  *
  * Run it with `npm run demo`. It uses free ports of 127.0.0.1 and temporary directories, downloads
  * nothing and leaves nothing behind. It exits with 1 if a single point is missing anywhere.
@@ -35,14 +35,14 @@ async function demo(): Promise<number> {
   const kind = await chooseKind()
   console.log('influxdb-relay: a server dies, and no write is lost\n')
   console.log('clients: four write by HTTP, ten points at a time, and one sends datagrams')
-  console.log(`relay:   runs with ${SAMPLE}, on ports that are free here`)
+  console.log(`relay:   runs with ${SAMPLE}, on free ports`)
   console.log(`servers: two, ${kind.name}\n`)
   const cast = await assemble(kind)
   await cast.relay.withLog(perform(cast))
   return cast.relay.withLog(compare(cast))
 }
 
-/** Starts two servers, the relay before them, and prepares its clients. */
+/** Starts two servers and the relay, and prepares the clients. */
 async function assemble(kind: Kind): Promise<Cast> {
   const servers = await Promise.all([startServer(kind, 'server 1'), startServer(kind, 'server 2')])
   const { http, udp } = await choosePorts()
@@ -74,7 +74,7 @@ async function startRelay(address: string, addresses: Map<string, string>): Prom
   return relay
 }
 
-/** Takes one step after the other, and shows how things stand all the while. */
+/** Runs the steps one after the other, and shows the progress. */
 async function perform(cast: Cast): Promise<void> {
   const screen = createScreen(cast.progress)
   endings.add(async () => screen.close())
@@ -93,7 +93,7 @@ async function watch(progress: Progress, screen: Screen): Promise<void> {
   }
 }
 
-/** Says whether all is where it should be; returns the exit code. */
+/** Prints whether every point has arrived; returns the exit code. */
 async function compare({ servers, writers: { given }, relay }: Cast): Promise<number> {
   const hold = async ({ name, server }: Watched) => ({ name, rows: await server.rows(DATABASE) })
   const [first, second] = await Promise.all([hold(servers[0]), hold(servers[1])])

@@ -21,7 +21,7 @@ export class RelayProcess {
     return pid
   }
 
-  /** Resolves once it serves. */
+  /** Resolves once it is ready. */
   async start(): Promise<void> {
     const [file = '', ...args] = this.#command
     const child = spawn(file, args, { stdio: ['ignore', 'ignore', 'pipe'] })

@@ -1,5 +1,5 @@
 /**
- * Runs the simulation, a story for each seed:
+ * Runs the simulation, once for each seed:
  *
  *     npm run simulate                                   100 seeds
  *     npm run simulate -- --seed 1 --runs 5000           these 5000, on two processes
@@ -25,7 +25,7 @@ const { values } = parseArgs({
     runs: { type: 'string', default: '100' },
     processes: { type: 'string', default: '2' },
     trace: { type: 'boolean', default: false },
-    /** For the processes among which the seeds are divided: every which seed, and the sums as JSON. */
+    /** Internal: run every nth seed and print the sums as JSON. */
     step: { type: 'string' },
   },
 })
@@ -33,7 +33,7 @@ const { values } = parseArgs({
 const first = Number(values.seed)
 const runs = Number(values.runs)
 
-/** Tells the stories of every `step`th seed, and prints what goes wrong. */
+/** Runs every `step`th seed, and prints faults. */
 async function runSeeds(from: number, step: number): Promise<Sums> {
   const sums: Sums = { writes: 0, acknowledged: 0, lives: 0, failed: [] }
   for (let seed = from; seed < first + runs; seed += step) {
@@ -62,13 +62,14 @@ async function runProcesses(count: number): Promise<Sums> {
 }
 
 async function runProcess(i: number, step: number): Promise<Sums> {
-  // The end of the range stays where it is.
+  // A later start takes fewer runs, so that the range ends at the same seed.
   const range = ['--seed', String(first + i), '--runs', String(runs - i), '--step', String(step)]
   const args = ['run', import.meta.filename, ...range]
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
   const ended = new Promise((resolve) => child.once('exit', resolve))
   const output = await text(child.stdout)
-  if ((await ended) !== 0) throw new Error(`a process with seeds from ${first + i} on broke off`)
+  if ((await ended) !== 0)
+    throw new Error(`the process that runs seeds from ${first + i} on failed`)
   return JSON.parse(output)
 }
 

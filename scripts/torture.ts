@@ -1,6 +1,6 @@
 /**
- * Kills the relay, again and again, at random moments while clients write and one server is down; then
- * lets everything come back and looks for every point that was acknowledged, on both servers.
+ * Kills the relay at random moments, again and again, while clients write and one server is down.
+ * Then starts everything again and checks that both servers have every acknowledged point.
  *
  *     npm run torture                          25 cycles on each way to run
  *     npm run torture -- --cycles 1000 --seed 7
@@ -25,7 +25,7 @@ const { values } = parseArgs({
 })
 const random = randomFrom(Number(values.seed))
 
-/** A small generator, so that a run can be repeated as far as processes can (mulberry32). */
+/** mulberry32: the same seed gives the same numbers, though processes differ in their timing. */
 function randomFrom(seed: number): () => number {
   let state = seed
   return () => {
@@ -36,7 +36,7 @@ function randomFrom(seed: number): () => number {
   }
 }
 
-/** Clients that write one new point after the other, and remember which were acknowledged. */
+/** Clients that write new points, and remember which were acknowledged. */
 class Clients {
   readonly acknowledged = new Set<string>()
   readonly #url: string
@@ -70,7 +70,7 @@ class Clients {
   }
 }
 
-/** One round of trouble. */
+/** Kills a server and the relay, and starts both again. */
 async function cycle(relay: RelayProcess, server: Influxd): Promise<void> {
   await delay(20 + random() * 100)
   await server.kill()

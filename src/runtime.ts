@@ -5,9 +5,9 @@
 
 import type { Allocator } from './influxdb/lines.ts'
 
-/** Time. Nothing else in the relay knows what time it is. */
+/** Time. Nothing else in the relay reads a clock. */
 export interface Clock {
-  /** Milliseconds from some start, never going back: for delays and deadlines. */
+  /** Milliseconds since some start, never going back: for delays and deadlines. */
   now(): number
   /** Nanoseconds since the Unix epoch, different at each call: for timestamps of points. */
   wallNanoseconds(): bigint
@@ -103,7 +103,7 @@ export interface HttpServerOptions {
   onBadRequest(reason: string): void
 }
 
-/** A UDP socket that receives. */
+/** A UDP socket that receives datagrams. */
 export interface UdpListener {
   readonly address: Address
   close(): void
@@ -113,22 +113,22 @@ export interface UdpListenerOptions {
   readonly bind: Address
   /** Bytes of the socket's receive buffer, 0 for the system's default. */
   readonly readBufferBytes: number
-  /** `datagram` is the receiver's to keep. */
+  /** Called for each datagram. The memory is the callee's. */
   onDatagram(datagram: Uint8Array): void
   onError(error: Error): void
 }
 
-/** UDP sockets to send from. */
+/** Sends datagrams. */
 export interface UdpSender {
-  /** Resolves when the datagram was handed to the network; rejects if it could not be. */
+  /** Resolves when the system has taken the datagram. Datagrams keep the order of calls. */
   send(datagram: Uint8Array, to: Address): Promise<void>
   close(): void
 }
 
-/** What the UDP half needs. */
+/** What a UDP relay needs. */
 export interface UdpRuntime {
   readonly clock: Clock
-  /** A sender of its own for each output, so that one's dead port is not another's error. */
+  /** Each output gets a sender of its own, so that an error of one does not reach another. */
   createUdpSender(): UdpSender
   /** The numeric address of a host name. */
   resolve(host: string): Promise<string>
@@ -154,34 +154,34 @@ export interface Host extends Runtime, UdpRuntime {
 }
 
 /**
- * A disk, as far as the relay needs one.
+ * A disk.
  *
- * Nothing is sure to outlast a power cut until it has been synced: a file's bytes by its `sync`, a name
- * that was made, changed or removed by its folder's `syncFolder`. Until then each of them may or may not
- * have reached the disk, in any order and in part. What a killed process has done, though, stays done.
+ * A power cut may undo what has not been synced: the bytes of a file until its `sync`, a name that was
+ * created, changed or removed until the `syncFolder` of its folder. Before that each change may have reached
+ * the disk or not, in any order and in part. A kill of the process undoes nothing.
  *
  * Every method rejects with an error that has a `code`, such as ENOSPC, EIO or ENOENT.
  */
 export interface Disk {
   /**
-   * Makes a folder, readable by its owner only, and those above it that are missing. Does nothing if
-   * there is one. The one thing here that needs no sync: the folder is there for good.
+   * Makes a folder, readable by its owner only, and missing folders above it, and syncs their names. Does
+   * nothing if the folder exists.
    */
   makeFolder(path: string): Promise<void>
-  /** What is in a folder, in no particular order. */
+  /** The files and folders in a folder, in no particular order. */
   list(folder: string): Promise<DiskEntry[]>
-  /** Returns once the names in the folder, as they are now, outlast a power cut. */
+  /** Resolves once the names in the folder, as they are now, outlast a power cut. */
   syncFolder(folder: string): Promise<void>
-  /** Makes an empty file that its owner alone may read. Rejects with EEXIST if the name is taken. */
+  /** Creates an empty file, readable by its owner only. Rejects with EEXIST if it exists. */
   create(path: string): Promise<DiskFile>
   /** Opens a file for reading and writing. */
   open(path: string): Promise<DiskFile>
   remove(path: string): Promise<void>
-  /** Gives a file another name, in place of the file that has it. */
+  /** Renames a file, in place of a file that has the new name. */
   rename(from: string, to: string): Promise<void>
   /**
-   * Keeps everybody else out of a folder that exists, until released or until this process ends, however
-   * it ends. Rejects with an error that names the folder, EBUSY, if it is locked already.
+   * Locks an existing folder until the lock is released or this process ends, however it ends. Rejects with
+   * EBUSY and an error that names the folder if it is locked.
    */
   lock(folder: string): Promise<DiskLock>
 }
@@ -196,17 +196,17 @@ export interface DiskEntry {
 export interface DiskFile {
   size(): Promise<number>
   /**
-   * Up to `length` bytes from `offset` on: fewer only where the file ends. They are the caller's.
+   * `length` bytes from `offset` on; fewer only at the end of the file.
    *
-   * @param into memory for them, if the caller has some
+   * @param into memory for them; new memory by default. The caller owns it in either case.
    */
   read(offset: number, length: number, into?: Uint8Array): Promise<Uint8Array>
-  /** Writes all bytes, or rejects when it has written none or a part of them. */
+  /** Writes all bytes. If it rejects, a part of them may have been written. */
   write(offset: number, bytes: Uint8Array): Promise<void>
   truncate(size: number): Promise<void>
   /**
-   * Returns once the file's size and bytes, as they are now, outlast a power cut. After it has rejected,
-   * what was not synced before is lost, even if a later call resolves.
+   * Resolves once the size and the bytes of the file, as they are now, outlast a power cut. If it rejects,
+   * bytes that were not synced before may be lost, even if a later call resolves.
    */
   sync(): Promise<void>
   close(): Promise<void>

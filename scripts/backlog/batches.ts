@@ -1,6 +1,9 @@
-/** Writes whose every line says which write it is in, so that one that is missing, late or twice shows. */
+/**
+ * Numbered writes: each line has the number of its write, so a missing, late or repeated write is
+ * noticed.
+ */
 
-/** As many points as Telegraf can be told to send at a time, about 500 KB. */
+/** Points of a large batch of Telegraf, about 500 KB. */
 const POINTS = 5_000
 const DIGITS = 10
 
@@ -13,7 +16,7 @@ const lines = Array.from(
 )
 const template = Buffer.from(lines.join(''))
 
-/** Where the number of a write goes: one place in each line. */
+/** The offsets at which a body has the number of its write: one in each line. */
 const places: number[] = []
 for (let at = template.indexOf('batch=1'); at >= 0; at = template.indexOf('batch=1', at + 1)) {
   places.push(at + 'batch=1'.length)
@@ -21,14 +24,14 @@ for (let at = template.indexOf('batch=1'); at >= 0; at = template.indexOf('batch
 
 export const BATCH_BYTES = template.length
 
-/** The body of write `number`. Good until the next call. */
+/** The body of write `number`, valid until the next call. */
 export function batch(number: number): Buffer {
   const digits = String(number).padStart(DIGITS, '0')
   for (const place of places) template.write(digits, place, 'latin1')
   return template
 }
 
-/** The number that a body says it has. */
+/** The number in a body. */
 export function numberIn(body: Buffer): number {
   const [first = 0] = places
   return Number(body.toString('latin1', first, first + DIGITS))

@@ -1,8 +1,8 @@
-/** What a process takes of the machine's memory, as Linux tells. */
+/** The memory of a process, from /proc. */
 
 import { readFile, writeFile } from 'node:fs/promises'
 
-/** Resident bytes: now, and the most there were since `forgetPeak`. */
+/** Resident bytes: now, and the peak since `forgetPeak`. */
 export interface Memory {
   readonly now: number
   readonly peak: number
@@ -19,6 +19,6 @@ export function forgetPeak(pid: number): Promise<void> {
 
 function field(status: string, name: string): number {
   const [, kilobytes] = new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status) ?? []
-  if (kilobytes === undefined) throw new Error(`Linux does not tell ${name} of the relay`)
+  if (kilobytes === undefined) throw new Error(`/proc has no ${name} of the relay`)
   return Number(kilobytes) * 1024
 }

@@ -1,4 +1,4 @@
-/** A server in place of InfluxDB that forgets what it gets, but for whether it was the right thing. */
+/** A server in place of InfluxDB that checks the order of writes and keeps nothing. */
 
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
@@ -7,13 +7,16 @@ import { BATCH_BYTES, batch, numberIn } from './batches.ts'
 export class Receiver {
   readonly #port: number
   readonly #clients: number
-  /** The number that comes next, of each client. */
+  /** The next number of each client. */
   readonly #next: number[]
   #server: Server | undefined
   received = 0
   readonly faults: string[] = []
 
-  /** @param clients client c sends the numbers c, c + clients, c + 2 × clients and so on, in this order */
+  /**
+   * @param clients client c sends the numbers c, c + clients, c + 2 × clients and so on, in this
+   * order
+   */
   constructor(port: number, clients: number) {
     this.#port = port
     this.#clients = clients
@@ -37,7 +40,7 @@ export class Receiver {
     await closed
   }
 
-  /** A request carries one write or, where the relay has joined some, several. */
+  /** A request has one write, or several that the relay has coalesced. */
   async #read(request: IncomingMessage): Promise<void> {
     const chunks: Buffer[] = []
     for await (const chunk of request) chunks.push(chunk)

@@ -1,4 +1,7 @@
-/** A relay that gets a backlog for a server that is down, is restarted, and gets rid of the backlog. */
+/**
+ * One run: a relay collects a backlog for a server that is down, is restarted, and drains the
+ * backlog.
+ */
 
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { Agent, request } from 'node:http'
@@ -15,22 +18,22 @@ import { Receiver } from './receiver.ts'
 const CLIENTS = 4
 /** Writes while both servers are up. */
 const WORK = 200
-/** A relay that rests gives memory back only after a while. */
+/** An idle relay returns memory to the system only after a while. */
 const REST_MS = 3_000
 /** Ends a run in which nothing arrives any more. */
 const STALL_MS = 30_000
 
-/** Bytes of resident memory, the most of each phase unless it says otherwise, and seconds. */
+/** Seconds, and bytes of resident memory: the peak of each phase unless noted. */
 export interface Figures {
-  /** Of the backlog. */
+  /** The size of the backlog. */
   bytes: number
-  /** Just started. */
+  /** Right after the start. */
   idle: number
-  /** While both servers take everything: what the bodies of the same writes cost without a backlog. */
+  /** With both servers up: what the same writes take without a backlog. */
   working: number
   writing: number
   writingSeconds: number
-  /** A while after the last write. */
+  /** Some seconds after the last write. */
   resting: number
   starting: number
   startSeconds: number
@@ -46,7 +49,7 @@ interface Bench {
   readonly down: Receiver
 }
 
-/** @param size about how many bytes the backlog is to have */
+/** @param size approximate bytes of the backlog */
 export async function measure(command: string[], size: number): Promise<Figures> {
   const writes = Math.ceil(size / BATCH_BYTES / CLIENTS) * CLIENTS
   const dir = await mkdtemp(join(tmpdir(), 'backlog-'))
@@ -153,7 +156,7 @@ function post(url: string, body: Buffer, agent: Agent): Promise<number> {
   })
 }
 
-/** Waits until so many writes have come, or none comes any more. */
+/** Waits until this many writes have arrived, or none arrives for a while. */
 async function arrival(receiver: Receiver, writes: number): Promise<void> {
   let last = { received: -1, at: 0 }
   while (receiver.received < writes) {

@@ -1,4 +1,4 @@
-/** What has to be ended or removed before the demo itself may end. */
+/** What must be stopped or removed before the demo ends. */
 export class Endings {
   #endings: (() => Promise<void>)[] = []
 
@@ -6,7 +6,7 @@ export class Endings {
     this.#endings.push(end)
   }
 
-  /** Ends everything, the latest first. What fails to end must not keep the rest from ending. */
+  /** Ends everything, the latest first. A failure does not keep the rest from ending. */
   async now(): Promise<void> {
     for (const end of this.#endings.splice(0).reverse()) {
       await end().catch((error: Error) => console.error(error.message))
@@ -16,7 +16,7 @@ export class Endings {
 
 const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const
 
-/** Resolves with an exit code when somebody wants the program to end. A second signal ends it at once. */
+/** Resolves with an exit code at the first signal. A second signal ends the program at once. */
 export function interruption(): Promise<number> {
   return new Promise((resolve) => {
     for (const [signal, code] of Object.entries(SIGNALS)) process.once(signal, () => resolve(code))

@@ -1,4 +1,4 @@
-/** What the demo knows while it runs. */
+/** The state of the demo. */
 
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Server } from './servers.ts'
@@ -12,18 +12,18 @@ export interface Phase {
   readonly title: string
   began?: number
   ended?: number
-  /** What came of it. */
+  /** Its result. */
   remark?: string
 }
 
-/** A server and what was last seen of it. */
+/** A server and its last known state. */
 export class Watched {
   readonly name: string
   readonly server: Server
   readonly #database: string
   up = true
   points = 0
-  /** Points that the relay had been given, and the server lacked. */
+  /** Points that the relay has got and the server lacks. */
   behind = 0
 
   constructor(name: string, server: Server, database: string) {
@@ -52,7 +52,7 @@ export class Watched {
     try {
       if (this.up) this.points = await this.server.count(this.#database)
     } catch (error) {
-      // Unless it was killed while it counted, it should have answered.
+      // A server that was killed meanwhile does not answer.
       if (this.up) throw new Error(`${this.name} failed: ${(error as Error).message}`)
     }
     this.behind = Math.max(0, given - this.points)
@@ -94,7 +94,7 @@ export class Progress {
     await Promise.all(this.servers.map((server) => server.look(points)))
   }
 
-  /** Waits until a server has all that was given to the relay; false if it stays behind. */
+  /** Waits until a server has every point that the relay has got; false if it stays behind. */
   async untilLevel(server: Watched): Promise<boolean> {
     let least = Number.POSITIVE_INFINITY
     let since = performance.now()

@@ -1,4 +1,4 @@
-/** The relay, in a process of its own. */
+/** The relay as a process. */
 
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -10,9 +10,9 @@ const root = join(import.meta.dir, '../..')
 const START_LIMIT_MS = 10_000
 
 /**
- * Copies a configuration with other addresses in place of those that it names.
+ * Copies a configuration with its addresses replaced.
  *
- * @param addresses by the address that is to be replaced, such as `127.0.0.1:8086`
+ * @param addresses new addresses by the old one, such as `127.0.0.1:8086`
  * @returns the path of the copy, in a directory of its own
  */
 export async function configure(
@@ -37,7 +37,7 @@ export class Relay {
   #child: Bun.Subprocess | undefined
   #stopping = false
 
-  /** @param config alone in its directory, which goes when the relay is stopped */
+  /** @param config alone in its directory, which is removed when the relay is stopped */
   constructor(config: string) {
     const dir = join(config, '..')
     this.#config = config
@@ -59,21 +59,21 @@ export class Relay {
     }
   }
 
-  /** Never resolves; rejects if the relay ends before it is told to. */
+  /** Never resolves; rejects if the relay ends before stop(). */
   async diesEarly(): Promise<never> {
     await this.#child?.exited
     if (this.#stopping) return new Promise(() => {})
     const how = this.#child?.signalCode ?? `code ${this.#child?.exitCode}`
-    throw new Error(`the relay ended in the middle of it, with ${how}`)
+    throw new Error(`the relay ended too early, with ${how}`)
   }
 
-  /** The end of what the relay has said, for people. */
+  /** The last lines of the relay's log. */
   async logEnd(): Promise<string> {
     const text = await readFile(this.#logFile, 'utf8').catch(() => '')
     return ["The end of the relay's log:", ...text.trimEnd().split('\n').slice(-20)].join('\n  ')
   }
 
-  /** Adds the end of the log to whatever goes wrong. */
+  /** Adds the last lines of the log to an error. */
   async withLog<Result>(work: Promise<Result>): Promise<Result> {
     try {
       return await work
@@ -82,15 +82,15 @@ export class Relay {
     }
   }
 
-  /** Asks the relay to end, which it does once its buffers are empty. */
+  /** Stops the relay, which ends once its buffers are empty. */
   async stop(): Promise<void> {
     this.#stopping = true
     this.#child?.kill('SIGTERM')
     const code = await this.#child?.exited
-    if (code !== 0) throw new Error(`the relay was asked to end, and did so with code ${code}`)
+    if (code !== 0) throw new Error(`the relay was stopped, and ended with code ${code}`)
   }
 
-  /** Ends the relay for good, and removes its files. */
+  /** Kills the relay and removes its files. */
   async end(): Promise<void> {
     this.#stopping = true
     await this.#guard.end()

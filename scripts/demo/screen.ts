@@ -1,4 +1,4 @@
-/** Shows the demo while it runs: a table that stays in its place, or lines for a file. */
+/** Shows the demo's progress: a table that is updated in place, or lines for a file. */
 
 import type { Phase, Progress } from './progress.ts'
 import { colored, heading, line, plain, table } from './table.ts'
@@ -6,11 +6,11 @@ import { colored, heading, line, plain, table } from './table.ts'
 export interface Screen {
   readonly closed: boolean
   show(): void
-  /** Shows the end, and leaves the terminal as it was. */
+  /** Shows the end, and restores the terminal. */
   close(): void
 }
 
-/** The table needs a terminal in which it fits, and that can move its cursor. */
+/** The table needs a terminal that is large enough and can move its cursor. */
 export function createScreen(progress: Progress): Screen {
   const { isTTY, columns = 0, rows = 0 } = process.stdout
   const fits = isTTY && columns >= 80 && rows >= 20 && process.env.TERM !== 'dumb'
@@ -19,13 +19,13 @@ export function createScreen(progress: Progress): Screen {
 
 const HIDE_CURSOR = '\x1b[?25l'
 const SHOW_CURSOR = '\x1b[?25h'
-/** In a window made narrower meanwhile, lines are cut off rather than broken in two. */
+/** Cuts lines off in a window that has become narrower, so that none takes two rows. */
 const NO_WRAP = '\x1b[?7l'
 const WRAP = '\x1b[?7h'
 const CLEAR_TO_END = '\x1b[K'
 const up = (lines: number) => (lines > 0 ? `\r\x1b[${lines}A` : '')
 
-/** Overwrites itself line by line, in one go and without clearing first, so that nothing flickers. */
+/** Overwrites the table in one write, without clearing it first, so that it does not flicker. */
 class Table implements Screen {
   readonly #progress: Progress
   readonly #paint = process.env.NO_COLOR ? plain : colored
@@ -65,14 +65,14 @@ class Lines implements Screen {
   }
 
   show(): void {
-    for (const phase of this.#progress.phases) this.#tell(phase)
+    for (const phase of this.#progress.phases) this.#announce(phase)
     const second = Math.floor(this.#progress.seconds)
     if (second === this.#lastSecond) return
     this.#lastSecond = second
     console.log(line(this.#progress))
   }
 
-  #tell(phase: Phase): void {
+  #announce(phase: Phase): void {
     const { title, began, remark } = phase
     if (began !== undefined && !this.#announced.has(phase)) {
       if (this.#announced.size > 0) console.log()

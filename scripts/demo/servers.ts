@@ -1,4 +1,4 @@
-/** The two servers behind the relay: real ones where that is possible, else stand-ins. */
+/** The two servers behind the relay: real ones if there is an influxd, else stand-ins. */
 
 import { delimiter, join } from 'node:path'
 import { isProgram, run } from '../../test/real/cache.ts'
@@ -7,33 +7,33 @@ import { choosePorts } from '../../test/real/ports.ts'
 import { createStandIn, ServedStandIn } from '../../test/support/stand-in.ts'
 import { makeTempDir } from './temp-dir.ts'
 
-/** What the demo asks of a server, whichever kind it is. */
+/** A server of either kind. */
 export interface Server {
   readonly url: string
   start(): Promise<void>
-  /** Ends it without a chance to say goodbye; start() brings it back with its data. */
+  /** Kills it; start() starts it again with its data. */
   kill(): Promise<void>
-  /** Ends it for good. */
+  /** Stops it and removes its data. */
   stop(): Promise<void>
-  /** How many points a database holds, each of one field. */
+  /** The number of points in a database, each of one field. */
   count(db: string): Promise<number>
   /** Every point, as sorted text. */
   rows(db: string): Promise<string[]>
 }
 
 export interface Kind {
-  /** For people. */
+  /** Printed at the start. */
   readonly name: string
   start(): Promise<Server>
 }
 
-/** Nothing is downloaded for a demo: what is not at hand is played by the stand-in. */
+/** Downloads nothing: without an influxd, stand-ins take its part. */
 export async function chooseKind(): Promise<Kind> {
   const program = await influxdAtHand()
   return program === undefined ? standInKind : await influxdKind(program)
 }
 
-/** Asks a server, by HTTP as any client would, to make a database. */
+/** Creates a database, by HTTP. */
 export async function createDatabase({ url }: Server, name: string): Promise<void> {
   const body = new URLSearchParams({ q: `CREATE DATABASE "${name}"` })
   const response = await fetch(`${url}/query`, { method: 'POST', body })
@@ -53,7 +53,7 @@ async function influxdAtHand(): Promise<string | undefined> {
   return undefined
 }
 
-/** InfluxDB 2 has an influxd as well, which is of no use here. */
+/** InfluxDB 2 has a program influxd, too, with another API. */
 async function versionOf(program: string): Promise<string | undefined> {
   const answer = await run(program, ['version']).catch(() => '')
   return /InfluxDB v?(1\.\S+)/.exec(answer)?.[1]
@@ -72,7 +72,7 @@ async function influxdKind(program: string): Promise<Kind> {
   }
 }
 
-/** InfluxQL counts each measurement apart. */
+/** InfluxQL counts each measurement separately. */
 async function countPoints(influxd: Influxd, db: string): Promise<number> {
   const answer = await influxd.query('SELECT count("value") FROM /.*/', { db })
   const series: { values: [time: number, count: number][] }[] = answer.results[0].series ?? []

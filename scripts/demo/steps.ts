@@ -1,4 +1,4 @@
-/** What happens in the demo, step by step. */
+/** The steps of the demo. */
 
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Progress, Watched } from './progress.ts'
@@ -10,7 +10,7 @@ const UP_MS = 5_000
 const DOWN_MS = 8_000
 const UP_AGAIN_MS = 3_000
 
-/** All that take part. */
+/** Everything that takes part. */
 export interface Cast {
   readonly servers: readonly [Watched, Watched]
   readonly relay: Relay
@@ -20,7 +20,7 @@ export interface Cast {
 
 export interface Step {
   readonly title: string
-  /** Returns a remark on how it went. */
+  /** Returns a remark on its result. */
   readonly run: (cast: Cast) => Promise<string>
 }
 
@@ -61,7 +61,7 @@ async function end({ servers, relay, writers, progress }: Cast): Promise<string>
   return 'the relay was sent SIGTERM and ended with code 0'
 }
 
-/** What the clients were told since a moment. */
+/** The answers that clients got since a moment. */
 function answers(now: Given, before?: Given): string {
   const acknowledged = now.acknowledgedWrites - (before?.acknowledgedWrites ?? 0)
   const failed = now.failedWrites - (before?.failedWrites ?? 0)

@@ -17,7 +17,7 @@ const BAR_WIDTH = 18
 
 const cell = (value: number, width: number) => figure(value).padStart(width)
 
-/** Everything at once, for a place on the screen. */
+/** The whole state, for the screen. */
 export function table(progress: Progress, paint: Paint): string[] {
   const { servers, given, phases, seconds } = progress
   const heading = 'SERVER     ADDRESS           STATE        POINTS     BEHIND'
@@ -53,13 +53,13 @@ function phaseLines({ title, began, ended, remark }: Phase, now: number, paint: 
   return remark === undefined ? [first] : [first, paint('dim', `    ${remark}`)]
 }
 
-/** What line() tells of, in its columns. */
+/** The headings of line(). */
 export function heading({ servers }: Progress): string {
   const names = servers.map(({ name }) => `   ${name.padEnd(13)}behind`)
   return `   time${names.join('')}   HTTP ok  failed      UDP`
 }
 
-/** The state of things on one line, for a file. */
+/** The state in one line, for a file. */
 export function line({ servers, given, seconds }: Progress): string {
   const states = servers.map(
     ({ up, points, behind }) => `   ${up ? 'up  ' : 'down'}${cell(points, 7)}${cell(behind, 8)}`,

@@ -1,4 +1,4 @@
-/** Compares what the servers hold with each other, and with what the clients gave to the relay. */
+/** Compares the points of the servers with each other, and with those that clients wrote. */
 
 import { figure } from './table.ts'
 import type { Given } from './writers.ts'
@@ -11,7 +11,7 @@ export interface Holding {
   readonly rows: readonly string[]
 }
 
-/** What is wrong, for people; nothing if each server has every point. */
+/** What is wrong, in words; empty if each server has every point. */
 export function faults(first: Holding, second: Holding, given: Given): string[] {
   return [
     ...missing(first, second),
@@ -28,7 +28,7 @@ export function success(given: Given): string {
   return `${points}:\n${http} and ${figure(given.udpPoints)} sent by UDP.`
 }
 
-/** How many points came each way, and where they are. */
+/** How many points came by HTTP and UDP, and where they are. */
 export function figures(holdings: readonly Holding[], given: Given): string[] {
   const { httpPoints, udpPoints } = given
   const row = (name: string, http: number, udp: number) =>
@@ -49,7 +49,10 @@ function missing(one: Holding, other: Holding): string[] {
   ]
 }
 
-/** Nobody is told of a lost datagram: it may have been dropped before the relay could read it. */
+/**
+ * UDP does not report a lost datagram: the system may have dropped it before the relay could read
+ * it.
+ */
 function nowhere(first: Holding, second: Holding, given: Given): string[] {
   const rows = [...new Set([...first.rows, ...second.rows])]
   const http = given.httpPoints - count(rows, 'http')

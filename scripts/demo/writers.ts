@@ -1,4 +1,4 @@
-/** The clients: some that write by HTTP, at the same time, and one that sends datagrams. */
+/** The clients: several write by HTTP, one sends datagrams. */
 
 import { createSocket } from 'node:dgram'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -9,15 +9,15 @@ export const POINTS_A_WRITE = 10
 const UDP_INTERVAL_MS = 10
 const ANSWER_LIMIT_MS = 15_000
 
-/** What the clients have given to the relay so far. */
+/** What clients have written so far. */
 export interface Given {
-  /** How often each answer came, by its status or the reason why there was none. */
+  /** Counts of answers by status, or by the reason why there was none. */
   readonly answers: ReadonlyMap<string, number>
   readonly acknowledgedWrites: number
   readonly failedWrites: number
   readonly httpPoints: number
   readonly udpPoints: number
-  /** Of both kinds: what each server should have. */
+  /** By HTTP and UDP: what each server should have. */
   readonly points: number
 }
 
@@ -113,7 +113,7 @@ async function post(url: string, body: string): Promise<string> {
   }
 }
 
-/** A steady beat, that makes up for beats that came late. */
+/** A timer that makes up for late beats. */
 async function* ticks(intervalMs: number): AsyncGenerator<void> {
   for (let next = performance.now(); ; next += intervalMs) {
     await delay(Math.max(0, next - performance.now()))

@@ -1,15 +1,15 @@
 /**
- * Runs the simulation with one deliberate bug in it, seed after seed, until it is caught. Prints a line
- * of JSON before each seed and one in the end.
+ * Runs the simulation with one deliberate bug in the relay, seed after seed, until it is caught.
+ * Prints a line of JSON before each seed, and one with the result.
  */
 
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { plugin } from 'bun'
 import { MUTANTS } from './list.ts'
-import { applyMutant } from './mutant.ts'
+import { applyMutant, readSources } from './mutant.ts'
 
-/** What the child says. */
+/** A line of output. */
 export type Message =
   | { readonly kind: 'begins'; readonly seed: number }
   | { readonly kind: 'caught'; readonly seed: number; readonly fault: string }
@@ -21,13 +21,14 @@ const { values } = parseArgs({
 const mutant = MUTANTS.find(({ name }) => name === values.mutant)
 if (!mutant) throw new Error(`no mutant "${values.mutant}"`)
 
-const target = join(import.meta.dirname, '..', '..', 'src', mutant.file)
+const mutated = applyMutant(mutant, await readSources())
+const target = join(import.meta.dirname, '..', '..', 'src', mutated.file)
 plugin({
   name: 'mutant',
   setup(build) {
     build.onLoad({ filter: /\/src\/.+\.ts$/ }, async ({ path }) => {
-      const source = await Bun.file(path).text()
-      return { contents: path === target ? applyMutant(mutant, source) : source, loader: 'ts' }
+      const contents = path === target ? mutated.text : await Bun.file(path).text()
+      return { contents, loader: 'ts' }
     })
   },
 })

@@ -3,8 +3,9 @@
 import type { Config } from '../config/config.ts'
 import { ConfigError } from '../config/load.ts'
 import { codeOf } from '../disk/disk.ts'
+import type { GapEntry } from '../losses/gap.ts'
 import { gapFields, LEDGER_FILE, parseLedger } from '../losses/gap-ledger-format.ts'
-import { type GapEntry, LEDGER_FULL } from '../losses/gap-table.ts'
+import { LEDGER_FULL } from '../losses/gap-table.ts'
 import { formatSecondAfter, formatSecondBefore } from '../losses/rfc3339.ts'
 import type { Host } from '../runtime.ts'
 

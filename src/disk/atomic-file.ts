@@ -1,9 +1,9 @@
-/** Files that are read, written and replaced as a whole. */
+/** Reads, writes and replaces whole files. */
 
 import type { Disk, DiskFile } from '../runtime.ts'
 import { codeOf } from './disk.ts'
 
-/** The bytes of a file, or undefined if there is none. */
+/** The bytes of a file; undefined if there is none. */
 export async function readFile(disk: Disk, path: string): Promise<Uint8Array | undefined> {
   try {
     const file = await disk.open(path)
@@ -19,34 +19,38 @@ export async function readFile(disk: Disk, path: string): Promise<Uint8Array | u
 }
 
 /**
- * Makes a file; its bytes are synced, its name is so only after a `syncFolder`. What may be left of it
- * after a failure is removed if that can be done.
+ * Creates a file and syncs its bytes. Its name outlasts a power cut only after a `syncFolder`. After a
+ * failure the file is removed if the disk allows it.
  *
- * Rejects with EEXIST if the name is taken.
+ * @throws EEXIST if the file exists, or another error of the disk
  */
 export async function createFile(disk: Disk, path: string, bytes: Uint8Array): Promise<void> {
   const file = await disk.create(path)
   try {
-    await writeAll(file, bytes)
+    try {
+      await file.write(0, bytes)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
   } catch (error) {
     await disk.remove(path).catch(() => {})
     throw error
   }
 }
 
-async function writeAll(file: DiskFile, bytes: Uint8Array): Promise<void> {
+/** Creates and opens an empty file, in place of an existing one. */
+export async function createAnew(disk: Disk, path: string): Promise<DiskFile> {
   try {
-    await file.write(0, bytes)
-    await file.sync()
-  } finally {
-    await file.close()
+    return await disk.create(path)
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST') throw error
   }
+  await disk.remove(path)
+  return disk.create(path)
 }
 
-/**
- * Puts new bytes in the place of a file's. A crash at any moment leaves the old or the new ones; once
- * this has resolved, it leaves the new ones.
- */
+/** Replaces the bytes of a file. A crash leaves the old or the new bytes; once this resolves, the new. */
 export async function replaceFile(disk: Disk, path: string, bytes: Uint8Array): Promise<void> {
   const draft = `${path}.new`
   await removeIfThere(disk, draft)
@@ -55,7 +59,7 @@ export async function replaceFile(disk: Disk, path: string, bytes: Uint8Array): 
   await disk.syncFolder(folderOf(path))
 }
 
-/** Returns whether the file was there. */
+/** Removes a file. Returns whether there was one. */
 export async function removeIfThere(disk: Disk, path: string): Promise<boolean> {
   try {
     await disk.remove(path)

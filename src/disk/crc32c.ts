@@ -1,8 +1,8 @@
-/** CRC-32C (Castagnoli): finds every burst of up to 32 wrong bits, and at these speeds costs nothing. */
+/** CRC-32C (Castagnoli, RFC 3720): finds every burst of up to 32 wrong bits. */
 
 const POLYNOMIAL = 0x82f63b78
 
-/** Eight tables in a row, so that eight bytes are taken at a step: see `effect`. */
+/** Eight tables back to back, so that a step takes eight bytes: see `effect`. */
 const TABLES = makeTables()
 
 function makeTables(): Int32Array {
@@ -13,13 +13,13 @@ function makeTables(): Int32Array {
     tables[byte] = crc
   }
   for (let i = 256; i < tables.length; i++) {
-    const nearer = tables[i - 256] as number
-    tables[i] = (nearer >>> 8) ^ (tables[nearer & 255] as number)
+    const previous = tables[i - 256] as number
+    tables[i] = (previous >>> 8) ^ (tables[previous & 255] as number)
   }
   return tables
 }
 
-/** What the lowest byte of `bits` does to a checksum `distance` bytes further on. */
+/** The effect of the lowest byte of `bits` on a checksum `distance` bytes later. */
 function effect(distance: number, bits: number): number {
   return TABLES[distance * 256 + (bits & 255)] as number
 }

@@ -1,17 +1,15 @@
-/** Errors of a disk, and small steps on it. The port itself is `Disk` in runtime.ts. */
+/** Errors of a disk. The port is `Disk` in runtime.ts. */
 
-import type { Disk, DiskFile } from '../runtime.ts'
-
-/** The name of the file with which a disk may lock the folder that it is in. */
+/** The name of the lock file that a disk may put into a locked folder. */
 export const LOCK_FILE = 'lock'
 
-/** The `code` of an error of a disk, or undefined if it is none. */
+/** The `code` of an error of a disk, such as ENOSPC; undefined for another error. */
 export function codeOf(error: unknown): string | undefined {
   const { code } = (error ?? {}) as { code?: unknown }
   return typeof code === 'string' ? code : undefined
 }
 
-/** The usual errors of disks, in words. */
+/** Common errors of disks in words. */
 const FAULTS = new Map([
   ['EACCES', 'permission denied'],
   ['EDQUOT', 'disk quota used up'],
@@ -25,13 +23,13 @@ const FAULTS = new Map([
   ['EROFS', 'disk is read-only'],
 ])
 
-/** What is wrong with the disk, and not where: for those who need not know how the relay keeps its files. */
+/** What is wrong with the disk, without the path: for clients, who should not see the relay's files. */
 export function faultOf(error: unknown): string {
   const code = codeOf(error) ?? codeOf((error as { cause?: unknown } | undefined)?.cause)
   return code === undefined ? 'disk error' : `${FAULTS.get(code) ?? 'disk error'} (${code})`
 }
 
-/** An error of a disk that says what could not be done, and to which file. */
+/** An error of a disk with the operation and the file. */
 export class DiskError extends Error {
   readonly code: string | undefined
 
@@ -39,15 +37,4 @@ export class DiskError extends Error {
     super(`cannot ${operation} ${path}: ${faultOf(cause)}`, { cause })
     this.code = codeOf(cause)
   }
-}
-
-/** Creates a file in place of one that may be there. */
-export async function createAnew(disk: Disk, path: string): Promise<DiskFile> {
-  try {
-    return await disk.create(path)
-  } catch (error) {
-    if (codeOf(error) !== 'EEXIST') throw error
-  }
-  await disk.remove(path)
-  return disk.create(path)
 }

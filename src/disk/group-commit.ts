@@ -1,19 +1,16 @@
-/** Lets those who ask while one commit runs share the next, so that many cost about as much as one. */
+/** Group commit: requests that come during a commit share the next one. */
 
 export class GroupCommit {
   private readonly commit: () => Promise<void>
   private current: Promise<void> = Promise.resolve()
   private next: Promise<void> | undefined
 
-  /** @param commit puts on disk all that there is to put there when it is called */
+  /** @param commit saves everything that is unsaved when it is called */
   constructor(commit: () => Promise<void>) {
     this.commit = commit
   }
 
-  /**
-   * Resolves once a commit has succeeded that began after this call, and rejects if it failed. Never
-   * two run at one time.
-   */
+  /** Resolves or rejects with a commit that begins after this call. Commits never overlap. */
   request(): Promise<void> {
     this.next ??= this.current
       .catch(() => {})

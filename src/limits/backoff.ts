@@ -1,6 +1,6 @@
-/** How long to leave a backend alone after a failure. */
+/** The delay before a backend is tried again after a failure. */
 
-/** The wait after the first failure; doubled after each further one. The Go relay's figure. */
+/** The delay after the first failure, doubled after each further one. As in the Go relay. */
 const FIRST_DELAY_MS = 500
 
 export class Backoff {
@@ -11,7 +11,11 @@ export class Backoff {
     this.maxMs = maxMs
   }
 
-  /** The next wait: longer each time, and as long as the backend asked for. */
+  /**
+   * The next delay, twice as long each time.
+   *
+   * @param atLeastMs the least delay, as the backend asked for it
+   */
   next(atLeastMs: number): number {
     this.delayMs = Math.min(this.delayMs === 0 ? FIRST_DELAY_MS : this.delayMs * 2, this.maxMs)
     return Math.max(this.delayMs, atLeastMs)

@@ -1,42 +1,42 @@
-/** Bounds on memory: bytes that may be held at one time, and those that are. */
+/** A bound on the bytes that may be in memory at one time. */
 
 export class Budget {
-  /** What is held, without the overhead. */
+  /** Bytes taken, without the overhead. */
   bytes = 0
-  private holders = 0
+  private takers = 0
   private readonly limit: number
   private readonly overhead: number
 
-  /** @param overhead what each holder takes beside its bytes: a million tiny writes fill memory too */
+  /** @param overhead bytes that each taker costs in addition: a million tiny writes fill memory, too */
   constructor(limit: number, overhead = 0) {
     this.limit = limit
     this.overhead = overhead
   }
 
-  /** How much of the room is taken, from 0 to 1. */
+  /** The share that is taken, from 0 to 1. */
   get share(): number {
-    return (this.bytes + this.holders * this.overhead) / this.limit
+    return (this.bytes + this.takers * this.overhead) / this.limit
   }
 
   hasRoomFor(bytes: number): boolean {
-    return this.bytes + bytes + (this.holders + 1) * this.overhead <= this.limit
+    return this.bytes + bytes + (this.takers + 1) * this.overhead <= this.limit
   }
 
-  /** False, and nothing changes, if there is no room. */
+  /** Returns false, and takes nothing, if there is no room. */
   take(bytes: number): boolean {
     if (!this.hasRoomFor(bytes)) return false
     this.bytes += bytes
-    this.holders++
+    this.takers++
     return true
   }
 
   give(bytes: number): void {
     this.bytes -= bytes
-    this.holders--
+    this.takers--
   }
 }
 
-/** What one holder has taken of a budget without overhead, bit by bit. */
+/** Bytes taken from a budget without overhead, little by little, and given back at once. */
 export class Reservation {
   private readonly budget: Budget
   private readonly parts: number[] = []
@@ -49,7 +49,7 @@ export class Reservation {
     return this.budget.hasRoomFor(bytes)
   }
 
-  /** False, and nothing changes, if the budget has no room. */
+  /** Returns false, and takes nothing, if the budget has no room. */
   grow(bytes: number): boolean {
     if (!this.budget.take(bytes)) return false
     this.parts.push(bytes)

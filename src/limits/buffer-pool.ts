@@ -1,19 +1,19 @@
-/** Memory for bodies that is used again and again. */
+/** Memory for bodies that is used again. */
 
 import type { Buffers } from '../runtime.ts'
 
-/** Smaller buffers are left to the garbage collector: they are neither used again nor freed. */
+/** Smaller buffers are left to the garbage collector. */
 const MIN_BYTES = 4 * 1024
 
-/** What is kept at most for later use. */
+/** The most that is kept for later use. */
 const MAX_IDLE_BYTES = 16 * 1024 * 1024
 
 /**
- * Collectors of garbage run by the number of objects more than by the memory behind them: at a thousand
- * bodies of half a megabyte a second, or twenty thousand of ten kilobytes, a process grows to several times
- * of what it holds.
+ * Garbage collectors run by the number of objects rather than by the memory behind them. At a thousand bodies
+ * of half a megabyte a second, or twenty thousand of ten kilobytes, a process would grow to several times of
+ * what is in use.
  *
- * Who takes a buffer need not give it back; then it is garbage like any other.
+ * A buffer that is not given back is ordinary garbage.
  */
 export class BufferPool implements Buffers {
   /** Idle buffers by their size. */
@@ -34,15 +34,15 @@ export class BufferPool implements Buffers {
   }
 
   /**
-   * Has memory that came from elsewhere freed once it is given. Nobody else may have a part of it, which
-   * is taken to be so only if `bytes` are most of it.
+   * Lets `give` free memory that was allocated elsewhere. Nothing else may refer to a part of it, which is
+   * assumed only if `bytes` are most of it.
    */
   adopt<Bytes extends Uint8Array>(bytes: Bytes): Bytes {
     if (bytes.length >= MIN_BYTES && fillsItsBuffer(bytes)) this.adopted.add(bytes.buffer)
     return bytes
   }
 
-  /** Takes back what nobody will ever look at again. Ignores what is not from here, nor adopted. */
+  /** Takes back memory that nothing will read again. Ignores what was neither taken here nor adopted. */
   give({ buffer }: Uint8Array): void {
     if (this.taken.delete(buffer)) this.keep(buffer as ArrayBuffer)
     else if (this.adopted.delete(buffer)) free(buffer)
@@ -58,12 +58,12 @@ export class BufferPool implements Buffers {
   }
 }
 
-/** Whether bytes are most of what is in memory for them: to keep them keeps little else. */
+/** Whether bytes are most of their buffer, so that keeping them keeps little else in memory. */
 export function fillsItsBuffer({ length, buffer }: Uint8Array): boolean {
   return length * 2 > buffer.byteLength
 }
 
-/** Frees memory now rather than when its garbage is collected, where the runtime can: not in Node.js 20. */
+/** Frees memory at once, where the runtime can: Node.js 20 leaves it to the garbage collector. */
 function free(buffer: ArrayBufferLike): void {
   const { transfer } = buffer as { transfer?: (length: number) => unknown }
   transfer?.call(buffer, 0)

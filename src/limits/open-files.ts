@@ -1,18 +1,18 @@
-/** How many connections clients may have where the system lets a process open few files. */
+/** Bounds on the connections of clients, from the number of files that the process may open. */
 
-/** What the runtime has open itself, and connections that are only told that there is no room. */
+/** Files of the runtime, and connections that are being refused. */
 const OWN_FILES = 128
 
-/** Connections to a backend, and what its buffer on disk has open. */
+/** Connections to a backend, and files of its buffer. */
 const FILES_PER_BACKEND = 128
 
-/** Of few files all that is not for clients gets this share at the most. */
+/** The most that these may take where few files can be open. */
 const MAX_SHARE = 3 / 4
 
-/** What Node.js has by default. */
+/** The default of Node.js. */
 const MAX_BACKLOG = 511
 
-/** For one HTTP relay. */
+/** The bounds of one HTTP relay. */
 export interface ConnectionLimits {
   readonly maxConnections: number
   /** Connections that may wait to be accepted. */
@@ -20,11 +20,11 @@ export interface ConnectionLimits {
 }
 
 /**
- * What some HTTP relays can have open at the most. Past what the system allows, no connection can be
- * accepted, and Deno's servers never accept one again. All that wait may be accepted before one of them
- * is closed, so there must be files for them, too.
+ * The connections that each of some HTTP relays can have open. A connection is a file: once all files are in
+ * use, none can be accepted, and Deno's servers never accept one again. All waiting connections may be
+ * accepted before one is closed, so they need files, too.
  *
- * @param maxOpenFiles of the process; connections count as files
+ * @param maxOpenFiles of the process
  */
 export function connectionLimits(
   maxOpenFiles: number,

@@ -1,31 +1,31 @@
-/** What bounds the delivery of a backend's writes from disk. Those in memory pass it by. */
+/** Bounds on the delivery of a backend's writes from disk. Delivery from memory is not bounded by it. */
 
 import type { Clock } from '../runtime.ts'
 import { Semaphore } from './semaphore.ts'
 
 /**
- * How many lanes of a backend may have a batch from disk in memory at one time. It bounds the memory that
- * a backlog takes, and its share of the relay's time.
+ * The lanes of a backend that may have a batch from disk in memory at one time. Bounds the memory of
+ * delivery from disk, and its share of the relay's time.
  */
 const MAX_LANES = 4
 
-/** The longest that one timer runs. */
+/** The longest delay of one timer. */
 const MAX_TIMER_MS = 3_600_000
 
 export class ReplayLimit extends Semaphore {
   private readonly clock: Clock
   private readonly bytesPerSecond: number
-  /** When the rate lets the next batch go, by the clock's `now`. */
+  /** When the rate allows the next batch, by the clock's `now`. */
   private nextAt = 0
 
-  /** @param bytesPerSecond of line protocol, 0 for no limit */
+  /** @param bytesPerSecond bytes of line protocol per second, 0 for no limit */
   constructor(clock: Clock, bytesPerSecond: number) {
     super(MAX_LANES)
     this.clock = clock
     this.bytesPerSecond = bytesPerSecond
   }
 
-  /** Resolves when the rate lets so many bytes go. */
+  /** Resolves when the rate allows this many bytes. */
   async pace(bytes: number): Promise<void> {
     if (this.bytesPerSecond === 0) return
     const start = Math.max(this.nextAt, this.clock.now())

@@ -1,7 +1,7 @@
-/** A number of places for which lanes wait in turn. */
+/** A counting semaphore for which lanes wait in turn. */
 
-/** What waits: it is told to look again. */
 export interface Waiter {
+  /** Called when a permit may be free. */
   pump(): void
 }
 
@@ -13,7 +13,7 @@ export class Semaphore {
     this.free = count
   }
 
-  /** Whether there is a place to take now. If not, the waiter's `pump` is called when there may be. */
+  /** Whether a permit is free. If not, the waiter's `pump` is called once one may be. */
   hasRoomFor(waiter: Waiter): boolean {
     if (this.free > 0) return true
     this.waiting.add(waiter)
@@ -24,7 +24,7 @@ export class Semaphore {
     this.free--
   }
 
-  /** First come, first served; who has no use for the place leaves it to the next. */
+  /** Calls waiters in order of arrival until one has taken the permit. */
   give(): void {
     this.free++
     for (const waiter of [...this.waiting]) {
@@ -34,7 +34,7 @@ export class Semaphore {
     }
   }
 
-  /** Nobody need call it any more. */
+  /** The waiter need not be called any more. */
   forget(waiter: Waiter): void {
     this.waiting.delete(waiter)
   }

@@ -1,4 +1,4 @@
-/** The files of dead letters in a folder, and the bound on what they take together. */
+/** The files of dead letters in a folder, bounded in size. */
 
 import { createFile, readFile, removeIfThere } from '../disk/atomic-file.ts'
 import { codeOf } from '../disk/disk.ts'
@@ -7,7 +7,7 @@ import type { Disk, DiskFile } from '../runtime.ts'
 import { type DeadLetterKind, intactBytes } from './dead-letter-format.ts'
 
 export interface RemovedFile {
-  /** Its name in the folder; undefined for a letter that is larger than the bound: it was not written. */
+  /** The file name. Undefined for a letter larger than the bound, which was not written. */
   readonly name: string | undefined
   readonly bytes: number
 }
@@ -20,21 +20,21 @@ export interface DamagedFile {
   readonly movedTo: string | undefined
 }
 
-/** A file takes no more letters once it has this share of the bound. */
+/** A file that has this share of the bound is full. */
 const FILE_SHARE = 1 / 8
 
 const BLOCK_BYTES = 4096
 
-/** `influx2.telegraf.ns.000012.lp`: kind and number. `torn` for what a crash has left of a letter. */
+/** `influx2.telegraf.ns.000012.lp`: kind and number. `torn` holds the part of a letter left by a crash. */
 const FILE_NAME = /^(.+)\.(\d{6,})\.(lp|torn)$/
 
-export class LetterFolder {
+export class DeadLetterFiles {
   readonly maxBytes: number
   readonly maxFileBytes: number
   private readonly disk: Disk
-  private readonly path: string
+  private readonly folder: string
   private readonly onRemoved: (removed: RemovedFile) => void
-  /** The bytes of all files, by name, the oldest first. */
+  /** The bytes of each file by its name, the oldest first. */
   private readonly files = new Map<string, number>()
   /** The names of the files that take more letters, by kind. */
   private readonly current = new Map<string, string>()
@@ -43,29 +43,29 @@ export class LetterFolder {
 
   constructor(
     disk: Disk,
-    path: string,
+    folder: string,
     maxBytes: number,
     onRemoved: (removed: RemovedFile) => void,
   ) {
     this.disk = disk
-    this.path = path
+    this.folder = folder
     this.maxBytes = maxBytes
     this.maxFileBytes = Math.floor(maxBytes * FILE_SHARE)
     this.onRemoved = onRemoved
   }
 
-  /** What the files take, counted in whole blocks. */
+  /** Bytes of all files, each in whole blocks. */
   get bytes(): number {
     return this.used
   }
 
-  /** Finds the files that are there, and repairs them. They take no more letters. */
+  /** Finds the files of earlier processes and repairs them. They take no more letters. */
   async load(onDamage: (damage: DamagedFile) => void): Promise<void> {
-    await this.disk.makeFolder(this.path)
-    const found = (await this.disk.list(this.path))
+    await this.disk.makeFolder(this.folder)
+    const found = (await this.disk.list(this.folder))
       .filter(({ name, isFolder }) => !isFolder && FILE_NAME.test(name))
       .sort((a, b) => numberOf(a.name) - numberOf(b.name))
-    for (const { name, bytes } of found) this.keep(name, bytes)
+    for (const { name, bytes } of found) this.setSize(name, bytes)
     this.nextNumber = numberOf(found.at(-1)?.name ?? '') + 1
     for (const { name } of found) {
       const damage = name.endsWith('.lp') ? await this.repair(name) : undefined
@@ -74,29 +74,29 @@ export class LetterFolder {
   }
 
   /**
-   * Puts letters behind those of their kind; they are on disk for good once the folder has been synced.
-   * Makes room first.
+   * Appends letters to the file of their kind, or to a new one, after removing the oldest files if there is
+   * no room. A new file outlasts a power cut only after `sync`.
    */
   async append(kind: DeadLetterKind, letters: Uint8Array): Promise<void> {
     const { header } = kind
     await this.makeRoom(inBlocks(header.length + letters.length))
     const name = this.current.get(kind.key)
-    if (name !== undefined && (await this.extend(name, letters))) return
+    if (name !== undefined && (await this.appendTo(name, letters))) return
     this.current.set(kind.key, await this.create(kind.fileName, 'lp', join([header, letters])))
   }
 
-  /** Lets the next letter of this kind begin a new file. */
+  /** The next letter of this kind starts a new file. */
   seal(kind: DeadLetterKind): void {
     this.current.delete(kind.key)
   }
 
-  /** After a failure nobody knows what the files that were being written will have kept. */
+  /** The next letter of every kind starts a new file: after an error the content of a file is unknown. */
   sealAll(): void {
     this.current.clear()
   }
 
   sync(): Promise<void> {
-    return this.disk.syncFolder(this.path)
+    return this.disk.syncFolder(this.folder)
   }
 
   private async makeRoom(bytes: number): Promise<void> {
@@ -108,79 +108,65 @@ export class LetterFolder {
     }
   }
 
-  /** False, and nothing is written, if the file is full, or is not as the relay has left it. */
-  private async extend(name: string, letters: Uint8Array): Promise<boolean> {
+  /** Returns false, and writes nothing, if the file is full, was moved away, or was changed. */
+  private async appendTo(name: string, letters: Uint8Array): Promise<boolean> {
     const size = this.files.get(name)
     if (size === undefined || size + letters.length > this.maxFileBytes) return false
-    const file = await this.openIfThere(name)
-    if (!file) return false
+    let file: DiskFile
+    try {
+      file = await this.disk.open(this.pathOf(name))
+    } catch (error) {
+      if (codeOf(error) !== 'ENOENT') throw error
+      // An operator has moved the file away.
+      this.forget(name)
+      return false
+    }
+    const write = async () => {
+      await file.write(size, letters)
+      await file.sync()
+    }
     try {
       if ((await file.size()) !== size) return false
-      await this.writeOrUndo(file, size, letters)
+      await write().catch(async (error) => {
+        // Half a line, if it were sent again, could have another timestamp.
+        await cut(file, size).catch(() => {})
+        throw error
+      })
     } finally {
       await file.close()
     }
-    this.keep(name, size + letters.length)
+    this.setSize(name, size + letters.length)
     return true
   }
 
-  private async writeOrUndo(file: DiskFile, size: number, letters: Uint8Array): Promise<void> {
-    try {
-      await file.write(size, letters)
-      await file.sync()
-    } catch (error) {
-      // A line that was cut in the middle could be sent again with another timestamp.
-      await cut(file, size).catch(() => {})
-      throw error
-    }
-  }
-
-  /** Somebody may have moved a file away, to send it again: then it is gone from the count, too. */
-  private async openIfThere(name: string): Promise<DiskFile | undefined> {
-    try {
-      return await this.disk.open(this.pathOf(name))
-    } catch (error) {
-      if (codeOf(error) !== 'ENOENT') throw error
-      this.forget(name)
-      return undefined
-    }
-  }
-
-  /** Makes the next file of a kind, and returns its name. */
+  /** Creates the next file of a kind. Returns its name. */
   private async create(kind: string, ending: string, bytes: Uint8Array): Promise<string> {
     const number = String(this.nextNumber++).padStart(6, '0')
     const name = `${kind}.${number}.${ending}`
     await createFile(this.disk, this.pathOf(name), bytes)
-    this.keep(name, bytes.length)
+    this.setSize(name, bytes.length)
     return name
   }
 
-  /** Takes off the end of a file what is not a whole letter. */
+  /** Moves bytes at the end of a file that are not a whole letter to a file of their own. */
   private async repair(name: string): Promise<DamagedFile | undefined> {
     const bytes = await readFile(this.disk, this.pathOf(name))
     if (!bytes) return undefined
     const intact = intactBytes(bytes)
     const torn = bytes.subarray(intact)
     if (torn.length === 0 && intact > 0) return undefined
+    let movedTo: string | undefined
     try {
-      const movedTo = await this.moveEnd(name, intact, torn)
-      return torn.length > 0 ? { name, bytes: torn.length, movedTo } : undefined
+      const [, kind = ''] = FILE_NAME.exec(name) ?? []
+      const copy = torn.length > 0 ? await this.create(kind, 'torn', torn) : undefined
+      await this.sync()
+      if (intact > 0) await this.truncate(name, intact)
+      else await this.remove(name)
+      movedTo = copy
     } catch {
-      return { name, bytes: torn.length, movedTo: undefined }
+      // The file stays as it is, and is repaired at the next start.
     }
-  }
-
-  private async moveEnd(name: string, intact: number, torn: Uint8Array): Promise<string> {
-    const [, kind = ''] = FILE_NAME.exec(name) ?? []
-    const movedTo = torn.length > 0 ? await this.create(kind, 'torn', torn) : ''
-    await this.sync()
-    if (intact > 0) {
-      await this.truncate(name, intact)
-    } else {
-      await removeIfThere(this.disk, this.pathOf(name))
-      this.forget(name)
-    }
-    return movedTo
+    return torn.length > 0 ? { name, bytes: torn.length, movedTo } : undefined
   }
 
   private async truncate(name: string, size: number): Promise<void> {
@@ -190,10 +176,15 @@ export class LetterFolder {
     } finally {
       await file.close()
     }
-    this.keep(name, size)
+    this.setSize(name, size)
   }
 
-  private keep(name: string, bytes: number): void {
+  private async remove(name: string): Promise<void> {
+    await removeIfThere(this.disk, this.pathOf(name))
+    this.forget(name)
+  }
+
+  private setSize(name: string, bytes: number): void {
     this.used += inBlocks(bytes) - inBlocks(this.files.get(name) ?? 0)
     this.files.set(name, bytes)
   }
@@ -204,7 +195,7 @@ export class LetterFolder {
   }
 
   private pathOf(name: string): string {
-    return `${this.path}/${name}`
+    return `${this.folder}/${name}`
   }
 }
 
@@ -213,7 +204,7 @@ async function cut(file: DiskFile, size: number): Promise<void> {
   await file.sync()
 }
 
-/** What a file of this size takes of a disk, about: a million tiny files fill one, too. */
+/** About what a file of this size takes on a disk: a million tiny files fill one, too. */
 export function inBlocks(bytes: number): number {
   return Math.ceil(bytes / BLOCK_BYTES) * BLOCK_BYTES
 }

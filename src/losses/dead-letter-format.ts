@@ -1,8 +1,8 @@
 /**
- * Dead letters: writes that no server will ever take, as text that can be sent again by hand.
+ * The format of dead letters: writes that a server has rejected, as text that can be sent again by hand.
  *
- * A file of them is line protocol. Comments at its head say where it belongs; before each letter, one
- * says what the server did not like:
+ * A file is line protocol. Comments at its start name the destination. A comment before each letter gives the
+ * server's answer:
  *
  *     # DML
  *     # CONTEXT-DATABASE: telegraf
@@ -10,11 +10,11 @@
  *     # 2026-11-22T19:40:00.123Z 25 bytes crc32c 1a2b3c4d influx2 answered 400: field type conflict
  *     cpu v="a" 1700000000000000000
  *
- * `influx -import` takes the file apart at newlines, drops empty lines and comments, and writes the
- * rest with an empty line after each. So it would change a string that has a newline in it, and follow
- * a comment with which a client names another database. Letters of that kind, and those whose
- * destination it cannot read, are kept in files of their own, for curl. Those name no database in a
- * way that the importer could read, so that it fails.
+ * `influx -import` splits a file at newlines, drops empty lines and comments, and writes the rest with an
+ * empty line after each. So it would change a string that contains a newline, and would obey a comment in
+ * which a client names another database. Such letters, and those of a destination that it cannot read, have
+ * files of their own, to be sent with curl. Their comments name no database in a way that the importer reads,
+ * so the importer fails.
  */
 
 import { crc32c } from '../disk/crc32c.ts'
@@ -28,22 +28,22 @@ export interface DeadLetter {
   /** Empty for the database's default. */
   readonly retentionPolicy: string
   readonly precision: string
-  /** What the backend answered; undefined if it was not asked. */
+  /** The status of the backend's answer; undefined if the write was not sent. */
   readonly status: number | undefined
-  /** The server's own words, or why it was not asked. Holds no secret. */
+  /** The error in the answer, or why the write was not sent. Holds no secret. */
   readonly message: string
   readonly points: Pick<StampedLines, 'bytes' | 'endsCleanly'>
-  /** When it was given up, ms since the Unix epoch. */
+  /** When it was rejected, ms since the Unix epoch. */
   readonly at: number
 }
 
-/** What the letters of one file have in common. */
+/** What all letters of one file have in common. */
 export interface DeadLetterKind {
-  /** Different for any two kinds. */
+  /** Unique to the kind. */
   readonly key: string
-  /** How the names of its files begin. */
+  /** The start of the file names. */
   readonly fileName: string
-  /** How its files begin. */
+  /** The start of the files. */
   readonly header: Uint8Array
 }
 
@@ -53,7 +53,7 @@ const NOTHING = new Uint8Array(0)
 
 const MAX_MESSAGE_LENGTH = 1000
 
-/** The longest that a name can become in a file name. Four of them, and a number, make a file name. */
+/** The longest part of a file name. A file name has up to four, and a number. */
 const MAX_NAME_LENGTH = 60
 
 const encoder = new TextEncoder()
@@ -71,12 +71,12 @@ export function kindOf(letter: DeadLetter): DeadLetterKind {
   }
 }
 
-/** The precision by its name in `influx`, which does not know `n` and complains about it. */
+/** The precision as `influx` names it: it rejects `n`. */
 function precisionOf({ precision }: DeadLetter): string {
   return ['u', 'ms', 's', 'm', 'h'].includes(precision) ? precision : 'ns'
 }
 
-/** Whether `influx -import` would send exactly these points, and to this destination. */
+/** Whether `influx -import` would send exactly these points to this destination. */
 function isImportable({ database, retentionPolicy, points }: DeadLetter): boolean {
   return (
     isReadableName(database) &&
@@ -86,7 +86,7 @@ function isImportable({ database, retentionPolicy, points }: DeadLetter): boolea
   )
 }
 
-/** The importer cuts a name at a colon and at white space around it. */
+/** The importer cuts a name at a colon and trims it. */
 function isReadableName(name: string): boolean {
   return name !== '' && name.trim() === name && !name.includes(':') && commentText(name) === name
 }
@@ -101,7 +101,7 @@ function isPlainLine(line: Uint8Array): boolean {
 
 function headerOf(letter: DeadLetter, precision: string, importable: boolean): string {
   const { backend, database, retentionPolicy } = letter
-  // Without the first line the importer would run what follows as queries.
+  // Without this line the importer would run the rest as queries.
   const lines = ['# DML']
   if (importable) lines.push(`# CONTEXT-DATABASE: ${database}`)
   if (importable && retentionPolicy !== '') {
@@ -123,7 +123,7 @@ function urlOf({ database, retentionPolicy }: DeadLetter, precision: string): st
   return `http://SERVER:8086/write?db=${percentEncoded(database)}${policy}&precision=${precision}`
 }
 
-/** A letter as it stands in a file: a comment and the body, which ends in a newline. */
+/** A letter in a file: a comment, and the body with a newline at its end. */
 export function encodeLetter(letter: DeadLetter): Uint8Array {
   const body = join([letter.points.bytes, NOTHING])
   return join([encoder.encode(commentOf(letter, body)), body])
@@ -139,10 +139,7 @@ function commentOf({ at, backend, status, message }: DeadLetter, body: Uint8Arra
 
 const COMMENT = /^# \S+ (\d+) bytes crc32c ([0-9a-f]{8}) /
 
-/**
- * The length of what is whole in a file: its head and the letters up to the first that is damaged, 0 if
- * that is the first of all.
- */
+/** The length of the intact part of a file: its header and letters, up to the first damaged one. */
 export function intactBytes(file: Uint8Array): number {
   const decoder = new TextDecoder()
   let intact = 0
@@ -164,8 +161,8 @@ export function intactBytes(file: Uint8Array): number {
 }
 
 /**
- * Text for a comment that ends where its line ends: influxd's scanner would take a backslash or an odd
- * quote for the start of something longer.
+ * Makes text safe in a comment: for influxd's scanner a backslash or an odd quote would extend the comment
+ * past the end of its line.
  */
 function commentText(text: string): string {
   return text
@@ -174,7 +171,7 @@ function commentText(text: string): string {
     .replaceAll('\\', '/')
 }
 
-/** A name as a part of a file name: no dot, slash or anything else that a file system may mind. */
+/** A name as a part of a file name: without dots, slashes and other special characters. */
 function fileNamePart(name: string): string {
   const encoded = percentEncoded(name)
   if (encoded.length <= MAX_NAME_LENGTH) return encoded
@@ -182,7 +179,7 @@ function fileNamePart(name: string): string {
   return `${encoded.slice(0, MAX_NAME_LENGTH - 9)}~${check}`
 }
 
-/** Like `encodeURIComponent`, but lets only letters, digits, `-` and `_` stand. */
+/** Like `encodeURIComponent`, but leaves only letters, digits, `-` and `_`. */
 function percentEncoded(text: string): string {
   return Array.from(encoder.encode(text), (byte) => {
     const character = String.fromCharCode(byte)

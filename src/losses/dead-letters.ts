@@ -1,17 +1,22 @@
-/** Dead letters on disk, for an operator to look at and to send again. */
+/** Dead letters on disk, for an operator to inspect and to send again. */
 
 import { GroupCommit } from '../disk/group-commit.ts'
 import { join } from '../influxdb/lines.ts'
 import type { Disk } from '../runtime.ts'
-import { type DamagedFile, inBlocks, LetterFolder, type RemovedFile } from './dead-letter-files.ts'
+import {
+  type DamagedFile,
+  DeadLetterFiles,
+  inBlocks,
+  type RemovedFile,
+} from './dead-letter-files.ts'
 import { type DeadLetter, type DeadLetterKind, encodeLetter, kindOf } from './dead-letter-format.ts'
 
 export interface DeadLettersOptions {
-  /** What all files may take, in bytes, each counted in whole blocks of 4096. By default 64 MiB. */
+  /** Bytes of all files, each in whole blocks of 4096. @default 64 MiB */
   readonly maxBytes?: number
-  /** Called for each file that has been removed to make room: the oldest goes first. */
+  /** Called for each file that was removed to make room, the oldest first. */
   readonly onRemoved?: (removed: RemovedFile) => void
-  /** Called, while the folder opens, for each file whose end had not been written in full. */
+  /** Called by `open` for each file whose end is incomplete. */
   readonly onDamage?: (damage: DamagedFile) => void
 }
 
@@ -20,35 +25,35 @@ const DEFAULT_MAX_BYTES = 64 * 1024 * 1024
 interface Pending {
   readonly kind: DeadLetterKind
   readonly bytes: Uint8Array
-  readonly closed: boolean
+  readonly endsCleanly: boolean
 }
 
 /**
- * A folder of files of line protocol: one for each backend, database, retention policy and precision,
- * and another one when it is full, when the relay starts, and behind a letter that would swallow what
- * follows it. Files may be moved away or removed at any time.
+ * A folder of files of line protocol: one for each backend, database, retention policy and precision. A new
+ * one follows when it is full, when the relay starts, and after a letter that does not end cleanly and so
+ * would join the next. An operator may move or remove files at any time.
  */
 export class DeadLetters {
-  private readonly folder: LetterFolder
+  private readonly files: DeadLetterFiles
   private readonly onRemoved: (removed: RemovedFile) => void
   private readonly writes = new GroupCommit(() => this.writePending())
   private pending: Pending[] = []
 
-  private constructor(disk: Disk, path: string, options: DeadLettersOptions) {
+  private constructor(disk: Disk, folder: string, options: DeadLettersOptions) {
     this.onRemoved = options.onRemoved ?? (() => {})
-    this.folder = new LetterFolder(
+    this.files = new DeadLetterFiles(
       disk,
-      path,
+      folder,
       options.maxBytes ?? DEFAULT_MAX_BYTES,
       this.onRemoved,
     )
   }
 
   /**
-   * Opens a folder, or makes it. What a crash has left of a letter at the end of a file was never
-   * added: it is moved to a file of its own, so that nobody sends half a line, and reported.
+   * Opens a folder, or makes it. A part of a letter that a crash has left at the end of a file is moved to a
+   * file of its own, so that nobody sends half a line, and reported.
    *
-   * @throws what the disk says
+   * @throws an error of the disk
    */
   static async open(
     disk: Disk,
@@ -56,29 +61,29 @@ export class DeadLetters {
     options: DeadLettersOptions = {},
   ): Promise<DeadLetters> {
     const letters = new DeadLetters(disk, folder, options)
-    await letters.folder.load(options.onDamage ?? (() => {}))
+    await letters.files.load(options.onDamage ?? (() => {}))
     return letters
   }
 
-  /** What the files take, in bytes, as it is counted for the bound. */
+  /** Bytes of all files, as counted for the bound. */
   get bytes(): number {
-    return this.folder.bytes
+    return this.files.bytes
   }
 
   /**
-   * Writes a letter. Resolves when it is on disk for good, or, if it is larger than the bound, when
-   * that has been reported.
+   * Writes a letter. Resolves once it is on disk; a letter larger than the bound is reported as removed
+   * instead.
    *
-   * Rejects with the disk's error if it could not be written, or not for sure; then add it again.
+   * Rejects with the error of the disk. The letter may be on disk all the same; add it again.
    */
   async add(letter: DeadLetter): Promise<void> {
     const kind = kindOf(letter)
     const bytes = encodeLetter(letter)
-    if (inBlocks(kind.header.length + bytes.length) > this.folder.maxBytes) {
+    if (inBlocks(kind.header.length + bytes.length) > this.files.maxBytes) {
       this.onRemoved({ name: undefined, bytes: bytes.length })
       return
     }
-    this.pending.push({ kind, bytes, closed: letter.points.endsCleanly })
+    this.pending.push({ kind, bytes, endsCleanly: letter.points.endsCleanly })
     await this.writes.request()
   }
 
@@ -86,24 +91,22 @@ export class DeadLetters {
     const letters = this.pending
     this.pending = []
     try {
-      for (const run of runsOf(letters, this.folder.maxFileBytes)) await this.writeRun(run)
-      await this.folder.sync()
+      for (const run of runsOf(letters, this.files.maxFileBytes)) {
+        const { kind, endsCleanly } = run.at(-1) as Pending
+        await this.files.append(kind, join(run.map(({ bytes }) => bytes)))
+        if (!endsCleanly) this.files.seal(kind)
+      }
+      await this.files.sync()
     } catch (error) {
-      this.folder.sealAll()
+      this.files.sealAll()
       throw error
     }
-  }
-
-  private async writeRun(run: readonly Pending[]): Promise<void> {
-    const { kind, closed } = run[run.length - 1] as Pending
-    await this.folder.append(kind, join(run.map(({ bytes }) => bytes)))
-    if (!closed) this.folder.seal(kind)
   }
 }
 
 /**
- * Letters that can be written in one piece: of one kind, at most `maxBytes` of them or a single one,
- * and none behind one that is not closed.
+ * Groups letters that can be appended at once: of one kind, at most `maxBytes` unless it is a single one, and
+ * none after one that does not end cleanly.
  */
 function runsOf(letters: readonly Pending[], maxBytes: number): Pending[][] {
   const runs: Pending[][] = []
@@ -118,7 +121,7 @@ function runsOf(letters: readonly Pending[], maxBytes: number): Pending[][] {
     }
     last.run.push(letter)
     last.bytes += letter.bytes.length
-    if (!letter.closed) open.delete(key)
+    if (!letter.endsCleanly) open.delete(key)
   }
   return runs
 }

@@ -1,14 +1,14 @@
 /**
- * The gap ledger as text: JSON lines, first one that says what the file is, then one an entry.
+ * The file of the gap ledger: JSON lines, a header and then one line per entry.
  *
  *     {"influxdb_relay":"gap ledger","version":1}
  *     {"backend":"influx2","database":"telegraf","retention_policy":"", … }
  *
- * An entry has the keys that `gapFields` gives it. `from` and `to` are for people; `from_ns` and
- * `to_ns` are what is read.
+ * The keys of an entry are those of `GapFields`. `from` and `to` are for people; the relay reads `from_ns`
+ * and `to_ns`.
  */
 
-import type { GapEntry } from './gap-table.ts'
+import type { GapEntry } from './gap.ts'
 import { formatNanoseconds } from './rfc3339.ts'
 
 /** The ledger's name in the data directory. */
@@ -18,22 +18,22 @@ const HEADER = JSON.stringify({ influxdb_relay: 'gap ledger', version: 1 })
 
 const MAX_INT64 = 2n ** 63n - 1n
 
-/** An entry as JSON. Keys keep their names and order; times are RFC 3339. */
-export interface GapFields {
+/** An entry as JSON. Names and order of the keys do not change. Times are RFC 3339. */
+interface GapFields {
   readonly backend: string
-  /** Empty in an entry that stands for several databases, because the ledger was full. */
+  /** Empty in an entry that stands for several databases because the ledger was full. */
   readonly database: string
   /** Empty for the database's default. */
   readonly retention_policy: string
-  /** To the nanosecond; null, as the next three, if the time of the points is not known. */
+  /** To the nanosecond. Null, like the next three, if the time of the points is unknown. */
   readonly from: string | null
   readonly to: string | null
-  /** Nanoseconds since the Unix epoch, as digits: JSON's numbers are too coarse for them. */
+  /** Nanoseconds since the Unix epoch, as text: a number in JSON loses digits. */
   readonly from_ns: string | null
   readonly to_ns: string | null
-  /** As far as they could be counted. */
+  /** As far as they could be counted; the most that are missing, if a repair has closed a part. */
   readonly points: number
-  /** Writes that are lost besides, at least, whose points nobody can count: their records are damaged. */
+  /** Further lost writes, at least, whose points cannot be counted because their records are damaged. */
   readonly writes: number
   readonly reason: string
   /** When the first and the latest of the gaps happened, to the millisecond. */
@@ -67,20 +67,19 @@ export function formatLedger(entries: readonly GapEntry[]): string {
   return `${[HEADER, ...lines].join('\n')}\n`
 }
 
-/** What a ledger file says. */
-export interface ParsedLedger {
+interface ParsedLedger {
   readonly entries: readonly GapEntry[]
-  /** What is wrong with the file, if something is. Its other lines were read all the same. */
+  /** What is wrong with the file; undefined if nothing is. The intact lines are read all the same. */
   readonly damage: string | undefined
 }
 
-/** @param text the whole file; one that an operator has edited with care is as good as the relay's */
+/** @param text the whole file. An operator may have edited it. */
 export function parseLedger(text: string): ParsedLedger {
   const entries: GapEntry[] = []
   const [header, ...lines] = text.split('\n')
-  let damage = header?.trim() === HEADER ? undefined : 'line 1 is not that of a gap ledger'
-  // Every line ends in a newline, so that behind the last one there is nothing.
-  if (lines.pop() !== '') damage ??= 'the last line is cut off'
+  let damage = header?.trim() === HEADER ? undefined : 'line 1 is not the header of a gap ledger'
+  // Every line ends in a newline, so the last piece is empty.
+  if (lines.pop() !== '') damage ??= 'the last line is incomplete'
   for (const [i, line] of lines.entries()) {
     if (line.trim() === '') continue
     const entry = parseEntry(line)

@@ -1,38 +1,36 @@
-/** The gap ledger: what each backend lacks although it was acknowledged, kept in one small file. */
+/** The gap ledger: what each backend lacks although it was acknowledged, in one small file. */
 
 import { createFile, folderOf, readFile, replaceFile } from '../disk/atomic-file.ts'
 import { codeOf } from '../disk/disk.ts'
 import { GroupCommit } from '../disk/group-commit.ts'
 import type { Disk } from '../runtime.ts'
+import type { Gap, GapEntry, Repair } from './gap.ts'
 import { formatLedger, parseLedger } from './gap-ledger-format.ts'
-import { type Gap, type GapEntry, type GapLimits, GapTable } from './gap-table.ts'
+import { type GapLimits, GapTable } from './gap-table.ts'
 
-export interface LedgerOptions extends Partial<GapLimits> {
-  /** Called while the ledger opens, if its file cannot be read in full. */
+export interface GapLedgerOptions extends Partial<GapLimits> {
+  /** Called by `open` if the file is damaged. */
   readonly onDamage?: (damage: LedgerDamage) => void
 }
 
 export interface LedgerDamage {
   readonly reason: string
-  /** Where the file as it was has been put; undefined if that could not be done yet. */
+  /** The path of a copy of the damaged file; undefined if it could not be made yet. */
   readonly copy: string | undefined
 }
 
 const DEFAULT_LIMITS: GapLimits = { maxRanges: 64, maxEntries: 1024 }
 
-/**
- * Entries are as in `GapTable`. The file is replaced as a whole each time; adds that come while that is
- * done share the next time.
- */
-export class Ledger {
+/** Each save replaces the whole file. Changes that come during a save share the next one. */
+export class GapLedger {
   private readonly disk: Disk
   private readonly path: string
   private readonly table: GapTable
   private readonly saves = new GroupCommit(() => this.save())
-  /** Counts changes of the table; and how many of them are on disk. */
+  /** Counts the changes of the table, and those that are on disk. */
   private changes = 0
   private saved = 0
-  /** A file that has yet to be put aside before its place may be taken. */
+  /** The bytes of a damaged file that must be copied before the file is replaced. */
   private damaged: Uint8Array | undefined
 
   private constructor(disk: Disk, path: string, limits: GapLimits) {
@@ -42,24 +40,34 @@ export class Ledger {
   }
 
   /**
-   * Reads the ledger, or begins one. A file that is damaged is copied to another name beside it and
-   * reported; the entries that can be read in it stay.
+   * Opens a ledger; there need not be a file yet. A damaged file is copied to another name beside it and
+   * reported; entries that can be read are kept.
    *
    * @param path its folder is made if there is none
-   * @throws what the disk says if the file is there and cannot be read at all
+   * @throws an error of the disk if the file exists and cannot be read
    */
-  static async open(disk: Disk, path: string, options: LedgerOptions = {}): Promise<Ledger> {
-    const ledger = new Ledger(disk, path, { ...DEFAULT_LIMITS, ...options })
-    const reason = await ledger.load()
-    if (reason !== undefined) options.onDamage?.({ reason, copy: await ledger.moveDamage() })
+  static async open(disk: Disk, path: string, options: GapLedgerOptions = {}): Promise<GapLedger> {
+    const ledger = new GapLedger(disk, path, { ...DEFAULT_LIMITS, ...options })
+    await disk.makeFolder(folderOf(path))
+    const bytes = await readFile(disk, path)
+    if (!bytes) return ledger
+    const { entries, damage } = parseLedger(new TextDecoder().decode(bytes))
+    for (const entry of entries) ledger.table.addEntry(entry)
+    if (damage === undefined) return ledger
+    ledger.damaged = bytes
+    ledger.changes++
+    // If the disk refuses the copy, each save tries again.
+    const copy = await ledger.copyDamaged().catch(() => undefined)
+    await ledger.flush().catch(() => {})
+    options.onDamage?.({ reason: damage, copy })
     return ledger
   }
 
   /**
-   * Enters a gap. Resolves when the entry is on disk for good.
+   * Records a gap. Resolves once it is on disk.
    *
-   * Rejects with the disk's error if it could not be put there. The entry is in the ledger all the
-   * same, and goes to disk with whatever is next: adding it again would count its points twice.
+   * Rejects with the error of the disk. The gap is in the ledger all the same and is saved with the next
+   * change: adding it again would count its points twice.
    */
   add(gap: Gap): Promise<void> {
     this.table.add(gap)
@@ -67,45 +75,36 @@ export class Ledger {
     return this.saves.request()
   }
 
-  /** What has been added, whether or not it is on disk yet, by backend, database, policy and time. */
+  /**
+   * Removes what a verified repair has brought; see `GapTable.close`. Resolves once that is on disk.
+   *
+   * Rejects with the error of the disk. Until the next save the entries may come back with a restart. It may
+   * be called again.
+   */
+  close(repair: Repair): Promise<void> {
+    if (this.table.close(repair)) this.changes++
+    return this.flush()
+  }
+
+  /** All entries, saved or not, by backend, database, retention policy and time. */
   entries(): readonly GapEntry[] {
     return this.table.entries()
   }
 
-  /** Resolves when all that has been added is on disk: at once, if it is. */
+  /** Resolves once all changes are on disk. */
   flush(): Promise<void> {
     return this.saved === this.changes ? Promise.resolve() : this.saves.request()
   }
 
-  /** Returns what is wrong with the file, if something is. */
-  private async load(): Promise<string | undefined> {
-    await this.disk.makeFolder(folderOf(this.path))
-    const bytes = await readFile(this.disk, this.path)
-    if (!bytes) return undefined
-    const { entries, damage } = parseLedger(new TextDecoder().decode(bytes))
-    for (const entry of entries) this.table.addEntry(entry)
-    if (damage === undefined) return undefined
-    this.damaged = bytes
-    this.changes++
-    return damage
-  }
-
-  /** The copy's name, or undefined if the disk refuses; then the next save tries again. */
-  private async moveDamage(): Promise<string | undefined> {
-    const copy = await this.copyDamaged().catch(() => undefined)
-    await this.flush().catch(() => {})
-    return copy
-  }
-
   private async save(): Promise<void> {
     await this.copyDamaged()
-    const changes = this.changes
+    const { changes } = this
     const text = formatLedger(this.table.entries())
     await replaceFile(this.disk, this.path, new TextEncoder().encode(text))
     this.saved = changes
   }
 
-  /** Makes sure that nothing is lost when the file's place is taken. */
+  /** Copies the damaged file, if there is one, to the first free name. Returns that. */
   private async copyDamaged(): Promise<string | undefined> {
     if (!this.damaged) return undefined
     for (let i = 1; ; i++) {

@@ -1,4 +1,4 @@
-/** What a backend lacks although it was acknowledged: in the log, in the gap ledger, as dead letters. */
+/** Records what a backend lacks: in the log, in the gap ledger, and as dead letters. */
 
 import { type Answer, messageOf } from '../influxdb/answer.ts'
 import type { Destination } from '../influxdb/destination.ts'
@@ -8,107 +8,95 @@ import type { Log } from '../observe/log.ts'
 import { RepeatedWarning } from '../observe/repeated-warning.ts'
 import type { Clock } from '../runtime.ts'
 import type { DeadLetters } from './dead-letters.ts'
-import type { Ledger } from './gap-ledger.ts'
-import type { Gap } from './gap-table.ts'
+import type { Gap } from './gap.ts'
+import type { GapLedger } from './gap-ledger.ts'
 
-/** The relay's records on disk; all backends share them. */
+/** The records on disk. All backends share them. */
 export interface LossRecords {
-  readonly ledger: Ledger
+  readonly ledger: GapLedger
   readonly deadLetters: DeadLetters
 }
 
-/** The reason in the ledger of what the relay's own disk has lost. */
+/** The reason of gaps whose records on disk were damaged. */
 export const DAMAGED = 'damaged'
 
-/** What is entered, but for where and when. */
 type Loss = Pick<Gap, 'first' | 'last' | 'points' | 'writes' | 'reason'>
 
-/** The wait before entries that could not be written are tried again. */
+/** The delay before the ledger is saved again after the disk has failed. */
 const RETRY_MS = 1000
 
+/**
+ * The methods that record something resolve once it is on disk, and reject with the error of the disk. Until
+ * they resolve the caller must keep the write.
+ */
 export class Losses {
   private readonly backend: string
   private readonly clock: Clock
-  private readonly books: LossRecords | undefined
+  private readonly records: LossRecords | undefined
   private readonly lacks: RepeatedWarning
-  private readonly refusals: RepeatedWarning
+  private readonly rejections: RepeatedWarning
   private readonly faults: RepeatedWarning
-  /** Whether the ledger may hold entries that are not on disk. */
+  /** Whether the ledger has changes that the disk has refused. */
   private isBehind = false
-  /** Those that are on their way to the disk. */
-  private readonly notes = new Set<Promise<void>>()
+  /** Changes on their way to the disk. */
+  private readonly pending = new Set<Promise<void>>()
 
-  /** @param books undefined where there is no disk: then the log is all that tells */
-  constructor(backend: string, clock: Clock, log: Log, books: LossRecords | undefined) {
+  /** @param records undefined without a data directory: then losses are only logged */
+  constructor(backend: string, clock: Clock, log: Log, records: LossRecords | undefined) {
     this.backend = backend
     this.clock = clock
-    this.books = books
+    this.records = records
     this.lacks = new RepeatedWarning(clock, log, 'backend lacks acknowledged points')
-    this.refusals = new RepeatedWarning(clock, log, 'backend rejected acknowledged points')
+    this.rejections = new RepeatedWarning(clock, log, 'backend rejected acknowledged points')
     this.faults = new RepeatedWarning(clock, log, 'records of losses could not be written')
   }
 
-  /**
-   * The backend will never get the write. Resolves once that is on record.
-   *
-   * @throws the disk's error if it is not, or not for sure: nobody may rely on it yet
-   */
+  /** Records a write that the backend will never get. */
   async lost(write: Write, reason: string): Promise<void> {
-    this.lacks.report(describe(write, reason), figures(write))
-    await this.noted(this.enter(write.destination, lossOf(write, reason)))
+    this.lacks.report(describe(write.destination, reason), figuresOf(write))
+    await this.track(this.addGap(write.destination, lossOf(write, reason)))
   }
 
-  /**
-   * The backend does not want the write, or a part of it. Resolves once that is on record.
-   *
-   * @throws as `lost` does
-   */
-  async refused(write: Write, answer: Answer): Promise<void> {
-    const message = messageOf(answer)
-    this.refusals.report(describe(write, message), figures(write))
+  /** Records a write that the backend rejected, in whole or in part. */
+  async rejected(write: Write, answer: Answer): Promise<void> {
     const { database, retentionPolicy, precision } = write.destination
+    const message = messageOf(answer)
+    this.rejections.report(describe(write.destination, message), figuresOf(write))
     const letter = {
       ...{ backend: this.backend, database, retentionPolicy, precision },
       ...{ status: answer.status, message, points: write.points, at: this.now() },
     }
-    const entered = this.enter(write.destination, lossOf(write, 'rejected'))
-    const notes = [entered, this.books?.deadLetters.add(letter)]
-    await Promise.all(notes.map((note) => this.noted(note)))
+    const gap = this.addGap(write.destination, lossOf(write, 'rejected'))
+    const changes = [gap, this.records?.deadLetters.add(letter)]
+    await Promise.all(changes.map((change) => this.track(change)))
   }
 
-  /**
-   * The buffer has lost writes, at least one, and nobody knows what was in them. Resolves once that is on
-   * record. Whoever asks again after a failure does not have it entered again and again.
-   *
-   * @throws as `lost` does
-   */
+  /** Records writes that were lost from the buffer on disk, at least one, and cannot be read any more. */
   async damaged(destination: Destination, writes = 1): Promise<void> {
-    await this.settled()
-    this.lacks.report(describe({ destination }, DAMAGED), { writes })
-    const nothing = { first: undefined, last: undefined, points: 0 }
-    await this.noted(this.enter(destination, { ...nothing, writes, reason: DAMAGED }))
+    await this.flushed()
+    this.lacks.report(describe(destination, DAMAGED), { writes })
+    const unknown = { first: undefined, last: undefined, points: 0 }
+    await this.track(this.addGap(destination, { ...unknown, writes, reason: DAMAGED }))
   }
 
   /**
-   * Resolves if all that was entered is on disk. Who can wait asks before he gives something up, lest it
-   * be entered each time that he tries while the disk refuses.
-   *
-   * @throws the disk's error
+   * Resolves once every recorded loss is on disk. Call it before dropping a write, so that a retry does not
+   * record the same loss twice.
    */
-  async settled(): Promise<void> {
-    if (this.isBehind) await this.noted(this.books?.ledger.flush())
+  async flushed(): Promise<void> {
+    if (this.isBehind) await this.track(this.records?.ledger.flush())
   }
 
-  /** Has all notes on disk, if it can be done, and the log tell what it has held back. */
+  /** Saves what can be saved, and logs what has not been logged yet. Never rejects. */
   async close(): Promise<void> {
-    await Promise.allSettled(this.notes)
-    await this.noted(this.books?.ledger.flush()).catch(() => {})
-    for (const warning of [this.lacks, this.refusals, this.faults]) warning.flush()
+    await Promise.allSettled(this.pending)
+    await this.track(this.records?.ledger.flush()).catch(() => {})
+    for (const warning of [this.lacks, this.rejections, this.faults]) warning.flush()
   }
 
-  private async enter(destination: Destination, loss: Loss): Promise<void> {
-    if (!this.books) return
-    const { ledger } = this.books
+  private async addGap(destination: Destination, loss: Loss): Promise<void> {
+    if (!this.records) return
+    const { ledger } = this.records
     const { database, retentionPolicy } = destination
     const gap = { backend: this.backend, database, retentionPolicy, ...loss, at: this.now() }
     await ledger.add(gap).catch((error) => {
@@ -117,8 +105,8 @@ export class Losses {
     })
   }
 
-  /** What the disk has refused is to be there before the relay stops. */
-  private retryLater(ledger: Ledger): void {
+  /** Saves the ledger later, so that no entry depends on the next gap to be saved. */
+  private retryLater(ledger: GapLedger): void {
     if (this.isBehind) return
     this.isBehind = true
     this.clock.after(RETRY_MS, () => {
@@ -127,15 +115,16 @@ export class Losses {
     })
   }
 
-  private async noted(note = Promise.resolve()): Promise<void> {
-    this.notes.add(note)
+  /** Waits for a change, as `close` does, and reports its error. */
+  private async track(change = Promise.resolve()): Promise<void> {
+    this.pending.add(change)
     try {
-      await note
+      await change
     } catch (error) {
       this.faults.report({ reason: (error as Error).message })
       throw error
     } finally {
-      this.notes.delete(note)
+      this.pending.delete(change)
     }
   }
 
@@ -149,13 +138,10 @@ function lossOf({ destination, points }: Write, reason: string): Loss {
   return { first, last, points: points.count, writes: 0, reason }
 }
 
-function describe(
-  { destination: { database, retentionPolicy } }: Pick<Write, 'destination'>,
-  reason: string,
-) {
+function describe({ database, retentionPolicy }: Destination, reason: string) {
   return { db: database, rp: retentionPolicy === '' ? undefined : retentionPolicy, reason }
 }
 
-function figures({ points }: Write) {
+function figuresOf({ points }: Write) {
   return { points: points.count, bytes: points.bytes.length }
 }

@@ -1,21 +1,21 @@
-/** Moments as RFC 3339 writes them, in UTC. */
+/** Timestamps in RFC 3339, UTC. */
 
 const SECOND_NS = 1_000_000_000n
 
-/** As Go's RFC3339Nano: to the nanosecond, without zeros at the end of the fraction. */
+/** Like Go's RFC3339Nano: to the nanosecond, without trailing zeros. */
 export function formatNanoseconds(sinceEpoch: bigint): string {
   const fraction = ((sinceEpoch % SECOND_NS) + SECOND_NS) % SECOND_NS
   const digits = fraction.toString().padStart(9, '0').replace(/0+$/, '')
   return `${wholeSeconds(sinceEpoch - fraction)}${digits === '' ? '' : `.${digits}`}Z`
 }
 
-/** The last whole second that is not after the moment. */
+/** Rounded down to a whole second. */
 export function formatSecondBefore(sinceEpoch: bigint): string {
   const fraction = ((sinceEpoch % SECOND_NS) + SECOND_NS) % SECOND_NS
   return `${wholeSeconds(sinceEpoch - fraction)}Z`
 }
 
-/** The first whole second that is not before the moment. */
+/** Rounded up to a whole second. */
 export function formatSecondAfter(sinceEpoch: bigint): string {
   return formatSecondBefore(sinceEpoch + SECOND_NS - 1n)
 }

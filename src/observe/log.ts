@@ -1,37 +1,46 @@
 /** The log: one line an event, in logfmt, as influxd and Prometheus write it. */
 
-export type Level = 'info' | 'warn' | 'error'
+import { type Counter, Counters } from './counters.ts'
 
-/** What a line says beside its message. Values never hold a secret. */
+type Level = 'info' | 'warn' | 'error'
+
+/** The fields of a line after its message. Values never hold a secret. */
 export type Fields = Readonly<Record<string, string | number | undefined>>
 
 export interface Log {
   info(message: string, fields?: Fields): void
   warn(message: string, fields?: Fields): void
   error(message: string, fields?: Fields): void
-  /** A log whose lines all carry these fields. */
+  /** A log that adds these fields to each line. */
   with(fields: Fields): Log
+  /** A new counter that has the log's fields as labels. Create it once, not at each event. */
+  counter(name: string): Counter
 }
 
 /**
  * @param write takes one line, without its newline
  * @param wallNanoseconds since the Unix epoch
+ * @param counters all counters that `counter` creates
  */
 export function createLog(
   write: (line: string) => void,
   wallNanoseconds: () => bigint,
-  context: Fields = {},
+  counters = new Counters(),
 ): Log {
-  const line = (level: Level, message: string, fields: Fields = {}) => {
-    const time = new Date(Number(wallNanoseconds() / 1_000_000n)).toISOString()
-    write(logfmt({ time, level, msg: message, ...context, ...fields }))
+  const withContext = (context: Fields): Log => {
+    const line = (level: Level, message: string, fields: Fields = {}) => {
+      const time = new Date(Number(wallNanoseconds() / 1_000_000n)).toISOString()
+      write(logfmt({ time, level, msg: message, ...context, ...fields }))
+    }
+    return {
+      info: (message, fields) => line('info', message, fields),
+      warn: (message, fields) => line('warn', message, fields),
+      error: (message, fields) => line('error', message, fields),
+      with: (fields) => withContext({ ...context, ...fields }),
+      counter: (name) => counters.create(name, context),
+    }
   }
-  return {
-    info: (message, fields) => line('info', message, fields),
-    warn: (message, fields) => line('warn', message, fields),
-    error: (message, fields) => line('error', message, fields),
-    with: (fields) => createLog(write, wallNanoseconds, { ...context, ...fields }),
-  }
+  return withContext({})
 }
 
 function logfmt(fields: Fields): string {
@@ -41,7 +50,7 @@ function logfmt(fields: Fields): string {
     .join(' ')
 }
 
-/** Quoted if a reader could otherwise not tell where the value ends; no value can begin a new line. */
+/** Quotes a value whose end a reader could not tell. A value never starts a new line. */
 function quoted(value: string): string {
   return /^[!#-<>-[\]-~]+$/.test(value) ? value : JSON.stringify(value)
 }

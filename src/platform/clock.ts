@@ -1,10 +1,10 @@
-/** The real clock. */
+/** The system's clocks. */
 
 import type { Clock } from '../runtime.ts'
 
 const NANOSECONDS_IN_MS = 1_000_000n
 
-/** How far the two clocks may drift apart before the fine one is set by the coarse one. */
+/** How far the two clocks may drift apart before the fine one is set to the coarse one. */
 const MAX_DRIFT_NS = 2n * NANOSECONDS_IN_MS
 
 /** Backward steps of the system's clock up to this size are waited out; larger ones are followed. */
@@ -12,7 +12,7 @@ const MAX_WAIT_NS = 1_000_000_000n
 
 /**
  * @param wallMs milliseconds since the Unix epoch
- * @param monotonicMs milliseconds from any start, with a fraction, never going back
+ * @param monotonicMs milliseconds since any start, with a fraction; never goes back
  */
 export function createClock(wallMs: () => number, monotonicMs: () => number): Clock {
   let anchorWall = 0n
@@ -29,7 +29,7 @@ export function createClock(wallMs: () => number, monotonicMs: () => number): Cl
       anchorMonotonic = monotonic
       now = wall
     }
-    // Two requests in the same instant must not overwrite each other's points.
+    // Points of two writes in the same instant must not overwrite each other.
     if (now <= last && last - now < MAX_WAIT_NS) now = last + 1n
     last = now
     return now

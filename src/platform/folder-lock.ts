@@ -1,4 +1,4 @@
-/** One process to a folder, on runtimes that have no flock. */
+/** Keeps a second process out of a folder, on runtimes without flock. */
 
 import { readFile, stat, unlink, writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:net'
@@ -11,12 +11,12 @@ export function lockFolder(folder: string): Promise<DiskLock> {
 }
 
 /**
- * Listens on an abstract Unix socket: its name is nowhere in the file system, only one process can have
- * it, and the kernel takes it back when that process ends.
+ * Listens on an abstract Unix socket. Its name is not in the file system, one process at a time can have it,
+ * and the kernel frees it when the process ends.
  *
- * The name is the folder's device and inode, not its path: two containers may share the network and
- * each call a different volume `/data`, or give one volume two paths. Processes in different network
- * namespaces do not see each other's sockets.
+ * The name is the folder's device and inode, not its path: two containers on one network may mount different
+ * volumes as `/data`, or one volume at two paths. Processes in different network namespaces do not see each
+ * other's sockets, so they are not kept apart.
  */
 async function lockBySocket(folder: string): Promise<DiskLock> {
   const { dev, ino } = await stat(folder, { bigint: true })
@@ -35,8 +35,8 @@ async function lockBySocket(folder: string): Promise<DiskLock> {
 }
 
 /**
- * Whether another process has the same name but for zeros at its end, which Node 20 fills names up with:
- * to the kernel that is a different name. The kernel's list shows them as `@`.
+ * Whether two sockets have the name, with or without zeros at its end. Node 20 pads names with zeros, and to
+ * the kernel those are different names. Its list shows a zero as `@`.
  */
 async function isHeldTwice(name: string): Promise<boolean> {
   const sockets = await readFile('/proc/net/unix', 'latin1').catch(() => '')
@@ -54,12 +54,14 @@ function listen(server: Server, path: string): Promise<void> {
   })
 }
 
-/** Lock files of this process: an id alone does not tell it from an earlier one that had the same. */
+/** Lock files of this process. An earlier process may have had the same id. */
 const own = new Set<string>()
 
 /**
- * Writes this process's id into a file. A file whose process is gone counts for nothing; of two
- * processes that find one in the same instant, both may go on.
+ * Writes the id of this process to a file. A file whose process has ended is replaced. If two processes find
+ * such a file at the same moment, both may get the lock.
+ *
+ * Exported for tests: the platforms that use it are not tested on.
  */
 export async function lockByFile(folder: string): Promise<DiskLock> {
   const path = join(folder, LOCK_FILE)
@@ -89,7 +91,7 @@ function isAlive(pid: number): boolean {
     process.kill(pid, 0)
     return true
   } catch (error) {
-    // EPERM: alive, and somebody else's.
+    // EPERM: it runs as another user.
     return codeOf(error) !== 'ESRCH'
   }
 }
@@ -101,7 +103,7 @@ function locked(folder: string, advice = ''): Error {
 
 function unlockable(folder: string, cause: unknown): Error {
   const reason = cause instanceof Error ? cause.message : String(cause)
-  return Object.assign(new Error(`${folder} cannot be locked: ${reason}`, { cause }), {
+  return Object.assign(new Error(`cannot lock ${folder}: ${reason}`, { cause }), {
     code: codeOf(cause),
   })
 }

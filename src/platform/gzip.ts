@@ -1,8 +1,8 @@
-/** gzip with a hard bound on what comes out of it. */
+/** gzip with a hard bound on the output. */
 
 import { constants, gunzipSync, gzipSync } from 'node:zlib'
 
-/** influxd's words for what zlib says. */
+/** influxd's messages for those of zlib. */
 const WORDS: Readonly<Record<string, string>> = {
   'incorrect header check': 'invalid header',
   'incorrect data check': 'invalid checksum',
@@ -11,10 +11,10 @@ const WORDS: Readonly<Record<string, string>> = {
 }
 
 /**
- * Inflates gzip, of one member or more. Synchronous inside: on all three runtimes many times faster than
- * DecompressionStream, and the bound holds before the memory is taken.
+ * Inflates gzip of one or more members. zlib's synchronous call is many times faster than
+ * DecompressionStream on all three runtimes, and stops at the bound before it allocates more.
  *
- * @throws RangeError past `limit` bytes, an Error for broken input
+ * @throws RangeError if the output is larger than `limit` bytes, Error if the input is broken
  */
 export async function gunzip(bytes: Uint8Array, limit: number): Promise<Uint8Array> {
   try {
@@ -29,25 +29,25 @@ export async function gunzip(bytes: Uint8Array, limit: number): Promise<Uint8Arr
   }
 }
 
-/** The most that deflate makes of a byte. */
+/** The most output that deflate makes of one byte. */
 const MAX_RATIO = 1032
 
-/** zlib's own. */
+/** zlib's default. */
 const DEFAULT_CHUNK_BYTES = 16 * 1024
 
 /**
- * Room for all of the output at once, without a copy. gzip ends with the length of what is in it (RFC
- * 1952): of its last member, and whatever a liar wrote there.
+ * A chunk that holds the whole output, which saves a copy. gzip ends with the length of the last member's
+ * content (RFC 1952), but a client may have written any number there.
  */
 function chunkSizeFor(bytes: Uint8Array): number {
   const { buffer, byteOffset, length } = bytes
   if (length < 4) return DEFAULT_CHUNK_BYTES
   const stated = new DataView(buffer, byteOffset, length).getUint32(length - 4, true)
-  // One byte more: zlib asks for another chunk when one is full.
+  // One byte more: zlib allocates another chunk when one is full.
   return Math.max(DEFAULT_CHUNK_BYTES, Math.min(stated, length * MAX_RATIO) + 1)
 }
 
-/** Deflates at the fastest level: line protocol shrinks well at any. */
+/** Deflates at the fastest level, at which line protocol shrinks well, too. */
 export async function gzip(bytes: Uint8Array): Promise<Uint8Array> {
   return gzipSync(bytes, { level: constants.Z_BEST_SPEED })
 }

@@ -1,4 +1,4 @@
-/** The disk of the machine, through node:fs, which is the same on Bun, Deno and Node. */
+/** The machine's disk on node:fs, which works the same on Bun, Deno and Node. */
 
 import { constants } from 'node:fs'
 import {
@@ -17,21 +17,21 @@ import { lockFolder } from './folder-lock.ts'
 
 export function createNodeDisk(): Disk {
   return {
-    makeFolder: (path) => told('make', path, makeFolder(path)),
-    list: (folder) => told('list', folder, list(folder)),
-    syncFolder: (folder) => told('sync', folder, syncFolder(folder)),
-    create: (path) => told('create', path, openFile(path, CREATE)),
-    open: (path) => told('open', path, openFile(path, constants.O_RDWR)),
-    remove: (path) => told('remove', path, remove(path)),
-    rename: (from, to) => told('rename', from, rename(from, to)),
+    makeFolder: (path) => withContext('make', path, makeFolder(path)),
+    list: (folder) => withContext('list', folder, list(folder)),
+    syncFolder: (folder) => withContext('sync', folder, syncFolder(folder)),
+    create: (path) => withContext('create', path, openFile(path, CREATE)),
+    open: (path) => withContext('open', path, openFile(path, constants.O_RDWR)),
+    remove: (path) => withContext('remove', path, remove(path)),
+    rename: (from, to) => withContext('rename', from, rename(from, to)),
     lock: lockFolder,
   }
 }
 
 const CREATE = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL
 
-/** Has an error say what it is about: not every runtime does. */
-async function told<Result>(
+/** Adds the operation and the path to an error: not every runtime does. */
+async function withContext<Result>(
   operation: string,
   path: string,
   result: Promise<Result>,
@@ -52,7 +52,7 @@ async function makeFolder(path: string): Promise<void> {
       return makeFolder(path)
     }
     if (codeOf(error) !== 'EEXIST') throw error
-    // A process that was killed may have made it and not synced; to look above it may be forbidden.
+    // A killed process may have made it without syncing. The folder above may be unreadable.
     return syncFolder(dirname(path)).catch(() => {})
   }
   await syncFolder(dirname(path))
@@ -64,7 +64,7 @@ async function list(folder: string): Promise<DiskEntry[]> {
   return entries.filter((entry) => entry !== undefined)
 }
 
-/** Undefined if it has gone since it was listed. */
+/** Undefined if the file has been removed since it was listed. */
 async function describe(folder: string, name: string): Promise<DiskEntry | undefined> {
   try {
     const found = await stat(join(folder, name))
@@ -76,7 +76,7 @@ async function describe(folder: string, name: string): Promise<DiskEntry | undef
 }
 
 async function syncFolder(folder: string): Promise<void> {
-  // Windows has no such call, and its file systems keep a journal of names.
+  // Windows cannot sync a folder; its file systems keep a journal of names.
   if (process.platform === 'win32') return
   const handle = await open(folder, constants.O_RDONLY)
   try {
@@ -100,14 +100,14 @@ class NodeFile implements DiskFile {
   }
 
   async size(): Promise<number> {
-    return (await told('measure', this.path, this.handle.stat())).size
+    return (await withContext('measure', this.path, this.handle.stat())).size
   }
 
   async read(offset: number, length: number, bytes = new Uint8Array(length)): Promise<Uint8Array> {
     let done = 0
     while (done < length) {
       const reading = this.handle.read(bytes, done, length - done, offset + done)
-      const { bytesRead } = await told('read', this.path, reading)
+      const { bytesRead } = await withContext('read', this.path, reading)
       if (bytesRead === 0) break
       done += bytesRead
     }
@@ -119,20 +119,20 @@ class NodeFile implements DiskFile {
     while (done < bytes.length) {
       const left = bytes.length - done
       const writing = this.handle.write(bytes, done, left, offset + done)
-      const { bytesWritten } = await told('write', this.path, writing)
+      const { bytesWritten } = await withContext('write', this.path, writing)
       done += bytesWritten
     }
   }
 
   truncate(size: number): Promise<void> {
-    return told('truncate', this.path, this.handle.truncate(size))
+    return withContext('truncate', this.path, this.handle.truncate(size))
   }
 
   sync(): Promise<void> {
-    return told('sync', this.path, this.handle.datasync())
+    return withContext('sync', this.path, this.handle.datasync())
   }
 
   close(): Promise<void> {
-    return told('close', this.path, this.handle.close())
+    return withContext('close', this.path, this.handle.close())
   }
 }

@@ -1,4 +1,4 @@
-/** UDP on node:dgram, for Bun and Node. Deno has its own, see deno-udp.ts. */
+/** UDP on node:dgram, for Bun and Node. Deno has its own in deno-udp.ts. */
 
 import * as dgram from 'node:dgram'
 import { isIPv6 } from 'node:net'
@@ -13,7 +13,7 @@ export async function listenUdp(options: UdpListenerOptions): Promise<UdpListene
   return { address: { host: address, port }, close: () => socket.close() }
 }
 
-/** Binds; an empty host means every address of both families, or of IPv4 where there is no IPv6. */
+/** Binds a socket. An empty host is every address of both families, or of IPv4 if there is no IPv6. */
 async function bindAny(to: Address, readBufferBytes: number): Promise<dgram.Socket> {
   if (to.host !== '') return bind(to, readBufferBytes)
   return bind({ ...to, host: '::' }, readBufferBytes).catch((error: NodeJS.ErrnoException) => {
@@ -42,7 +42,7 @@ export function createUdpSender(): UdpSender {
     let socket = sockets.get(family)
     if (!socket) {
       socket = dgram.createSocket(family)
-      // Each error is also told to the send that it belongs to.
+      // The callback of each send gets its error, too.
       socket.on('error', () => {})
       sockets.set(family, socket)
     }
@@ -53,7 +53,7 @@ export function createUdpSender(): UdpSender {
       new Promise((resolve, reject) => {
         socketFor(familyOf(host)).send(datagram, port, host, (error) => {
           if (error) reject(error)
-          // What has been received with this one comes first, and is sent together.
+          // Lets datagrams that have arrived be received first, so that they are sent together.
           else setImmediate(resolve)
         })
       }),

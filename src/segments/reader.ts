@@ -1,9 +1,10 @@
-/** Reads the records of a log in order, over the ends of segments and past damage. */
+/** Reads the records of a log in order, across segments and past damage. */
 
 import { codeOf } from '../disk/disk.ts'
 import type { Buffers, Disk, DiskFile } from '../runtime.ts'
-import { type DamageListener, type DamageReason, setAside } from './damage.ts'
-import { HEADER_BYTES, type LogRecord, readHeader } from './record.ts'
+import type { DamageListener, DamageReason } from './damage.ts'
+import { copyDamage } from './damaged-folder.ts'
+import type { LogRecord } from './record.ts'
 import { type Found, RecordScanner, type ScanRange } from './record-scanner.ts'
 import {
   nameOf,
@@ -13,19 +14,19 @@ import {
   type SegmentIndex,
 } from './segment-index.ts'
 
-/** A record as it came back. */
+/** A record read from a log. */
 export interface StoredRecord extends LogRecord, RecordEnd {}
 
-/** What headers and queries may take in memory beside the bodies of one run. */
+/** How much memory headers and queries of one run may take beside the bodies. */
 const MAX_OVERHEAD_BYTES = 1024 * 1024
 
-/** Records in a row. */
-export class Run {
+/** Consecutive records. */
+class Run {
   readonly records: StoredRecord[] = []
-  /** Where the first record starts; without any, where reading ended. */
+  /** The start of the first record. Without records, the position up to which was read. */
   start: Position
   end: Position
-  /** Whether records that are lost were passed over on the way to the first. */
+  /** Whether lost records were skipped before the first. */
   hasLoss = false
   private bodyRoom: number
   private overheadRoom = MAX_OVERHEAD_BYTES
@@ -36,19 +37,19 @@ export class Run {
     this.bodyRoom = maxBytes
   }
 
-  /** The longest body that it still takes. The first may have any length. */
-  get room(): number {
+  /** The longest body that still fits. The first may have any length. */
+  get maxBodyBytes(): number {
     return this.records.length > 0 ? this.bodyRoom : Number.POSITIVE_INFINITY
   }
 
-  /** Goes on at `position`: there is nothing in between. */
+  /** Moves the end over bytes that hold no record. */
   skipTo(position: Position): void {
     this.end = position
     if (this.records.length === 0) this.start = position
   }
 
-  /** Takes the record that starts at the end; false if it does not fit. */
-  take(record: StoredRecord): boolean {
+  /** Adds the record that starts at the end. Returns false if it does not fit. */
+  add(record: StoredRecord): boolean {
     const overhead = record.next.offset - this.end.offset - record.body.length
     this.bodyRoom -= record.body.length
     this.overheadRoom -= overhead
@@ -62,14 +63,14 @@ export class Run {
 interface OpenSegment {
   readonly segment: Segment
   readonly file: DiskFile
-  readonly finder: RecordScanner
+  readonly scanner: RecordScanner
 }
 
-/** Its methods must not run at the same time as each other. Appending may go on. */
+/** Its methods must not run at the same time. Appends may. */
 export class SegmentReader {
   private readonly disk: Disk
   private readonly folder: string
-  private readonly backlog: SegmentIndex
+  private readonly index: SegmentIndex
   private readonly listener: DamageListener
   private readonly buffers: Buffers
   /** The segment that was read last. */
@@ -78,58 +79,52 @@ export class SegmentReader {
   constructor(
     disk: Disk,
     folder: string,
-    backlog: SegmentIndex,
+    index: SegmentIndex,
     listener: DamageListener,
     buffers: Buffers,
   ) {
     this.disk = disk
     this.folder = folder
-    this.backlog = backlog
+    this.index = index
     this.listener = listener
     this.buffers = buffers
   }
 
   /**
-   * Records from `from` on: at least one if there is any, and together at most `maxBytes` of body unless
-   * the first alone is larger. Damage in the way is set aside and reported. If it has cost records, it ends
-   * the run, and is passed over only when nothing is left before it: so it can be taken out at once, and is
-   * not met again after a restart.
+   * Records from `from` on: at least one if there is any, with at most `maxBytes` of bodies unless the
+   * first alone is longer. Damage on the way is copied and reported.
    *
-   * @param last the last segment to read; by default the last there is
-   * @throws an error of the disk, or of the listener, if not a single record could be read
+   * Damage that lost records ends the run. The next run, which starts there, skips it. So everything before
+   * the damage is delivered first, and the head then moves past it at once: after a restart it is not
+   * reported again.
+   *
+   * @param last the last segment to read; by default the newest
+   * @throws an error of the disk or of the listener, if no record could be read
    */
   async read(from: Position, maxBytes: number, last?: Segment): Promise<Run> {
     const run = new Run(from, maxBytes)
-    let segment = this.backlog.segment(from.segment)
+    let segment = this.index.segment(from.segment)
     try {
       while (segment && (await this.readSegment(segment, run))) {
-        // It may have grown in the meantime, and even have been followed by another.
+        // The segment may have grown during the read, or another one may have followed.
         if (run.end.offset < segment.end) continue
         if (segment === last) break
-        segment = this.backlog.after(segment)
+        segment = this.index.after(segment)
         if (segment) run.skipTo({ ...run.end, segment: segment.first, offset: 0 })
       }
     } catch (error) {
-      // What could be read is delivered first. The next call meets the error again.
+      // The records before the error are delivered first. The next call runs into the error again.
       if (run.records.length === 0) throw error
     } finally {
-      this.current?.finder.forget()
+      this.current?.scanner.release()
     }
     return run
   }
 
-  /** The accepted-at of the record at `at`, or undefined if there is no intact header. */
-  async acceptedAt(at: Position): Promise<number | undefined> {
-    const segment = this.backlog.segment(at.segment)
-    if (!segment || at.offset >= segment.end) return undefined
-    const { file } = await this.enter(segment)
-    return readHeader(await file.read(at.offset, HEADER_BYTES), 0)?.acceptedAt
-  }
-
-  /** Gives up what is left of a segment, behind `from`, that the disk fails to read. */
-  async giveUp(segment: Segment, from: Position): Promise<void> {
-    const end = { ...from, offset: segment.end, sequence: this.backlog.limitOf(segment) }
-    await this.noteLoss(from, end)
+  /** Reports as lost, and skips, the bytes of a segment from `from` on, which the disk fails to read. */
+  async skipUnreadable(segment: Segment, from: Position): Promise<void> {
+    const end = { ...from, offset: segment.end, sequence: this.index.limitOf(segment) }
+    await this.recordLoss(from, end)
     segment.mustKeepFile = true
     this.report(segment, from, end, 'unreadable', undefined)
   }
@@ -137,48 +132,49 @@ export class SegmentReader {
   async close(): Promise<void> {
     const file = this.current?.file
     this.current = undefined
-    // Only read from: whatever the disk says now, nothing is lost by it.
+    // The file was only read: an error of its close loses nothing.
     await file?.close().catch(() => {})
   }
 
-  /** Reads to the end of a segment, true, or until the run is full, false. */
+  /** Adds records up to the end of the segment. Returns false if the run ends before. */
   private async readSegment(segment: Segment, run: Run): Promise<boolean> {
     for (;;) {
-      const from = segment.passed.get(run.end.offset) ?? run.end
-      const extent = {
+      const from = segment.skippedDamage.get(run.end.offset) ?? run.end
+      const range = {
         end: segment.end,
         sequence: from.sequence,
-        limit: this.backlog.limitOf(segment),
-        room: run.room,
+        limit: this.index.limitOf(segment),
+        maxBodyBytes: run.maxBodyBytes,
       }
-      const found = await this.find(segment, from.offset, extent)
-      const sequence = found.header?.sequence ?? extent.limit
-      const start = { segment: segment.first, offset: found.start, sequence }
-      if (start.offset > from.offset || sequence > from.sequence) {
+      const { start: offset, header, record, reason } = await this.find(segment, from.offset, range)
+      const sequence = header?.sequence ?? range.limit
+      const start = { segment: segment.first, offset, sequence }
+      if (offset > from.offset || sequence > from.sequence) {
         const isLoss = sequence > from.sequence
         if (isLoss && run.records.length > 0) return false
-        await this.passOver(segment, from, start, found.reason ?? 'missing')
+        await this.skipDamage(segment, from, start, reason ?? 'missing')
         run.hasLoss ||= isLoss
       }
       run.skipTo(start)
-      const record = storedAt(start, found)
-      if (!record) return found.header === undefined
-      if (!run.take(record)) return false
+      if (!header) return true
+      if (!record) return false
+      const next = { ...start, offset: offset + header.bytes, sequence: sequence + 1 }
+      if (!run.add({ ...record, sequence, next })) return false
     }
   }
 
-  private async find(segment: Segment, from: number, extent: ScanRange): Promise<Found> {
+  private async find(segment: Segment, from: number, range: ScanRange): Promise<Found> {
     try {
-      const { finder } = await this.enter(segment)
-      return await finder.find(from, extent)
+      const { scanner } = await this.open(segment)
+      return await scanner.find(from, range)
     } catch (error) {
       if (codeOf(error) !== 'ENOENT') throw error
-      return { start: extent.end, header: undefined, record: undefined, reason: 'missing' }
+      return { start: range.end, header: undefined, record: undefined, reason: 'missing' }
     }
   }
 
-  /** Saves and reports what lies between two positions, once. */
-  private async passOver(
+  /** Copies and reports the damage between two positions. */
+  private async skipDamage(
     segment: Segment,
     from: Position,
     to: Position,
@@ -187,25 +183,25 @@ export class SegmentReader {
     let copy: string | undefined
     if (to.offset > from.offset) {
       try {
-        const { file } = await this.enter(segment)
-        const stretch = { from: from.offset, to: to.offset }
-        copy = await setAside(this.disk, this.folder, nameOf(segment.first), file, stretch)
+        const { file } = await this.open(segment)
+        const range = { from: from.offset, to: to.offset }
+        copy = await copyDamage(this.disk, this.folder, segment, file, range)
       } catch {
-        // The whole file will be kept instead: moving it takes no space.
+        // The whole file is kept instead: a rename takes no space.
         segment.mustKeepFile = true
       }
     }
-    await this.noteLoss(from, to)
-    segment.passed.set(from.offset, to)
+    await this.recordLoss(from, to)
+    segment.skippedDamage.set(from.offset, to)
     this.report(segment, from, to, reason, copy)
   }
 
-  private async noteLoss(from: Position, to: Position): Promise<void> {
+  private async recordLoss(from: Position, to: Position): Promise<void> {
     const records = to.sequence - from.sequence
     if (records === 0) return
     await this.listener.onLoss?.(records).catch((error: Error) => {
-      // Without its code: an EIO of another file must not be taken for one of this segment.
-      throw new Error(`a loss cannot be noted: ${error.message}`, { cause: error })
+      // Without a code: an EIO of another file must not be mistaken for one of this segment.
+      throw new Error(`cannot record a loss: ${error.message}`, { cause: error })
     })
   }
 
@@ -226,18 +222,11 @@ export class SegmentReader {
     })
   }
 
-  private async enter(segment: Segment): Promise<OpenSegment> {
+  private async open(segment: Segment): Promise<OpenSegment> {
     if (this.current?.segment === segment) return this.current
     await this.close()
     const file = await this.disk.open(`${this.folder}/${nameOf(segment.first)}`)
-    this.current = { segment, file, finder: new RecordScanner(file, this.buffers) }
+    this.current = { segment, file, scanner: new RecordScanner(file, this.buffers) }
     return this.current
   }
-}
-
-function storedAt(start: Position, { header, record }: Found): StoredRecord | undefined {
-  if (!header || !record) return undefined
-  const { segment, offset, sequence } = start
-  const next = { segment, offset: offset + header.bytes, sequence: sequence + 1 }
-  return { ...record, sequence, next }
 }

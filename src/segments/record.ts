@@ -2,18 +2,18 @@
 
 import { crc32c } from '../disk/crc32c.ts'
 
-/** What a log stores. It does not look into any of it. */
+/** What a log stores. The log reads none of it. */
 export interface LogRecord {
-  /** What the body is, 0 to 255: the caller's numbers. Every number comes back, also an unknown one. */
+  /** 0 to 255, for the caller: what the body is. A record of any kind is stored and comes back. */
   readonly kind: number
-  /** Milliseconds since the Unix epoch; any number comes back as it was. */
+  /** Milliseconds since the Unix epoch; any number comes back unchanged. */
   readonly acceptedAt: number
   /** The query string of the destination, at most `MAX_QUERY_BYTES` of UTF-8. */
   readonly query: string
   readonly body: Uint8Array
 }
 
-/** The fixed part of a record, where it is intact. */
+/** The fixed part of a record, once its checksum has been verified. */
 export interface Header {
   /** Bytes of the whole record. */
   readonly bytes: number
@@ -25,10 +25,10 @@ export interface Header {
 
 export const HEADER_BYTES = 36
 
-/** The query's length has three bytes; the fourth holds the kind. It was 0 before there were kinds. */
+/** The query's length has three bytes. The fourth, 0 in the first files, is the kind. */
 export const MAX_QUERY_BYTES = 0xff_ff_ff
 
-/** Never in line protocol that is UTF-8: F8 begins no character. */
+/** Does not occur in UTF-8, so a search for headers in line protocol skips quickly. */
 export const MAGIC_BYTE = 0xf8
 const MAGIC = 0x31_57_52_f8 // F8 'R' 'W' '1'
 
@@ -37,11 +37,12 @@ const KIND_AT = 11
 const HEADER_CHECK_AT = 32
 
 const encoder = new TextEncoder()
-// It would drop a byte order mark at the start of a query otherwise.
+// By default a decoder drops a byte order mark at the start of the query.
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
-/** A record on its way to a segment: all of it but its number. */
+/** A record ready to be written: only its sequence number is missing. */
 export interface EncodedRecord {
+  /** Bytes of the whole record. */
   readonly bytes: number
   readonly kind: number
   readonly acceptedAt: number
@@ -52,26 +53,26 @@ export interface EncodedRecord {
 /** @throws RangeError if the query is too long */
 export function prepare({ kind, acceptedAt, query, body }: LogRecord): EncodedRecord {
   const text = encoder.encode(query)
-  if (text.length > MAX_QUERY_BYTES) throw new RangeError(`a query of ${text.length} bytes`)
+  if (text.length > MAX_QUERY_BYTES) throw new RangeError(`query too long: ${text.length} bytes`)
   const bytes = HEADER_BYTES + text.length + body.length
   return { bytes, kind, acceptedAt, query: text, body }
 }
 
-/** The records one behind the other, numbered from `sequence` on. */
-export function encode(drafts: readonly EncodedRecord[], sequence: number): Uint8Array {
-  const bytes = new Uint8Array(drafts.reduce((sum, one) => sum + one.bytes, 0))
+/** The records back to back, numbered from `sequence` on. */
+export function encode(records: readonly EncodedRecord[], sequence: number): Uint8Array {
+  const bytes = new Uint8Array(records.reduce((sum, record) => sum + record.bytes, 0))
   let at = 0
-  for (const [i, one] of drafts.entries()) {
-    write(one, sequence + i, bytes.subarray(at, at + one.bytes))
-    at += one.bytes
+  for (const [i, record] of records.entries()) {
+    encodeInto(bytes.subarray(at, at + record.bytes), record, sequence + i)
+    at += record.bytes
   }
   return bytes
 }
 
-function write(
+function encodeInto(
+  bytes: Uint8Array,
   { kind, acceptedAt, query, body }: EncodedRecord,
   sequence: number,
-  bytes: Uint8Array,
 ): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   view.setUint32(0, MAGIC, true)
@@ -86,7 +87,7 @@ function write(
   view.setUint32(4, crc32c(bytes, CHECKED_FROM), true)
 }
 
-/** The header at `at`, or undefined if what stands there is none. */
+/** The header at `at`, or undefined if there is no intact one. */
 export function readHeader(bytes: Uint8Array, at: number): Header | undefined {
   if (bytes[at] !== MAGIC_BYTE || at + HEADER_BYTES > bytes.length) return undefined
   const view = new DataView(bytes.buffer, bytes.byteOffset + at, HEADER_BYTES)
@@ -103,7 +104,7 @@ export function readHeader(bytes: Uint8Array, at: number): Header | undefined {
   }
 }
 
-/** The record at `at`, whose header was read there, or undefined if it is damaged. Its body is a view. */
+/** The record at `at` with this header, or undefined if it is damaged. Its body is a view of `bytes`. */
 export function readRecord(bytes: Uint8Array, at: number, header: Header): LogRecord | undefined {
   const view = new DataView(bytes.buffer, bytes.byteOffset + at, HEADER_BYTES)
   const end = at + header.bytes

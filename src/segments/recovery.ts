@@ -1,19 +1,10 @@
-/** Finds out, at start, what is in a log's folder, without reading all of it. */
+/** Opens the folder of a log at start: rebuilds the index without reading all segments. */
 
-import { codeOf, LOCK_FILE } from '../disk/disk.ts'
-import { BufferPool } from '../limits/buffer-pool.ts'
-import type { Disk, DiskEntry, DiskFile } from '../runtime.ts'
-import {
-  DAMAGED,
-  type Damage,
-  type DamageListener,
-  type DamageReason,
-  isUnreadable,
-  type Stretch,
-  setAside,
-} from './damage.ts'
+import { LOCK_FILE } from '../disk/disk.ts'
+import type { Disk, DiskEntry } from '../runtime.ts'
+import type { Damage, DamageListener, DamageReason } from './damage.ts'
+import { DAMAGED_FOLDER, removeSegment } from './damaged-folder.ts'
 import { HEAD, HeadFile } from './head-file.ts'
-import { RecordScanner } from './record-scanner.ts'
 import {
   createSegment,
   firstOf,
@@ -21,39 +12,41 @@ import {
   type Position,
   type Segment,
   SegmentIndex,
+  startOf,
 } from './segment-index.ts'
+import { repairTail } from './tail-repair.ts'
 
 export interface RecoveredLog {
-  readonly backlog: SegmentIndex
+  readonly index: SegmentIndex
   readonly head: HeadFile
-  /** Whether there is a file with the name of the next segment; it holds no record. */
-  readonly stray: boolean
+  /** Whether a file has the name of the next segment. It holds no record. */
+  readonly hasStray: boolean
 }
 
-export interface LogFolderOptions extends DamageListener {
+export interface RecoveryOptions extends DamageListener {
   /**
-   * Whether nobody will ever ask for the records, so that all there is to do is to enter them somewhere:
-   * segments are not removed but moved to `damaged/`, and one of which the disk can read nothing stays for
-   * another time. @default false
+   * Whether the records will never be delivered, only reported as lost. Then segments are moved to
+   * `damaged/` instead of being removed, and a segment that the disk fails to read is left for a later
+   * start. @default false
    */
   readonly isOrphan?: boolean
 }
 
 /**
- * Opens a log's folder, makes it if there is none, and syncs what a process that was killed may have
- * left unsynced: from here on, what was found is there to stay.
+ * Opens the folder of a log, or makes it. Syncs what a killed process may have left unsynced, so that what
+ * is found outlasts a power cut.
  *
- * @throws an error of the disk, or of the listener
+ * @throws an error of the disk or of the listener
  */
 export async function recover(
   disk: Disk,
-  path: string,
-  options: LogFolderOptions,
+  folder: string,
+  options: RecoveryOptions,
 ): Promise<RecoveredLog> {
-  await disk.makeFolder(path)
-  const head = new HeadFile(disk, path)
+  await disk.makeFolder(folder)
+  const head = new HeadFile(disk, folder)
   try {
-    return await new Recovery(disk, path, options, head).read()
+    return await new Recovery(disk, folder, options, head).run()
   } catch (error) {
     await head.close().catch(() => {})
     throw error
@@ -62,203 +55,116 @@ export async function recover(
 
 class Recovery {
   private readonly disk: Disk
-  private readonly path: string
-  private readonly options: LogFolderOptions
+  private readonly folder: string
+  private readonly options: RecoveryOptions
   private readonly head: HeadFile
 
-  constructor(disk: Disk, path: string, options: LogFolderOptions, head: HeadFile) {
+  constructor(disk: Disk, folder: string, options: RecoveryOptions, head: HeadFile) {
     this.disk = disk
-    this.path = path
+    this.folder = folder
     this.options = options
     this.head = head
   }
 
-  async read(): Promise<RecoveredLog> {
-    const segments = this.segmentsAmong(await this.disk.list(this.path))
+  async run(): Promise<RecoveredLog> {
+    const segments = this.segmentsAmong(await this.disk.list(this.folder))
     const position = await this.readHead(segments[0])
-    const left = segments.filter(({ first }) => first >= position.segment)
-    const [head] = left
-    // What was delivered may be missing: nobody needs it any more.
-    if (head?.first === position.segment) head.end = Math.max(head.end, position.offset)
-    const backlog = new SegmentIndex(startAt(head, position), position.sequence)
-    backlog.drained.push(...segments.filter(({ first }) => first < position.segment))
-    const last = left.pop()
-    for (const segment of left) backlog.add(segment)
-    const stray = last !== undefined && !(await this.addLast(backlog, last))
-    await this.disk.syncFolder(this.path)
-    return { backlog, head: this.head, stray }
+    const undelivered = segments.filter(({ first }) => first >= position.segment)
+    const [oldest] = undelivered
+    // If the segment is shorter than the head's offset, only delivered records are missing.
+    if (oldest?.first === position.segment) oldest.end = Math.max(oldest.end, position.offset)
+    const index = new SegmentIndex(startAt(oldest, position), position.sequence)
+    index.drained.push(...segments.filter(({ first }) => first < position.segment))
+    const newest = undelivered.pop()
+    for (const segment of undelivered) index.add(segment)
+    const hasStray = newest !== undefined && !(await this.addNewest(index, newest))
+    await this.disk.syncFolder(this.folder)
+    return { index, head: this.head, hasStray }
   }
 
-  /** The segments in order of their names. */
+  /** The segments in order. Other files are reported. */
   private segmentsAmong(entries: readonly DiskEntry[]): Segment[] {
     const segments: Segment[] = []
     for (const { name, bytes, isFolder } of entries) {
       const first = firstOf(name)
       if (first !== undefined && !isFolder) {
         segments.push({ ...createSegment(first, bytes), closed: true })
-      } else if (![HEAD, DAMAGED, LOCK_FILE].includes(name)) {
+      } else if (![HEAD, DAMAGED_FOLDER, LOCK_FILE].includes(name)) {
         this.report(name, 'foreign', { bytes })
       }
     }
     return segments.sort((a, b) => a.first - b.first)
   }
 
-  /** Where the head file says that the undelivered records start; without it, at the first there is. */
+  /** The position in the head file. Without one, the start of the first segment. */
   private async readHead(first: Segment | undefined): Promise<Position> {
     let found: Position | undefined
     try {
       found = await this.head.read()
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error
-      // Without segments nothing depends on it: a crash has come between its birth and its first sync.
+      // Without segments nothing is lost: a crash came before the first sync of the file.
       if (first) this.report(HEAD, 'head', {})
     }
     if (found) return found
-    const sequence = first?.first ?? 1
-    const start = { segment: sequence, offset: 0, sequence }
-    // Takes its space now, if there is any: when the disk has filled up it is too late.
+    const start = startOf(first ?? { first: 1 })
+    // Takes the space of the file now: the disk may be full later.
     await this.head.write(start, true).catch(() => {})
     return start
   }
 
   /**
-   * Adds the last segment, up to its last intact record: only there can a write have been interrupted.
-   * False if the next segment will have its name, because it holds no record.
+   * Adds the newest segment up to its last intact record: only there can a write have been interrupted.
+   * Returns false if it holds no record, so that the next segment gets its name.
    */
-  private async addLast(backlog: SegmentIndex, last: Segment): Promise<boolean> {
-    const start = backlog.head.segment === last.first ? backlog.head : startOf(last)
-    const end = await this.repair(last, start)
+  private async addNewest(index: SegmentIndex, newest: Segment): Promise<boolean> {
+    const start = index.head.segment === newest.first ? index.head : startOf(newest)
+    const end = await repairTail(this.disk, this.folder, newest, start, this.options)
     if (!end) {
-      await this.giveUp(backlog, last, start)
+      await this.skipUnreadable(index, newest, start)
       return true
     }
-    const lost = last.first - backlog.next
-    backlog.next = Math.max(last.first, end.sequence)
-    if (last.first !== backlog.next) {
-      backlog.add(last)
+    const missing = newest.first - index.next
+    index.next = Math.max(newest.first, end.sequence)
+    if (newest.first !== index.next) {
+      index.add(newest)
       return true
     }
-    if (lost > 0 && backlog.isEmpty) {
-      await this.options.onLoss?.(lost)
-      this.report(nameOf(last.first), 'missing', { records: lost })
-      backlog.moveTo(startOf(last))
+    // If older segments are left, the reader reports the records that are missing after them.
+    if (missing > 0 && index.isEmpty) {
+      await this.options.onLoss?.(missing)
+      this.report(nameOf(newest.first), 'missing', { records: missing })
+      index.moveTo(startOf(newest))
     }
     return false
   }
 
-  /** Cuts off what is behind the last intact record. Undefined if the segment cannot be read. */
-  private async repair(segment: Segment, start: Position): Promise<Position | undefined> {
-    const path = `${this.path}/${nameOf(segment.first)}`
-    const file = await this.disk.open(path)
-    try {
-      const measure = () => endOf(file, start, segment.end)
-      const found = await measure()
-        .catch(measure)
-        .catch((error) => {
-          if (!isUnreadable(error) || this.options.isOrphan) throw error
-        })
-      if (!found) return undefined
-      const { end, reason } = found
-      if (reason) await this.cutTail(segment, end.offset, file, reason)
-      // Records that a killed process did not sync have numbers too, which the next segment relies on.
-      await file.sync()
-      segment.end = end.offset
-      return end
-    } finally {
-      await file.close()
-    }
-  }
-
-  /** Gets past a last segment that cannot be read: it must not keep the relay from starting. */
-  private async giveUp(backlog: SegmentIndex, last: Segment, start: Position): Promise<void> {
-    await this.options.onLoss?.(undefined)
-    backlog.next = Math.max(backlog.next, last.first)
-    if (backlog.isEmpty) {
-      backlog.moveTo(startOf({ first: backlog.next }))
-      await this.head.write(backlog.head, true)
-    }
-    await removeSegment(this.disk, this.path, { ...last, mustKeepFile: true })
-    const details = { offset: start.offset, bytes: last.end - start.offset, records: undefined }
-    this.report(nameOf(last.first), 'unreadable', details)
-  }
-
-  private async cutTail(
-    segment: Segment,
-    from: number,
-    file: DiskFile,
-    fault: DamageReason,
+  /** Moves a newest segment that cannot be read to `damaged/`: it must not keep the relay from starting. */
+  private async skipUnreadable(
+    index: SegmentIndex,
+    newest: Segment,
+    start: Position,
   ): Promise<void> {
-    const stretch = { from, to: segment.end }
-    const name = nameOf(segment.first)
-    const isTorn = fault === 'torn' || (await hasHoles(file, stretch))
-    if (!isTorn) await this.options.onLoss?.(undefined)
-    let copy: string | undefined
-    try {
-      copy = await setAside(this.disk, this.path, name, file, stretch)
-      await file.truncate(from)
-    } catch {
-      segment.mustKeepFile = copy === undefined
+    await this.options.onLoss?.(undefined)
+    index.next = Math.max(index.next, newest.first)
+    if (index.isEmpty) {
+      index.moveTo(startOf({ first: index.next }))
+      await this.head.write(index.head, true)
     }
-    const bytes = stretch.to - from
-    const [reason, records] = isTorn ? (['torn', 0] as const) : [fault, undefined]
-    this.report(name, reason, { offset: from, bytes, records, copy })
+    await removeSegment(this.disk, this.folder, { ...newest, mustKeepFile: true })
+    const range = { offset: start.offset, bytes: newest.end - start.offset }
+    this.report(nameOf(newest.first), 'unreadable', { ...range, records: undefined })
   }
 
   private report(name: string, reason: DamageReason, details: Partial<Damage>): void {
-    const file = `${this.path}/${name}`
+    const file = `${this.folder}/${name}`
     const nothing = { offset: 0, bytes: 0, records: 0, copy: undefined }
     this.options.onDamage({ ...nothing, ...details, file, reason })
   }
 }
 
-/** Removes a segment that was delivered; moves it to `damaged/` if bytes in it could not be copied. */
-export async function removeSegment(disk: Disk, folder: string, segment: Segment): Promise<void> {
-  const name = nameOf(segment.first)
-  const damaged = `${folder}/${DAMAGED}`
-  try {
-    if (!segment.mustKeepFile) return await disk.remove(`${folder}/${name}`)
-    await disk.makeFolder(damaged)
-    await disk.rename(`${folder}/${name}`, `${damaged}/${name}`)
-    await disk.syncFolder(damaged)
-  } catch (error) {
-    if (codeOf(error) !== 'ENOENT') throw error
-  }
-}
-
-/** The first record that may be undelivered: the segment of the position may have been removed. */
-function startAt(first: Segment | undefined, position: Position): Position {
-  if (!first || first.first === position.segment) return position
-  return { ...startOf(first), sequence: Math.min(position.sequence, first.first) }
-}
-
-function startOf({ first }: Pick<Segment, 'first'>): Position {
-  return { segment: first, offset: 0, sequence: first }
-}
-
-/** Where the last intact record of a segment ends, at `from` or behind it, and what is wrong behind it. */
-async function endOf(
-  file: DiskFile,
-  from: Position,
-  size: number,
-): Promise<{ end: Position; reason: DamageReason | undefined }> {
-  const finder = new RecordScanner(file, new BufferPool())
-  let { offset, sequence } = from
-  for (;;) {
-    const [limit, room] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]
-    const extent = { end: size, sequence, limit, room }
-    const { start, header, reason } = await finder.find(offset, extent)
-    if (!header) return { end: { ...from, offset, sequence }, reason }
-    offset = start + header.bytes
-    sequence = header.sequence + 1
-  }
-}
-
-/**
- * Whether bytes at the end of a segment were never all written: a power cut leaves zeros where they
- * should be. No record begins with one, and none, being text, ends with several.
- */
-async function hasHoles(file: DiskFile, { from, to }: Stretch): Promise<boolean> {
-  const [first] = await file.read(from, 1)
-  const end = await file.read(Math.max(from, to - 4), 4)
-  return first === 0 || end.every((byte) => byte === 0)
+/** The first record that may be undelivered. The segment of the position may have been removed. */
+function startAt(oldest: Segment | undefined, position: Position): Position {
+  if (!oldest || oldest.first === position.segment) return position
+  return { ...startOf(oldest), sequence: Math.min(position.sequence, oldest.first) }
 }

@@ -1,63 +1,66 @@
-/** Which segments a log has and how far they have been delivered: the picture in memory, no disk. */
+/** The segments of a log, and the position up to which they were delivered. In memory only. */
 
 const SUFFIX = '.segment'
 const DIGITS = 16
 
 /** A segment file. */
 export interface Segment {
-  /** The number of its first record, and its name. */
+  /** The sequence number of its first record, and its name. */
   readonly first: number
-  /** Its bytes that may be read: those of records that were acknowledged. */
+  /** Bytes of acknowledged records. The file may be longer. */
   end: number
-  /** Whether nothing will be appended to it any more. */
+  /** Whether it takes no more records. */
   closed: boolean
-  /** Where damaged stretches start that have been dealt with, and where reading goes on behind each. */
-  readonly passed: Map<number, Position>
-  /** Whether it holds damaged bytes of which there is no copy. */
+  /** Damage that has been reported: by the offset at which it starts, the position after it. */
+  readonly skippedDamage: Map<number, Position>
+  /** Whether it holds damaged bytes that could not be copied. */
   mustKeepFile: boolean
 }
 
-/** A place between two records. */
+/** A position between two records. */
 export interface Position {
-  /** The segment, by its first record's number. */
+  /** The segment, by the sequence number of its first record. */
   readonly segment: number
   readonly offset: number
-  /** The number of the record that follows. */
+  /** The sequence number of the next record. */
   readonly sequence: number
 }
 
 /** The end of a record. */
 export interface RecordEnd {
-  /** The record's number: records are numbered in the order in which they were appended. */
+  /** The record's own sequence number. Records are numbered from 1 in the order of `append`. */
   readonly sequence: number
   /** Where the next record starts. */
   readonly next: Position
 }
 
 export function createSegment(first: number, end: number): Segment {
-  return { first, end, closed: false, passed: new Map(), mustKeepFile: false }
+  return { first, end, closed: false, skippedDamage: new Map(), mustKeepFile: false }
 }
 
-/** A segment's file name: digits, so that names sort as the segments do. */
+/** The position before a segment's first record. */
+export function startOf({ first }: Pick<Segment, 'first'>): Position {
+  return { segment: first, offset: 0, sequence: first }
+}
+
+/** The file name of a segment. Names sort in the order of segments. */
 export function nameOf(first: number): string {
   return String(first).padStart(DIGITS, '0') + SUFFIX
 }
 
-/** The number in a segment's name, or undefined if it is not a segment's. */
+/** The sequence number in the file name of a segment; undefined for any other name. */
 export function firstOf(name: string): number | undefined {
   const first = Number(name.slice(0, DIGITS))
   return Number.isSafeInteger(first) && first > 0 && name === nameOf(first) ? first : undefined
 }
 
 export class SegmentIndex {
-  /** Oldest first; everything before the head has been delivered. */
+  /** Segments that are not fully delivered, oldest first. */
   readonly segments: Segment[] = []
-  /** Segments that have been delivered whole, and are still to be removed. */
+  /** Segments that are fully delivered and whose files are still to be removed. */
   readonly drained: Segment[] = []
-  /** The number that the next record gets. */
+  /** The sequence number of the next record. */
   next: number
-  /** When the record at the head was accepted, as far as that is known. */
-  oldestAt: number | undefined
   private position: Position
   private total = 0
 
@@ -68,13 +71,20 @@ export class SegmentIndex {
 
   /** Where the undelivered records start. */
   get head(): Position {
-    const [first] = this.segments
-    if (!first || first.first <= this.position.segment) return this.position
-    // The segment that it was in has been drained.
-    return { segment: first.first, offset: 0, sequence: this.position.sequence }
+    const [oldest] = this.segments
+    if (!oldest || oldest.first <= this.position.segment) return this.position
+    // The segment of the position has been drained. Records may be missing before the next one.
+    return { segment: oldest.first, offset: 0, sequence: this.position.sequence }
   }
 
-  /** Bytes on disk that are still to be delivered. */
+  /** The end of the newest record. */
+  get tail(): RecordEnd {
+    const newest = this.segments.at(-1)
+    const at = newest ? { segment: newest.first, offset: newest.end } : this.head
+    return { sequence: this.next - 1, next: { ...at, sequence: this.next } }
+  }
+
+  /** Bytes on disk between head and tail. */
   get bytes(): number {
     return this.segments.length === 0 ? 0 : this.total - this.head.offset
   }
@@ -83,23 +93,15 @@ export class SegmentIndex {
     return this.bytes === 0
   }
 
-  /** The end of the last record. */
-  get tail(): RecordEnd {
-    const last = this.segments.at(-1)
-    const at = last ? { segment: last.first, offset: last.end } : this.head
-    return { sequence: this.next - 1, next: { ...at, sequence: this.next } }
-  }
-
   segment(first: number): Segment | undefined {
     return this.segments.find((segment) => segment.first === first)
   }
 
-  /** The segment behind another. */
   after(segment: Segment): Segment | undefined {
     return this.segments[this.segments.indexOf(segment) + 1]
   }
 
-  /** The number at which a segment's records end: that of the next segment's first. */
+  /** The sequence number past a segment's last record: that of the first record after it. */
   limitOf(segment: Segment): number {
     return this.after(segment)?.first ?? this.next
   }
@@ -109,9 +111,8 @@ export class SegmentIndex {
     this.total += segment.end
   }
 
-  /** Takes note of records that were synced, at the end of a segment. */
-  grow(segment: Segment, records: readonly { bytes: number; acceptedAt: number }[]): void {
-    if (this.isEmpty) this.oldestAt = records[0]?.acceptedAt
+  /** Adds synced records to the end of the newest segment. */
+  grow(segment: Segment, records: readonly { bytes: number }[]): void {
     for (const { bytes } of records) {
       segment.end += bytes
       this.total += bytes
@@ -119,20 +120,20 @@ export class SegmentIndex {
     this.next += records.length
   }
 
-  /** Everything before `position` has been delivered. */
+  /** Moves the head forward. Segments before it are drained. */
   moveTo(position: Position): void {
     this.position = position
-    for (let first = this.segments[0]; first && this.isDone(first); first = this.segments[0]) {
+    for (let [oldest] = this.segments; oldest && this.isDrained(oldest); [oldest] = this.segments) {
       this.segments.shift()
-      this.drained.push(first)
-      this.total -= first.end
+      this.drained.push(oldest)
+      this.total -= oldest.end
     }
   }
 
-  /** Records that are missing at the end of a segment are still to be met there. */
-  private isDone(one: Segment): boolean {
+  private isDrained(one: Segment): boolean {
     const { segment, offset, sequence } = this.position
     if (one.first !== segment) return one.first < segment
+    // Records missing at the end of the segment are reported before it is drained.
     return one.closed && offset >= one.end && sequence >= this.limitOf(one)
   }
 }

@@ -1,270 +1,243 @@
 /**
- * A queue of records in a folder: durable, ordered, and safe from whatever may happen to a disk and to
- * the power. docs/segments.md has the format and the reasons.
+ * A queue of records in a folder: ordered, durable, and safe from crashes and from faults of the disk.
+ * docs/segments.md has the format and the reasons.
  */
 
 import { BufferPool } from '../limits/buffer-pool.ts'
 import type { Buffers, Disk } from '../runtime.ts'
 import { isUnreadable } from './damage.ts'
+import { removeSegment } from './damaged-folder.ts'
 import type { HeadFile } from './head-file.ts'
 import { SegmentReader, type StoredRecord } from './reader.ts'
 import type { LogRecord } from './record.ts'
-import { type LogFolderOptions, type RecoveredLog, recover, removeSegment } from './recovery.ts'
-import type { RecordEnd, Segment, SegmentIndex } from './segment-index.ts'
+import { type RecoveredLog, type RecoveryOptions, recover } from './recovery.ts'
+import { type RecordEnd, type Segment, type SegmentIndex, startOf } from './segment-index.ts'
 import { SegmentWriter } from './writer.ts'
 
-export interface SegmentLogOptions extends LogFolderOptions {
-  /** About the size of a segment file; one call's records are never divided. @default 8 MiB */
+export interface SegmentLogOptions extends RecoveryOptions {
+  /** The size at which a segment is full. The records of one call are never split. @default 8 MiB */
   readonly segmentBytes?: number
   /**
-   * Memory for what is read. Who has done with a record that `peek` has given out may give
-   * back that of its body; then all that it gave out with it is gone, too.
+   * Memory for what is read. The memory of a body that `peek` returned may be given back, and then no other
+   * record of the same call may be used any more.
    */
   readonly buffers?: Buffers
 }
 
 const DEFAULT_SEGMENT_BYTES = 8 * 1024 * 1024
 
-/** How much of a segment that is given up is handed over at one time, in bytes of bodies. */
+/** How many bytes of bodies `dropOldest` passes on at a time. */
 const DROP_BYTES = 1024 * 1024
 
 /**
- * Every method may be called at any time: `append` runs beside all others, and those take turns. But
- * there should be one reader, as two that peek are given the same records.
+ * All methods may be called at any time: appends run beside the others, which run one after the other.
  *
- * Methods reject with the error of the disk, and can be called again: nothing is lost by a rejection.
- * Only one log may be open on a folder; `Disk.lock` keeps other processes out.
+ * A method rejects with the error of the disk, and can be called again: a rejection loses nothing. One log
+ * at a time may be open on a folder; `Disk.lock` keeps other processes out.
  */
 export class SegmentLog {
   private readonly disk: Disk
   private readonly folder: string
-  private readonly backlog: SegmentIndex
+  private readonly index: SegmentIndex
   private readonly head: HeadFile
   private readonly writer: SegmentWriter
   private readonly reader: SegmentReader
   private readonly isOrphan: boolean
   private turn: Promise<unknown> = Promise.resolve()
-  private settled: boolean
-  private closed = false
+  private isClosed = false
+  private durablyEmpty: boolean
 
   /**
-   * Opens the log in a folder, which is made if there is none. Reads the names in it, the position of the
-   * head, and the last segment.
+   * Opens the log in a folder, or makes the folder. Reads the file names, the head, and the newest segment.
+   *
+   * @throws an error of the disk or of the listener
    */
   static async open(disk: Disk, folder: string, options: SegmentLogOptions): Promise<SegmentLog> {
-    const log = new SegmentLog(disk, folder, await recover(disk, folder, options), options)
-    await log.findOldest()
-    return log
+    return new SegmentLog(disk, folder, await recover(disk, folder, options), options)
   }
 
   private constructor(
     disk: Disk,
     folder: string,
-    { backlog, head, stray }: RecoveredLog,
+    { index, head, hasStray }: RecoveredLog,
     options: SegmentLogOptions,
   ) {
     const { segmentBytes = DEFAULT_SEGMENT_BYTES, buffers = new BufferPool() } = options
     this.disk = disk
     this.folder = folder
-    this.backlog = backlog
+    this.index = index
     this.head = head
-    this.writer = new SegmentWriter(disk, folder, backlog, { segmentBytes, stray })
-    this.reader = new SegmentReader(disk, folder, backlog, options, buffers)
+    this.writer = new SegmentWriter(disk, folder, index, { segmentBytes, hasStray })
+    this.reader = new SegmentReader(disk, folder, index, options, buffers)
     this.isOrphan = options.isOrphan ?? false
-    this.settled = backlog.isEmpty && backlog.drained.length === 0 && !stray
+    this.durablyEmpty = index.isEmpty && index.drained.length === 0 && !hasStray
   }
 
-  /** Bytes on disk that are still to be delivered. Damaged ones count until `peek` has met them. */
+  /** Undelivered bytes on disk. Damaged ones count until `peek` has skipped them. */
   get bytes(): number {
-    return this.backlog.bytes
+    return this.index.bytes
   }
 
   get isEmpty(): boolean {
-    return this.backlog.isEmpty
+    return this.index.isEmpty
   }
 
-  /** The number of the oldest record that is still to be delivered, or lost to damage unseen. */
+  /** The sequence number of the oldest undelivered record, which may be lost to damage. */
   get oldest(): number {
-    return this.backlog.head.sequence
+    return this.index.head.sequence
   }
 
   /**
-   * When the record at the head was accepted. Undefined if the log is empty; also if the head is damaged
-   * and was not yet met by `peek`.
+   * Whether the log is empty and will be found empty after any crash. Only then may a write bypass it:
+   * otherwise an older one could come back and be delivered after it. `sync` makes it true, the next
+   * `append` makes it false, whether or not that succeeds.
    */
-  get oldestAt(): number | undefined {
-    return this.backlog.oldestAt
+  get isDurablyEmpty(): boolean {
+    return this.durablyEmpty
   }
 
   /**
-   * Whether the log is empty, and will be found empty after whatever crash. Only then may a write pass it
-   * by: otherwise an older one could come back and arrive after it. True until the next `append`,
-   * whether or not that succeeds; made true by `sync`.
-   */
-  get isSettled(): boolean {
-    return this.settled
-  }
-
-  /**
-   * Resolves, once all the records are safe from a power cut, with the end of the last. Those of one
-   * call are numbered in a row. Calls that come during a sync share the next one; the order of records is
-   * that of calls.
+   * Resolves, once all the records are synced, with the end of the last. The records of one call get
+   * consecutive numbers. Calls that come during a sync share the next one; records keep the order of calls.
    *
-   * When it rejects, none of the records will be given out, but some may be after a restart, unless
-   * `sync` made sure that they are not.
+   * If it rejects, `peek` returns none of the records. After a restart some may be there, unless a later
+   * `sync` has resolved.
+   *
+   * @throws RangeError if a query is too long, or an error of the disk
    */
   async append(records: readonly LogRecord[]): Promise<RecordEnd> {
-    if (this.closed) throw closedError(this.folder)
-    if (records.length === 0) return this.backlog.tail
-    this.settled = false
+    if (this.isClosed) throw closedError(this.folder)
+    if (records.length === 0) return this.index.tail
+    this.durablyEmpty = false
     return this.writer.append(records)
   }
 
   /**
-   * The oldest records, which stay in the log: at least one if there is any, together at most `maxBytes`
-   * of body unless the first alone is larger. None only if the log is empty, or now turns out to be.
-   * Damaged stretches in the way are copied to `damaged/` and reported. One that has cost records ends what
-   * is given out, unless it is at the head; then it is taken out.
+   * The oldest records, which stay in the log: at least one if there is any, with at most `maxBytes` of
+   * bodies unless the first alone is longer. Empty only if the log is empty, or turns out to be.
+   *
+   * Damage on the way is copied to `damaged/` and reported. Damage that lost records ends the result; once
+   * it is at the head, it is removed from the log.
    */
   peek(maxBytes: number): Promise<StoredRecord[]> {
     return this.inTurn(async () => {
-      const run = await this.reader.read(this.backlog.head, maxBytes)
-      this.backlog.moveTo(run.start)
-      // If the disk refuses, the next call that takes something out says so.
+      const run = await this.reader.read(this.index.head, maxBytes)
+      this.index.moveTo(run.start)
+      // If the disk fails here, the next call that moves the head rejects.
       if (run.hasLoss) await this.saveHead(true).catch(() => {})
-      if (run.records[0] || this.isEmpty) this.backlog.oldestAt = run.records[0]?.acceptedAt
       return run.records
     })
   }
 
   /**
-   * Takes out all records up to the end of one that `append` or `peek` has told. Does nothing if they are
-   * out already.
+   * Removes all records up to the end of one that `append` or `peek` returned. Does nothing if they are
+   * removed already.
    *
-   * They are out even if it rejects. Once it resolves, a kill brings none of them back, and if it comes
-   * sooner, no others than these; a power cut may bring back what was taken out since the last `sync`,
-   * and everything behind it in order.
+   * They are removed even if it rejects. Once it resolves, a kill brings none of them back; a power cut may
+   * bring back records removed since the last `sync`, together with all that follow them.
    */
   advance(last: RecordEnd): Promise<void> {
     return this.inTurn(async () => {
-      if (last.sequence < this.backlog.head.sequence) return
-      this.backlog.moveTo(last.next)
-      await this.saveHead(this.backlog.drained.length > 0)
-      await this.findOldest()
+      if (last.sequence < this.index.head.sequence) return
+      this.index.moveTo(last.next)
+      await this.saveHead(this.index.drained.length > 0)
     })
   }
 
   /**
-   * Once it resolves, nothing that was taken out before comes back, even after a power cut. If the log is
-   * empty, and no append came in between, it is then settled: see `isSettled`.
+   * Once it resolves, no record that was removed before comes back, even after a power cut. If the log is
+   * empty and no append came in between, it is durably empty.
    */
   sync(): Promise<void> {
     return this.inTurn(async () => {
-      const [segment] = this.backlog.segments
+      const [segment] = this.index.segments
       if (segment && this.isEmpty && this.writer.isIdle) await this.writer.finish(segment)
-      this.backlog.moveTo(this.backlog.head)
+      this.index.moveTo(this.index.head)
       await this.saveHead(true)
       await this.writer.clean()
-      // The names count, too: one of a segment that held nothing must not come back, and should the head
-      // file be lost one day, they alone say that the log was empty.
+      // Removed names must not come back: if the head file is ever lost, they alone show that the log was
+      // empty.
       await this.disk.syncFolder(this.folder)
-      this.settled = this.isEmpty && this.writer.isClean
-      if (this.settled) await this.closeFiles()
+      this.durablyEmpty = this.isEmpty && this.writer.isClean
+      if (this.durablyEmpty) await this.closeFiles()
     })
   }
 
   /**
-   * Gives up the oldest segment: hands over its undelivered records, in order and in portions, and when
-   * `enter` has resolved for all of them, takes them out for good. Records that were peeked and not
-   * taken out are among them. What the disk fails to read of the segment is reported, and kept.
+   * Drops the oldest segment: passes its undelivered records, in order and in portions, to `onDrop`, and
+   * removes them durably once it has resolved for all. Records that the disk fails to read are reported,
+   * and the file is kept in `damaged/`.
    */
-  dropOldest(enter: (records: readonly StoredRecord[]) => Promise<void>): Promise<void> {
+  dropOldest(onDrop: (records: readonly StoredRecord[]) => Promise<void>): Promise<void> {
     return this.inTurn(async () => {
-      const [oldest] = this.backlog.segments
-      if (!oldest) return
-      oldest.mustKeepFile ||= this.isOrphan
-      await this.writer.finish(oldest)
-      await this.handOver(oldest, enter)
-      await this.takeOut(oldest)
+      const [segment] = this.index.segments
+      if (!segment) return
+      segment.mustKeepFile ||= this.isOrphan
+      await this.writer.finish(segment)
+      const { head } = this.index
+      let at = head
+      for (;;) {
+        const run = await this.reader.read(at, DROP_BYTES, segment).catch(async (error) => {
+          if (!isUnreadable(error) || (this.isOrphan && at === head)) throw error
+          await this.reader.skipUnreadable(segment, at)
+        })
+        if (!run || run.records.length === 0) break
+        await onDrop(run.records)
+        at = run.end
+      }
+      await this.remove(segment)
     })
   }
 
   /**
-   * Gives up the rest of the oldest segment, as `dropOldest` does, if the disk still fails to read what is
-   * at its head; else does nothing.
+   * Drops the rest of the oldest segment if the disk still fails to read the record at the head; else does
+   * nothing. The records are reported as lost, and the file is kept in `damaged/`.
    */
-  giveUpUnreadable(): Promise<void> {
+  dropUnreadable(): Promise<void> {
     return this.inTurn(async () => {
-      const { head } = this.backlog
-      const segment = this.backlog.segment(head.segment)
+      const { head } = this.index
+      const segment = this.index.segment(head.segment)
+      if (!segment) return
       const error = await this.reader.read(head, 1, segment).then(
         () => undefined,
         (error) => error,
       )
-      if (!segment || !isUnreadable(error)) return
+      if (!isUnreadable(error)) return
       await this.writer.finish(segment)
-      await this.reader.giveUp(segment, head)
-      await this.takeOut(segment)
+      await this.reader.skipUnreadable(segment, head)
+      await this.remove(segment)
     })
   }
 
-  /** Waits for what was called before, then closes the files. Takes nothing out. */
+  /** Waits for the calls before it, then closes the files. Removes nothing. */
   async close(): Promise<void> {
-    if (this.closed) return
+    if (this.isClosed) return
     const last = this.inTurn(async () => {
       await this.writer.close()
       await this.closeFiles()
     })
-    this.closed = true
+    this.isClosed = true
     await last
   }
 
-  private async handOver(
-    segment: Segment,
-    enter: (records: readonly StoredRecord[]) => Promise<void>,
-  ): Promise<void> {
-    const { head } = this.backlog
-    let at = head
-    for (;;) {
-      const run = await this.reader.read(at, DROP_BYTES, segment).catch(async (error) => {
-        if (!isUnreadable(error) || (this.isOrphan && at === head)) throw error
-        await this.reader.giveUp(segment, at)
-      })
-      if (!run || run.records.length === 0) return
-      await enter(run.records)
-      at = run.end
-    }
-  }
-
-  /** Takes out the oldest segment as a whole, for good. */
-  private async takeOut(segment: Segment): Promise<void> {
-    const sequence = this.backlog.limitOf(segment)
-    this.backlog.moveTo({ segment: segment.first, offset: segment.end, sequence })
+  /** Removes the oldest segment durably, delivered or not. */
+  private async remove(segment: Segment): Promise<void> {
+    const sequence = this.index.limitOf(segment)
+    this.index.moveTo({ ...startOf(segment), offset: segment.end, sequence })
     await this.saveHead(true)
-    await this.findOldest()
   }
 
   /**
-   * Writes down where the head is, then removes segments that are behind it. In this order: a head that
-   * is older than the oldest segment would mean that records are missing.
+   * Saves the head, then removes the segments before it. In this order: a head before the oldest segment
+   * would mean that records are missing.
    */
   private async saveHead(durable: boolean): Promise<void> {
-    await this.head.write(this.backlog.head, durable)
-    const { drained } = this.backlog
+    await this.head.write(this.index.head, durable)
+    const { drained } = this.index
     while (durable && drained[0]) {
       await removeSegment(this.disk, this.folder, drained[0])
       drained.shift()
     }
-  }
-
-  private async findOldest(): Promise<void> {
-    if (this.isEmpty) {
-      this.backlog.oldestAt = undefined
-      return
-    }
-    // If it cannot be read now, `peek` will find it, or say why.
-    const found = await this.reader.acceptedAt(this.backlog.head).catch(() => undefined)
-    if (found !== undefined) this.backlog.oldestAt = found
   }
 
   private async closeFiles(): Promise<void> {
@@ -272,9 +245,9 @@ export class SegmentLog {
     await this.head.close()
   }
 
-  /** Runs a job when those before it have ended. */
+  /** Runs a job once all jobs before it have ended. */
   private inTurn<T>(job: () => Promise<T>): Promise<T> {
-    if (this.closed) return Promise.reject(closedError(this.folder))
+    if (this.isClosed) return Promise.reject(closedError(this.folder))
     const result = this.turn.then(job)
     this.turn = result.catch(() => {})
     return result

@@ -1,12 +1,12 @@
 /**
- * Appends records to a log, many calls to one sync.
+ * Appends records to a log. Calls that come during a sync share the next one.
  *
- * A byte of a segment is written once, and a segment by one process and without a failure: after each
- * start and each error a new one is begun. So nothing that was synced is put at risk by what comes
- * later, and a file whose sync failed, of which nobody knows what it holds, is not trusted with more.
+ * A byte is written once. A segment is written by one process, until its first failure: each start and each
+ * error begin a new one. So a later write cannot damage what was synced, and a file whose sync failed,
+ * whose content is unknown, takes no more records.
  */
 
-import { codeOf, createAnew } from '../disk/disk.ts'
+import { createAnew, removeIfThere } from '../disk/atomic-file.ts'
 import type { Disk, DiskFile } from '../runtime.ts'
 import { type EncodedRecord, encode, type LogRecord, prepare } from './record.ts'
 import {
@@ -18,92 +18,92 @@ import {
   type SegmentIndex,
 } from './segment-index.ts'
 
-interface Call {
-  readonly drafts: readonly EncodedRecord[]
+interface Append {
+  readonly records: readonly EncodedRecord[]
   readonly bytes: number
   resolve(last: RecordEnd): void
   reject(error: unknown): void
+}
+
+interface OpenSegment {
+  readonly segment: Segment
+  readonly file: DiskFile
 }
 
 export class SegmentWriter {
   private readonly disk: Disk
   private readonly folder: string
   private readonly segmentBytes: number
-  private readonly backlog: SegmentIndex
+  private readonly index: SegmentIndex
   /** The segment that takes the next records. */
-  private current: { readonly segment: Segment; readonly file: DiskFile } | undefined
-  /** Calls that are neither resolved nor rejected, and those of them that are not being written. */
+  private current: OpenSegment | undefined
+  private waiting: Append[] = []
+  /** How many appends have not ended, those being written included. */
   private pending = 0
-  private waiting: Call[] = []
-  /** All that the writer does on disk it does in here, one thing after the other. Never rejects. */
+  /** Everything the writer does on disk happens in here, one thing at a time. Never rejects. */
   private loop: Promise<void> | undefined
   private group: Promise<void> | undefined
-  /** Whether there may be a file with the name of the next segment that holds nothing acknowledged. */
-  private stray: boolean
+  /** Whether a file may have the name of the next segment. It holds nothing acknowledged. */
+  private hasStray: boolean
 
-  /** @param stray whether there is a file with the name of the next segment */
   constructor(
     disk: Disk,
     folder: string,
-    backlog: SegmentIndex,
-    { segmentBytes, stray }: { segmentBytes: number; stray: boolean },
+    index: SegmentIndex,
+    { segmentBytes, hasStray }: { segmentBytes: number; hasStray: boolean },
   ) {
     this.disk = disk
     this.folder = folder
-    this.backlog = backlog
+    this.index = index
     this.segmentBytes = segmentBytes
-    this.stray = stray
+    this.hasStray = hasStray
   }
 
   append(records: readonly LogRecord[]): Promise<RecordEnd> {
-    const drafts = records.map(prepare)
-    const bytes = sum(drafts)
+    const encoded = records.map(prepare)
+    const bytes = encoded.reduce((sum, record) => sum + record.bytes, 0)
     return new Promise((resolve, reject) => {
       this.pending++
-      this.waiting.push({ drafts, bytes, resolve, reject })
+      this.waiting.push({ records: encoded, bytes, resolve, reject })
       this.loop ??= this.writeAll()
     })
   }
 
-  /** Whether no call is on its way to the disk. */
   get isIdle(): boolean {
     return this.pending === 0
   }
 
-  /** Whether, besides, nothing is left of calls that failed. */
+  /** Whether it is idle and no file is left of an append that failed. */
   get isClean(): boolean {
-    return this.isIdle && !this.stray
+    return this.isIdle && !this.hasStray
   }
 
-  /** Has the next record begin a new segment. Once this resolves, `segment` is as it will stay. */
+  /** Closes a segment. Once this resolves, the segment does not change any more. */
   async finish(segment: Segment): Promise<void> {
     segment.closed = true
     await this.group
-    if (this.current?.segment === segment) await this.leave()
+    if (this.current?.segment === segment) await this.closeFile()
   }
 
-  /**
-   * Removes what failed calls have left, unless another call is on its way. The folder is still to be
-   * synced.
-   */
+  /** If it is idle, removes the file that an append that failed has left. The caller syncs the folder. */
   async clean(): Promise<void> {
     if (!this.isIdle) return
     await this.loop
-    if (this.loop || !this.stray) return
+    if (this.loop || !this.hasStray) return
     const removal = this.removeStray()
-    const goOn = () => this.writeAll()
-    this.loop = removal.then(goOn, goOn)
+    const resume = () => this.writeAll()
+    this.loop = removal.then(resume, resume)
     await removal
   }
 
-  /** Waits for all calls. */
+  /** Waits for all appends. */
   async close(): Promise<void> {
     await this.loop
-    await this.leave()
+    await this.closeFile()
   }
 
   private async writeAll(): Promise<void> {
-    // Calls of the same turn share even the first sync.
+    // Appends of the same turn share the first sync.
     await undefined
     while (this.waiting.length > 0) {
       this.group = this.writeGroup(this.takeGroup())
@@ -112,105 +112,92 @@ export class SegmentWriter {
     this.loop = undefined
   }
 
-  /** The calls that go into one write: as many as fit into a segment, at least one. */
-  private takeGroup(): Call[] {
-    const used = this.current && !this.current.segment.closed ? this.current.segment.end : 0
-    const [first] = this.waiting as [Call]
-    if (this.current && used + first.bytes > this.segmentBytes) this.current.segment.closed = true
-    let room = this.segmentBytes - (this.current?.segment.closed ? 0 : used) - first.bytes
+  /** The appends to write next: as many as fit into the segment, at least one. */
+  private takeGroup(): Append[] {
+    const segment = this.current?.segment
+    const [{ bytes }] = this.waiting as [Append]
+    if (segment && segment.end + bytes > this.segmentBytes) segment.closed = true
+    let room = this.segmentBytes - bytes - (segment && !segment.closed ? segment.end : 0)
     let count = 1
     for (; count < this.waiting.length; count++) {
-      room -= (this.waiting[count] as Call).bytes
+      room -= (this.waiting[count] as Append).bytes
       if (room < 0) break
     }
     return this.waiting.splice(0, count)
   }
 
-  private async writeGroup(calls: readonly Call[]): Promise<void> {
+  private async writeGroup(appends: readonly Append[]): Promise<void> {
+    const { index } = this
+    const records = appends.flatMap((append) => append.records)
     let at: Position
     try {
-      at = await this.store(calls.flatMap(({ drafts }) => drafts))
+      const bytes = encode(records, index.next)
+      const isNew = this.current === undefined || this.current.segment.closed
+      const { segment, file } = isNew ? await this.createFile() : (this.current as OpenSegment)
+      await file.write(segment.end, bytes)
+      await file.sync()
+      if (isNew) {
+        // A power cut would lose a segment whose name is not synced.
+        await this.disk.syncFolder(this.folder)
+        this.hasStray = false
+        index.add(segment)
+      }
+      at = { segment: segment.first, offset: segment.end, sequence: index.next }
+      index.grow(segment, records)
     } catch (error) {
-      await this.abandon()
-      this.pending -= calls.length
-      for (const call of calls) call.reject(error)
+      await this.endFailedSegment()
+      this.pending -= appends.length
+      for (const append of appends) append.reject(error)
       return
     }
-    this.pending -= calls.length
-    for (const { drafts, bytes, resolve } of calls) {
-      const sequence = at.sequence + drafts.length
+    this.pending -= appends.length
+    for (const { records, bytes, resolve } of appends) {
+      const sequence = at.sequence + records.length
       at = { ...at, offset: at.offset + bytes, sequence }
       resolve({ sequence: sequence - 1, next: at })
     }
   }
 
-  /** Resolves with where the first of them starts. */
-  private async store(drafts: readonly EncodedRecord[]): Promise<Position> {
-    const bytes = encode(drafts, this.backlog.next)
-    const isNew = this.current === undefined || this.current.segment.closed
-    if (isNew) await this.begin()
-    const { segment, file } = this.current as NonNullable<typeof this.current>
-    await file.write(segment.end, bytes)
-    await file.sync()
-    if (isNew) {
-      // A segment whose name is lost takes its records with it.
-      await this.disk.syncFolder(this.folder)
-      this.stray = false
-      this.backlog.add(segment)
-    }
-    const start = { segment: segment.first, offset: segment.end, sequence: this.backlog.next }
-    this.backlog.grow(segment, drafts)
-    return start
-  }
-
-  private async begin(): Promise<void> {
-    await this.leave()
-    const segment = createSegment(this.backlog.next, 0)
-    this.stray = true
+  private async createFile(): Promise<OpenSegment> {
+    await this.closeFile()
+    const segment = createSegment(this.index.next, 0)
+    this.hasStray = true
     const file = await createAnew(this.disk, this.pathOf(segment.first))
     this.current = { segment, file }
+    return this.current
   }
 
   /**
-   * Ends the segment in which a write or a sync has failed. What was acknowledged before stays in it.
-   * What was not is cut off, if the disk lets us; if it does not, the name of the next segment says where
-   * this one ends.
+   * Closes the segment in which a write or a sync has failed. Acknowledged records stay in it. The rest is
+   * cut off if the disk allows it; if not, the name of the next segment shows where this one ends.
    */
-  private async abandon(): Promise<void> {
+  private async endFailedSegment(): Promise<void> {
     const failed = this.current
     this.current = undefined
     if (!failed) return
-    failed.segment.closed = true
-    await cutOff(failed.file, failed.segment.end).catch(() => {})
-    await failed.file.close().catch(() => {})
+    const { segment, file } = failed
+    segment.closed = true
+    const cutOff = async () => {
+      await file.truncate(segment.end)
+      await file.sync()
+    }
+    await cutOff().catch(() => {})
+    await file.close().catch(() => {})
   }
 
   private async removeStray(): Promise<void> {
-    try {
-      await this.disk.remove(this.pathOf(this.backlog.next))
-    } catch (error) {
-      if (codeOf(error) !== 'ENOENT') throw error
-    }
-    this.stray = false
+    await removeIfThere(this.disk, this.pathOf(this.index.next))
+    this.hasStray = false
   }
 
-  private async leave(): Promise<void> {
+  private async closeFile(): Promise<void> {
     const file = this.current?.file
     this.current = undefined
-    // Everything in it has been synced.
+    // Everything in it is synced: an error of its close loses nothing.
     await file?.close().catch(() => {})
   }
 
   private pathOf(first: number): string {
     return `${this.folder}/${nameOf(first)}`
   }
-}
-
-async function cutOff(file: DiskFile, end: number): Promise<void> {
-  await file.truncate(end)
-  await file.sync()
-}
-
-function sum(drafts: readonly EncodedRecord[]): number {
-  return drafts.reduce((bytes, one) => bytes + one.bytes, 0)
 }

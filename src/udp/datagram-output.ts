@@ -1,64 +1,71 @@
-/** One output that gets datagrams. */
+/** An output that is sent datagrams. */
 
 import { formatAddress } from '../config/address.ts'
 import type { UdpOutput } from '../config/config.ts'
 import { join, split } from '../influxdb/lines.ts'
 import type { Log } from '../observe/log.ts'
 import { RepeatedWarning } from '../observe/repeated-warning.ts'
-import type { Address, UdpRuntime, UdpSender } from '../runtime.ts'
+import type { UdpRuntime, UdpSender } from '../runtime.ts'
 import { ResolvedAddress } from './resolved-address.ts'
 
-/** What has come in one datagram, or as much of it as goes into another. */
+/** A received datagram, or a part of one that is larger than the mtu. */
 interface Piece {
   readonly bytes: Uint8Array
-  readonly isSound: boolean
+  readonly canShare: boolean
 }
 
 /**
- * While datagrams are being handed to the network, those that come wait, and then travel together, as many
- * in one as the mtu allows: so the more there is to relay, the less each costs.
+ * Pieces that come while others are being sent wait, and then share datagrams of up to the mtu: the higher
+ * the load, the less each piece costs.
  */
 export class DatagramOutput {
   private readonly output: UdpOutput
-  private readonly limit: number
+  private readonly maxQueued: number
   private readonly sender: UdpSender
   private readonly target: ResolvedAddress
   private readonly oversized: RepeatedWarning
   private readonly overflow: RepeatedWarning
   private readonly failures: RepeatedWarning
   private waiting: Piece[] = []
-  /** How many are being handed to the network. */
-  private flying = 0
-  private onIdle: (() => void)[] = []
+  /** How many pieces are being sent. */
+  private sending = 0
+  private onDrained: (() => void)[] = []
 
-  /** @param limit how many datagrams may wait, those on their way included */
-  constructor(output: UdpOutput, limit: number, runtime: UdpRuntime, log: Log) {
+  /** @param maxQueued how many pieces may wait, those being sent included */
+  constructor(output: UdpOutput, maxQueued: number, runtime: UdpRuntime, parent: Log) {
     const { clock } = runtime
-    const outputLog = log.with({ backend: output.name })
+    const log = parent.with({ backend: output.name })
     this.output = output
-    this.limit = limit
+    this.maxQueued = maxQueued
     this.sender = runtime.createUdpSender()
     this.target = new ResolvedAddress(output.address, runtime)
-    this.oversized = new RepeatedWarning(clock, outputLog, 'line larger than the mtu was dropped')
-    this.overflow = new RepeatedWarning(clock, outputLog, 'datagram dropped: too many are queued')
-    this.failures = new RepeatedWarning(clock, outputLog, 'datagram could not be sent')
+    this.oversized = new RepeatedWarning(clock, log, 'line larger than the mtu was dropped')
+    this.overflow = new RepeatedWarning(clock, log, 'datagram dropped: too many are queued')
+    this.failures = new RepeatedWarning(clock, log, 'datagram could not be sent')
   }
 
   /**
-   * Sends line protocol in datagrams of at most the output's mtu, cut at the ends of lines.
+   * Sends line protocol in datagrams of up to the mtu, split at the ends of lines.
    *
-   * @param isSound whether a server will find no fault with it, for which it would drop others, too
+   * @param canShare whether other lines may share a datagram with it: a server drops a whole datagram for
+   * one line that it cannot parse
    */
-  send(bytes: Uint8Array, isSound: boolean): void {
+  send(bytes: Uint8Array, canShare: boolean): void {
     const { mtu } = this.output
-    if (bytes.length <= mtu) this.add({ bytes, isSound })
-    else for (const piece of split(bytes, mtu)) this.add({ bytes: piece, isSound })
-    if (this.flying === 0) void this.fly()
+    for (const piece of bytes.length <= mtu ? [bytes] : split(bytes, mtu)) {
+      const { length } = piece
+      const queued = this.waiting.length + this.sending
+      if (length > mtu) this.oversized.report({ mtu }, { bytes: length })
+      else if (queued >= this.maxQueued) this.overflow.report({}, { bytes: length })
+      else this.waiting.push({ bytes: piece, canShare })
+    }
+    if (this.sending === 0) void this.sendWaiting()
   }
 
+  /** Resolves once nothing waits and nothing is being sent. */
   drained(): Promise<void> {
-    if (this.flying === 0) return Promise.resolve()
-    return new Promise((resolve) => this.onIdle.push(resolve))
+    if (this.sending === 0) return Promise.resolve()
+    return new Promise((resolve) => this.onDrained.push(resolve))
   }
 
   close(): void {
@@ -66,43 +73,28 @@ export class DatagramOutput {
     for (const warning of [this.oversized, this.overflow, this.failures]) warning.flush()
   }
 
-  private add(piece: Piece): void {
-    const { mtu } = this.output
-    const { length } = piece.bytes
-    if (length > mtu) this.oversized.report({ mtu }, { bytes: length })
-    else if (this.waiting.length + this.flying < this.limit) this.waiting.push(piece)
-    else this.overflow.report({}, { bytes: length })
-  }
-
-  private async fly(): Promise<void> {
+  private async sendWaiting(): Promise<void> {
     while (this.waiting.length > 0) {
       const pieces = this.waiting
       this.waiting = []
-      this.flying = pieces.length
-      await this.sendAll(pieces)
-      this.flying = 0
+      this.sending = pieces.length
+      try {
+        const address = this.target.current ?? (await this.target.resolve())
+        const sends = pack(pieces, this.output.mtu).map((shared) =>
+          this.sender
+            .send(join(shared.map(({ bytes }) => bytes)), address)
+            .catch((error) => this.reportFailure(shared, error)),
+        )
+        await Promise.all(sends)
+      } catch (error) {
+        this.reportFailure(pieces, error as Error)
+      }
+      this.sending = 0
     }
-    for (const resolve of this.onIdle.splice(0)) resolve()
+    for (const resolve of this.onDrained.splice(0)) resolve()
   }
 
-  private async sendAll(pieces: readonly Piece[]): Promise<void> {
-    try {
-      const address = this.target.current ?? (await this.target.resolve())
-      await Promise.all(packed(pieces, this.output.mtu).map((load) => this.sendOne(load, address)))
-    } catch (error) {
-      this.failed(pieces, error as Error)
-    }
-  }
-
-  private async sendOne(pieces: readonly Piece[], address: Address): Promise<void> {
-    try {
-      await this.sender.send(join(pieces.map(({ bytes }) => bytes)), address)
-    } catch (error) {
-      this.failed(pieces, error as Error)
-    }
-  }
-
-  private failed(pieces: readonly Piece[], { message }: Error): void {
+  private reportFailure(pieces: readonly Piece[], { message }: Error): void {
     const to = formatAddress(this.output.address)
     for (const { bytes } of pieces) {
       this.failures.report({ to, reason: message }, { bytes: bytes.length })
@@ -110,22 +102,22 @@ export class DatagramOutput {
   }
 }
 
-/** What goes into one datagram each, in order. */
-function packed(pieces: readonly Piece[], mtu: number): Piece[][] {
-  const loads: Piece[][] = []
-  let load: Piece[] = []
+/** The pieces of each datagram, in order. */
+function pack(pieces: readonly Piece[], mtu: number): Piece[][] {
+  const datagrams: Piece[][] = []
+  let datagram: Piece[] = []
   let room = 0
   for (const piece of pieces) {
-    const fits = piece.isSound && load.at(-1)?.isSound
-    // Each but a lone one may have to be given the end of its line.
+    // `join` may have to add a newline.
     const size = piece.bytes.length + 1
-    if (!fits || size > room) {
-      load = []
-      loads.push(load)
+    const canShare = piece.canShare && datagram.at(-1)?.canShare
+    if (!canShare || size > room) {
+      datagram = []
+      datagrams.push(datagram)
       room = mtu
     }
-    load.push(piece)
+    datagram.push(piece)
     room -= size
   }
-  return loads
+  return datagrams
 }

@@ -1,11 +1,11 @@
-/** A host name's address, looked up again from time to time without keeping anybody waiting. */
+/** The address of a host name, looked up again from time to time in the background. */
 
 import type { Address, UdpRuntime } from '../runtime.ts'
 
 /** How long an address is used before it is looked up again. */
 const RESOLVE_INTERVAL_MS = 30_000
 
-/** The same after a look-up that failed. */
+/** How long after a failed look-up the next one may start. */
 const RETRY_INTERVAL_MS = 1_000
 
 export class ResolvedAddress {
@@ -14,22 +14,23 @@ export class ResolvedAddress {
   private known: Address | undefined
   private pending: Promise<Address> | undefined
   private failure: Error | undefined
-  private staleAt = 0
+  /** When the next look-up may start, by the clock. */
+  private nextAt = 0
 
   constructor(address: Address, runtime: Pick<UdpRuntime, 'clock' | 'resolve'>) {
     this.address = address
     this.runtime = runtime
   }
 
-  /** The last known address, if there is one; asks for a newer one if it is old. */
+  /** The last known address, if there is one. If it is old, a look-up starts. */
   get current(): Address | undefined {
-    if (this.known && this.runtime.clock.now() >= this.staleAt) this.resolve().catch(() => {})
+    if (this.known && this.runtime.clock.now() >= this.nextAt) this.resolve().catch(() => {})
     return this.known
   }
 
-  /** Asks a name server, unless one has just failed to answer. */
+  /** Looks the address up. Shortly after a failed look-up, rejects with that error. */
   resolve(): Promise<Address> {
-    if (this.failure && this.runtime.clock.now() < this.staleAt) return Promise.reject(this.failure)
+    if (this.failure && this.runtime.clock.now() < this.nextAt) return Promise.reject(this.failure)
     this.pending ??= this.lookUp().finally(() => {
       this.pending = undefined
     })
@@ -41,12 +42,12 @@ export class ResolvedAddress {
     try {
       const host = await this.runtime.resolve(this.address.host)
       this.failure = undefined
-      this.staleAt = clock.now() + RESOLVE_INTERVAL_MS
+      this.nextAt = clock.now() + RESOLVE_INTERVAL_MS
       this.known = { host, port: this.address.port }
       return this.known
     } catch (error) {
       this.failure = error as Error
-      this.staleAt = clock.now() + RETRY_INTERVAL_MS
+      this.nextAt = clock.now() + RETRY_INTERVAL_MS
       throw error
     }
   }

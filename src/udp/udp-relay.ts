@@ -1,4 +1,4 @@
-/** The UDP half of the relay: datagrams of line protocol in; datagrams and writes out. */
+/** Relays datagrams of line protocol, as datagrams and as writes. */
 
 import type { UdpConfig } from '../config/config.ts'
 import { type Destination, fixedDestination } from '../influxdb/destination.ts'
@@ -10,15 +10,13 @@ import type { Relay } from '../relay/relay.ts'
 import type { Clock, UdpRuntime } from '../runtime.ts'
 import { DatagramOutput } from './datagram-output.ts'
 
-/**
- * Relays datagrams. Nobody waits for an answer, so what cannot be relayed is counted and logged.
- */
+/** No sender waits for an answer, so what cannot be relayed is counted and logged. */
 export class UdpRelay {
   private readonly config: UdpConfig
   private readonly relay: Relay
   private readonly clock: Clock
   private readonly destination: Destination
-  private readonly isSound: (body: Uint8Array) => boolean
+  private readonly canShareDatagram: (points: Uint8Array) => boolean
   private readonly outputs: DatagramOutput[]
 
   constructor(config: UdpConfig, relay: Relay, runtime: UdpRuntime, log: Log) {
@@ -26,7 +24,7 @@ export class UdpRelay {
     this.relay = relay
     this.clock = runtime.clock
     this.destination = fixedDestination(config.database, config.retentionPolicy, config.precision)
-    this.isSound = datagramTest(config.precision)
+    this.canShareDatagram = datagramTest(config.precision)
     this.outputs = config.outputs.map(
       (output) => new DatagramOutput(output, config.maxQueuedDatagrams, runtime, log),
     )
@@ -38,8 +36,8 @@ export class UdpRelay {
     )
     if (points.count === 0) return
     if (this.outputs.length > 0) {
-      const isSound = this.isSound(points.bytes)
-      for (const output of this.outputs) output.send(points.bytes, isSound)
+      const canShare = this.canShareDatagram(points.bytes)
+      for (const output of this.outputs) output.send(points.bytes, canShare)
     }
     if (this.relay.backends.length > 0) {
       const { destination } = this
@@ -47,7 +45,7 @@ export class UdpRelay {
     }
   }
 
-  /** Resolves when nothing is left to send. */
+  /** Resolves once everything has been sent. */
   async drained(): Promise<void> {
     await Promise.all([this.relay.drained(), ...this.outputs.map((output) => output.drained())])
   }

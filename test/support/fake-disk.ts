@@ -1,9 +1,9 @@
 /**
  * A disk in memory that can lose power.
  *
- * It keeps apart what is on the disk for good and what was done since: `crash` decides change by change
- * what is left. It is as unkind as the promises of `Disk` allow, and knows neither time nor chance of its
- * own: the same calls with the same random numbers do the same.
+ * It separates what is synced from later changes; `crash` keeps or drops each of these. It is as unreliable
+ * as the contract of `Disk` allows, and deterministic: the same calls with the same random numbers do the
+ * same.
  */
 
 import type { Disk, DiskEntry, DiskFile, DiskLock } from '../../src/runtime.ts'
@@ -13,7 +13,7 @@ export type { Random }
 
 export type OperationKind = keyof Disk | keyof DiskFile
 
-/** What is asked of the disk. */
+/** A call of the disk or of a file. */
 export interface Operation {
   readonly kind: OperationKind
   readonly path: string
@@ -21,21 +21,21 @@ export interface Operation {
   readonly bytes: number
 }
 
-/** An operation that will fail. */
+/** Operations that fail. */
 export interface Fault {
   /** ENOSPC, EIO … */
   readonly code: string
-  /** Only of these kinds, by default any. */
+  /** The kinds of operations. @default all */
   readonly kinds?: readonly OperationKind[]
-  /** Only on paths that hold this text. */
+  /** Only operations on paths that contain this text. */
   readonly path?: string
-  /** Which of those from now on, 1 for the next. @default 1 */
+  /** The first to fail, counted from now on. @default 1 */
   readonly nth?: number
-  /** How many in a row. @default 1 */
+  /** How many fail in a row. @default 1 */
   readonly times?: number
 }
 
-/** The operation in which the process will end. */
+/** The operation in which the process stops. */
 interface Stop {
   left: number
   readonly random: Random
@@ -43,20 +43,17 @@ interface Stop {
   stopped(): void
 }
 
-/** With this no name is changed, and no byte written, that was not synced. */
-const NOTHING_LEFT: Random = () => 0.999
-
 export class FakeDisk implements Disk {
-  /** Operations begun so far, in all and by kind, and bytes moved by them. */
+  /** Operations so far, in all and by kind, and their bytes. */
   operations = 0
   readonly counts = new Map<OperationKind, number>()
   bytesRead = 0
   bytesWritten = 0
-  /** Files that are open. */
+  /** How many files are open. */
   openFiles = 0
-  /** Bytes that all files together may take; a write beyond is done as far as there is room. */
+  /** Bytes of all files together. A write past it writes what fits. */
   capacity = Number.POSITIVE_INFINITY
-  /** Called before each operation, which then waits for what it returns, and fails if it throws. */
+  /** Called before each operation, which waits for it and fails if it throws. */
   before: (operation: Operation) => void | Promise<void> = () => {}
   private readonly root: Folder
   private locks = new Set<Folder>()
@@ -68,20 +65,20 @@ export class FakeDisk implements Disk {
     this.root = root
   }
 
-  /** A disk that holds these files, and no doubt about them. */
+  /** A disk with these files, all synced. */
   static of(files: Iterable<readonly [path: string, bytes: Uint8Array]>): FakeDisk {
     const disk = new FakeDisk()
     for (const [path, bytes] of files) disk.put(path, bytes)
     return disk
   }
 
-  /** All files as a process sees them, by path, in order of their names. */
+  /** All files as a process sees them, by path, in the order of paths. */
   files(): Map<string, Uint8Array> {
     const files = [...this.root.files('')].sort(([a], [b]) => (a < b ? -1 : 1))
     return new Map(files.map(([path, bytes]) => [path, bytes.slice()]))
   }
 
-  /** Puts a file there for good, past all faults. */
+  /** Puts a synced file on the disk. Faults do not matter. */
   put(path: string, bytes: Uint8Array): void {
     const { folder, name } = this.root.place(path, true)
     const file = new Inode(bytes)
@@ -89,20 +86,20 @@ export class FakeDisk implements Disk {
     folder.durable.set(name, file)
   }
 
-  /** Has an operation fail. A sync that fails drops what was not synced before it, as Linux does. */
+  /** Makes operations fail. A failed sync drops what was not synced before, as on Linux. */
   fail(fault: Fault): void {
     this.faults.push({ fault, seen: 0 })
   }
 
-  /** Has nothing fail any more. */
+  /** Ends all faults. */
   heal(): void {
     this.faults = []
     this.capacity = Number.POSITIVE_INFINITY
   }
 
   /**
-   * Ends the process in its nth operation from now. That one is done, or not, or in part; neither it nor
-   * any later one ever ends. Resolves when it has come to that.
+   * Stops the process in its nth operation from now. That one is done, or in part, or not at all. Its promise
+   * and those of later operations never settle. Resolves when the process has stopped.
    *
    * @param kinds counts only operations of these kinds, by default all
    */
@@ -112,21 +109,24 @@ export class FakeDisk implements Disk {
     })
   }
 
-  /** The disk as the next process finds it after this one was killed. No operation here ends any more. */
+  /** The disk after a kill of the process. Operations on this one never end. */
   kill(): FakeDisk {
     this.isDead = true
     return new FakeDisk(this.root)
   }
 
-  /** The disk as it is found after a power cut. No operation here ends any more. */
+  /** The disk after a power cut. Operations on this one never end. */
   crash(random: Random): FakeDisk {
     this.isDead = true
     return new FakeDisk(this.root.afterCrash(random, new Map()))
   }
 
-  /** All files as a power cut now would leave them, if nothing outlasts it that need not. */
+  /**
+   * All files as a power cut now would leave them if it took everything that is not synced. The bytes
+   * are views of the disk: read them before its next operation.
+   */
   syncedFiles(): Map<string, Uint8Array> {
-    return new FakeDisk(this.root.afterCrash(NOTHING_LEFT, new Map())).files()
+    return new Map(this.root.syncedFiles(''))
   }
 
   makeFolder(path: string): Promise<void> {
@@ -202,7 +202,7 @@ export class FakeDisk implements Disk {
     })
   }
 
-  /** For files: carries out an operation, or has it fail, or stops in the middle of it. */
+  /** For files: does an operation, or fails, or stops in the middle of it. */
   async run<T>(operation: Operation, effect: () => T, failures: Failures = {}): Promise<T> {
     await this.before(operation)
     if (this.isDead) return never()
@@ -227,7 +227,7 @@ export class FakeDisk implements Disk {
     return --stop.left <= 0
   }
 
-  /** For files: bytes that are still free. */
+  /** For files: free bytes. */
   get room(): number {
     if (this.capacity === Number.POSITIVE_INFINITY) return this.capacity
     let used = 0
@@ -249,9 +249,9 @@ export class FakeDisk implements Disk {
   }
 }
 
-/** What an operation does when it does not succeed; by default nothing. */
+/** What an operation does if it does not succeed. @default nothing */
 interface Failures {
-  /** The process stops when a share of it has been done. */
+  /** The process stops after a share of the operation. */
   readonly part?: (share: number) => void
   readonly fail?: () => void
 }
@@ -338,7 +338,7 @@ function attempt(effect: () => unknown): void {
   try {
     effect()
   } catch {
-    // Nobody is left to be told.
+    // The process has stopped.
   }
 }
 

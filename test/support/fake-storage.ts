@@ -1,13 +1,13 @@
-/** What a fake disk is made of: files and folders, each as it is and as it would be after a power cut. */
+/** Files and folders of a fake disk, each as it is and as it would be after a power cut. */
 
-/** A number in [0, 1), such as a seeded generator gives. */
+/** Returns a number in [0, 1), as a seeded generator does. */
 export type Random = () => number
 
 export type Change =
   | { readonly kind: 'write'; readonly offset: number; readonly bytes: Uint8Array }
   | { readonly kind: 'truncate'; readonly size: number }
 
-/** A file, whatever its names. */
+/** A file, independent of its names. */
 export class Inode {
   readonly content: Content
   private readonly durable: Content
@@ -28,9 +28,13 @@ export class Inode {
     this.unsynced = []
   }
 
-  /** After a sync that failed: still to be read, but no later sync will write it. */
+  /** After a failed sync: unsynced bytes can still be read, but no later sync writes them. */
   forget(): void {
     this.unsynced = []
+  }
+
+  syncedBytes(): Uint8Array {
+    return this.durable.bytes()
   }
 
   afterCrash(random: Random): Inode {
@@ -44,13 +48,13 @@ export class Inode {
   }
 }
 
-/** What is left of a write: a part of it, or as many zeros as it has bytes, and a part of it therein. */
+/** A part of a write, or zeros of its length with a part of it in them. */
 function torn(
   { offset, bytes }: Change & { kind: 'write' },
   zeros: boolean,
   random: Random,
 ): Change {
-  // Most often it is the end that is missing.
+  // In most cases only the end is missing.
   const [from, to] = [random() < 0.5 ? 0 : random(), random()]
     .map((share) => Math.floor(share * (bytes.length + 1)))
     .sort((a, b) => a - b) as [number, number]
@@ -124,7 +128,7 @@ export class Folder {
     this.unsynced = []
   }
 
-  /** @param seen what has become of each node: a file may have two names */
+  /** @param seen the result for each node: a file may have two names */
   afterCrash(random: Random, seen: Map<Inode | Folder, Inode | Folder>): Folder {
     const entries = new Map(this.durable)
     for (const change of this.unsynced) if (random() < 0.5) applyTo(entries, change)
@@ -144,7 +148,15 @@ export class Folder {
     }
   }
 
-  /** The folder at a path, with `make` made there for good. */
+  *syncedFiles(path: string): Generator<[path: string, bytes: Uint8Array]> {
+    for (const [name, node] of this.durable) {
+      const own = path === '' ? name : `${path}/${name}`
+      if (node instanceof Folder) yield* node.syncedFiles(own)
+      else yield [own, node.syncedBytes()]
+    }
+  }
+
+  /** The folder at a path. With `make` it is created and synced. */
   folder(path: string, make = false): Folder {
     let folder: Folder = this
     for (const name of namesIn(path)) {
@@ -161,7 +173,7 @@ export class Folder {
     return folder
   }
 
-  /** The folder that a path's last name belongs to, and that name. */
+  /** The folder of a path's last name, and that name. */
   place(path: string, make = false): { folder: Folder; name: string } {
     const names = namesIn(path)
     const name = names.pop()

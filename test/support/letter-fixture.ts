@@ -3,7 +3,7 @@
 import { stamp } from '../../src/influxdb/stamp.ts'
 import type { DeadLetter } from '../../src/losses/dead-letter-format.ts'
 
-/** A letter with this body, about which only what is given matters. */
+/** A letter with this body. The rest is arbitrary, except what is given. */
 export function letter(body: string, given: Partial<DeadLetter> = {}): DeadLetter {
   return {
     backend: 'influx2',

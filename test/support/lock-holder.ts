@@ -1,4 +1,4 @@
-/** A process for node-disk.test.ts: locks a folder, says so, and, if told how long, lives on in vain. */
+/** A process for node-disk.test.ts: locks a folder, prints `locked`, and stays alive for `stayMs`. */
 
 import { createNodeDisk } from '../../src/platform/node-disk.ts'
 

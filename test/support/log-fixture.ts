@@ -1,4 +1,4 @@
-/** What the tests of the log have in common: records that tell which they are, and ways to read all. */
+/** For tests of the log: records whose content shows their id, and ways to read them all. */
 
 import type { Disk } from '../../src/runtime.ts'
 import type { Damage } from '../../src/segments/damage.ts'
@@ -11,10 +11,10 @@ export const FOLDER = 'log'
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
-/** Kinds of records: the log passes on all of them, also those that no relay has ever written. */
+/** Kinds of records, with one that no relay has ever written. */
 const KINDS = [0, 1, 255]
 
-/** Record number `id`, whose body says so and is about `bytes` long. */
+/** Record `id`. Its body contains the id and is at least `bytes` long. */
 export function record(id: number, bytes = 10): LogRecord {
   const kind = KINDS[id % KINDS.length] as number
   const body = encoder.encode(`${id} `.padEnd(bytes, `${id} `))
@@ -36,7 +36,7 @@ export function idOf({ kind, acceptedAt, query, body }: LogRecord): number {
     query === expected.query &&
     text === decoder.decode(expected.body)
   if (!isWhole)
-    throw new Error(`not a record that was appended: ${kind} ${acceptedAt} ${query} ${text}`)
+    throw new Error(`this record was not appended: ${kind} ${acceptedAt} ${query} ${text}`)
   return id
 }
 
@@ -47,7 +47,7 @@ export function range(first: number, last: number): number[] {
   return Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => first + i)
 }
 
-/** A log and what it reports. */
+/** A log, and the damage that it reports. */
 export async function open(disk: Disk, options: Partial<SegmentLogOptions> = {}) {
   const damage: Damage[] = []
   const log = await SegmentLog.open(disk, FOLDER, {
@@ -57,12 +57,12 @@ export async function open(disk: Disk, options: Partial<SegmentLogOptions> = {})
   return { log, damage }
 }
 
-/** All that a log holds, and leaves it there. */
+/** The ids of all records in a log, which stay there. */
 export async function contentsOf(log: SegmentLog): Promise<number[]> {
   return idsOf(await log.peek(Number.POSITIVE_INFINITY))
 }
 
-/** All that a log holds, taken out in portions. */
+/** The ids of all records in a log, which are removed in portions. */
 export async function drain(log: SegmentLog, maxBytes = 30): Promise<number[]> {
   const ids: number[] = []
   for (;;) {
@@ -76,6 +76,6 @@ export async function drain(log: SegmentLog, maxBytes = 30): Promise<number[]> {
 
 export function lastOf(found: readonly StoredRecord[]): StoredRecord {
   const last = found.at(-1)
-  if (!last) throw new Error('nothing was found')
+  if (!last) throw new Error('no record was found')
   return last
 }

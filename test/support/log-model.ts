@@ -1,13 +1,13 @@
 /**
- * Uses a log at random, remembers what the log has promised, and checks after a crash that it was kept.
+ * Uses a log at random, and checks after a crash that the log has kept its promises.
  *
- * Of each record it knows one of:
- * - `tried`: append was called: it may come or not;
- * - `failed`: append has rejected: it must not come now, but may after a crash;
- * - `kept`: append has resolved: it must come;
- * - `taken`: advance has resolved: a kill must not bring it back, a power cut may;
- * - `leaving`: advance was called: it may come or not;
- * - `gone`: it must not come.
+ * The state of each record:
+ * - `appending`: append was called: the record may be there or not;
+ * - `failed`: append has rejected: the record must not be there, but may be after a crash;
+ * - `appended`: append has resolved: the record must be there;
+ * - `removing`: advance was called: the record may be there or not;
+ * - `removed`: advance has resolved: a kill must not bring the record back, a power cut may;
+ * - `gone`: the record must not be there.
  */
 
 import { expect } from 'vitest'
@@ -18,16 +18,16 @@ import type { SegmentLog } from '../../src/segments/segment-log.ts'
 import { FakeDisk, type Random } from './fake-disk.ts'
 import { drain, idOf, idsOf, open, record } from './log-fixture.ts'
 
-/** Those that the tests inject. */
+/** The errors that the tests inject. */
 const DISK_ERRORS = ['EIO', 'ENOSPC']
 
-type Fate = 'tried' | 'failed' | 'kept' | 'taken' | 'leaving' | 'gone'
+type State = 'appending' | 'failed' | 'appended' | 'removing' | 'removed' | 'gone'
 
 export class LogModel {
   readonly damage: Damage[] = []
   private readonly random: Random
   private readonly segmentBytes: number
-  private readonly fates = new Map<number, Fate>()
+  private readonly states = new Map<number, State>()
   private log: SegmentLog | undefined
   private calls: Promise<unknown>[] = []
 
@@ -36,7 +36,7 @@ export class LogModel {
     this.segmentBytes = segmentBytes
   }
 
-  /** Opens the log, if the disk lets it, and does `steps` things with it. Stops at once if the disk does. */
+  /** Opens the log, unless the disk fails, and makes `steps` calls. Stops if the disk stops. */
   async use(disk: FakeDisk, steps: number): Promise<void> {
     const opened = await this.open(disk).catch((error) => {
       if (!DISK_ERRORS.includes(codeOf(error) ?? '')) throw error
@@ -44,7 +44,7 @@ export class LogModel {
     if (!opened) return
     const { log } = opened
     this.log = log
-    // Once the disk has stopped, another log may have been opened.
+    // After the disk has stopped, another log may have been opened.
     for (let step = 0; step < steps && this.log === log; step++) await this.step(log)
     await Promise.all(this.calls)
   }
@@ -56,30 +56,33 @@ export class LogModel {
     })
   }
 
-  /** Checks what is left on a disk after a crash, and goes on from there. */
+  /** Checks what is on the disk after a crash. The next `use` starts from there. */
   async check(disk: FakeDisk, crash: 'kill' | 'power cut'): Promise<void> {
-    const wasSettled = this.log?.isSettled ?? false
+    const wasDurablyEmpty = this.log?.isDurablyEmpty ?? false
     this.log = undefined
     this.calls = []
     const { log } = await this.open(disk)
-    // On a copy, since what is behind damage shows only when what is before it has been taken out.
+    // On a copy, because records after damage are returned only once those before it are removed.
     const copy = await this.open(FakeDisk.of(disk.files()))
     const ids = await drain(copy.log, Number.POSITIVE_INFINITY)
-    const story = `${crash}: found ${ids}; ${[...this.fates].map(([id, fate]) => `${id} ${fate}`)}`
+    const story = `${crash}: found ${ids}; ${[...this.states].map(([id, state]) => `${id} ${state}`)}`
     expect(ids, story).toEqual([...new Set(ids)].sort((a, b) => a - b))
-    if (wasSettled) expect(ids, `settled; ${story}`).toEqual([])
-    for (const [id, fate] of this.fates) {
+    if (wasDurablyEmpty) expect(ids, `durably empty; ${story}`).toEqual([])
+    for (const [id, state] of this.states) {
       const came = ids.includes(id)
-      if (fate === 'kept') expect(came, `${id} is lost; ${story}`).toBe(true)
-      if (fate === 'gone') expect(came, `${id} is back; ${story}`).toBe(false)
-      if (fate === 'taken' && crash === 'kill') expect(came, `${id} again; ${story}`).toBe(false)
-      // What comes again comes with everything that was behind it.
-      if ((fate === 'taken' || fate === 'leaving') && id > (ids[0] ?? Number.POSITIVE_INFINITY)) {
+      if (state === 'appended') expect(came, `${id} is lost; ${story}`).toBe(true)
+      if (state === 'gone') expect(came, `${id} is back; ${story}`).toBe(false)
+      if (state === 'removed' && crash === 'kill') expect(came, `${id} again; ${story}`).toBe(false)
+      // A record that comes back comes with all that follow it.
+      if (
+        (state === 'removed' || state === 'removing') &&
+        id > (ids[0] ?? Number.POSITIVE_INFINITY)
+      ) {
         expect(came, `${id} is left out; ${story}`).toBe(true)
       }
     }
-    for (const id of ids) expect(this.fates.has(id), story).toBe(true)
-    for (const [id, fate] of this.fates) this.fates.set(id, fateAfter(fate, ids.includes(id)))
+    for (const id of ids) expect(this.states.has(id), story).toBe(true)
+    for (const [id, state] of this.states) this.states.set(id, stateAfter(state, ids.includes(id)))
     await log.close()
   }
 
@@ -93,14 +96,14 @@ export class LogModel {
   }
 
   private append(log: SegmentLog): void {
-    const first = this.fates.size + 1
+    const first = this.states.size + 1
     const count = 1 + Math.floor(this.random() * 3)
     const added = Array.from({ length: count }, (_, i) =>
       record(first + i, 1 + Math.floor(this.random() * 60)),
     )
-    for (const one of added) this.fates.set(idOf(one), 'tried')
+    for (const one of added) this.states.set(idOf(one), 'appending')
     const call = log.append(added).then(
-      () => this.setAll(idsOf(added), 'kept', ['tried']),
+      () => this.setAll(idsOf(added), 'appended', ['appending']),
       () => this.setAll(idsOf(added), 'failed'),
     )
     this.calls.push(call)
@@ -111,48 +114,48 @@ export class LogModel {
     if (found.length === 0) return
     const count = 1 + Math.floor(this.random() * found.length)
     const ids = idsOf(found.slice(0, count))
-    for (const id of ids) expect(['kept', 'tried']).toContain(this.fates.get(id))
-    this.setAll(ids, 'leaving')
+    for (const id of ids) expect(['appended', 'appending']).toContain(this.states.get(id))
+    this.setAll(ids, 'removing')
     const done = await succeeds(log.advance(found[count - 1] as StoredRecord))
-    if (done) this.setAll(this.idsThat('leaving'), 'taken')
+    if (done) this.setAll(this.idsIn('removing'), 'removed')
   }
 
   private async sync(log: SegmentLog): Promise<void> {
-    const out = this.idsThat('taken', 'leaving')
+    const out = this.idsIn('removed', 'removing')
     if (!(await succeeds(log.sync()))) return
     this.setAll(out, 'gone')
-    if (log.isSettled) this.setAll(this.idsThat('failed'), 'gone')
+    if (log.isDurablyEmpty) this.setAll(this.idsIn('failed'), 'gone')
   }
 
   private async drop(log: SegmentLog): Promise<void> {
-    const out = this.idsThat('taken', 'leaving')
+    const out = this.idsIn('removed', 'removing')
     const dropped: number[] = []
     const done = await succeeds(
       log.dropOldest(async (found) => {
         dropped.push(...idsOf(found))
-        this.setAll(dropped, 'leaving')
+        this.setAll(dropped, 'removing')
       }),
     )
     if (done) this.setAll(dropped, 'gone')
     if (done && dropped.length > 0) this.setAll(out, 'gone')
   }
 
-  private idsThat(...fates: readonly Fate[]): number[] {
-    return [...this.fates].filter(([, fate]) => fates.includes(fate)).map(([id]) => id)
+  private idsIn(...states: readonly State[]): number[] {
+    return [...this.states].filter(([, state]) => states.includes(state)).map(([id]) => id)
   }
 
-  private setAll(ids: readonly number[], fate: Fate, from?: readonly Fate[]): void {
+  private setAll(ids: readonly number[], state: State, from?: readonly State[]): void {
     for (const id of ids) {
-      if (!from || from.includes(this.fates.get(id) as Fate)) this.fates.set(id, fate)
+      if (!from || from.includes(this.states.get(id) as State)) this.states.set(id, state)
     }
   }
 }
 
-/** What opening has made of a record, for good. */
-function fateAfter(fate: Fate, came: boolean): Fate {
+/** The state of a record once the log has been opened: what was found then is durable. */
+function stateAfter(state: State, came: boolean): State {
   if (!came) return 'gone'
-  // What a failed sync has dropped may still be read until the power goes.
-  return fate === 'tried' || fate === 'failed' ? 'tried' : 'kept'
+  // Bytes that a failed sync has dropped can be read until a power cut.
+  return state === 'appending' || state === 'failed' ? 'appending' : 'appended'
 }
 
 async function succeeds(call: Promise<unknown>): Promise<boolean> {

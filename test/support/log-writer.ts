@@ -1,4 +1,4 @@
-/** A process for node-disk.test.ts: fills the log in a folder, and says up to which record it has got. */
+/** A process for node-disk.test.ts: appends records to the log in a folder, and prints their ids. */
 
 import { createNodeDisk } from '../../src/platform/node-disk.ts'
 import { SegmentLog } from '../../src/segments/segment-log.ts'

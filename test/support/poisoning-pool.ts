@@ -1,6 +1,6 @@
 import { BufferPool, fillsItsBuffer } from '../../src/limits/buffer-pool.ts'
 
-/** Spoils what it is given back at once: so whoever still looks at it is found out. */
+/** Overwrites memory once it is given back, so that a test notices a later read of it. */
 export class PoisoningPool extends BufferPool {
   readonly #taken = new WeakSet<ArrayBufferLike>()
 

@@ -7,10 +7,13 @@ import { chooseSubjects } from '../../bench/choice.ts'
 import { Lab } from '../../bench/lab.ts'
 import { parseOptions } from '../../bench/options.ts'
 import { root } from '../../bench/paths.ts'
+import { report } from '../../bench/report.ts'
 import { type Sample, Samples, spread } from '../../bench/samples.ts'
 import { during } from '../../bench/service.ts'
-import type { Running } from '../../bench/subjects.ts'
+import { allSubjects, beforeOf, OURS, type Running } from '../../bench/subjects.ts'
 import { markdown, short, table } from '../../bench/table.ts'
+import { judge } from '../../bench/targets.ts'
+import { onePointSetting } from '../../bench/writes.ts'
 
 afterEach(() => {
   vi.restoreAllMocks()
@@ -107,6 +110,7 @@ describe('options', () => {
     ['--peer', 'go=/no/such/relay', '/no/such/relay is no executable file'],
     ['--peer', `go=${import.meta.filename}`, `${import.meta.filename} is no executable file`],
     ['--peer', `go=${root}`, `${root} is no executable file`],
+    ['--before', 'no/such/folder', 'run npm ci && npm run build'],
     ['--soak', '10', '--soak is 10; it must be like 90s or 10m'],
   ])('%s %s is refused', (option, value, message) => {
     expect(() => parseOptions([option, value])).toThrow(message)
@@ -118,8 +122,8 @@ const chosen = (...args: string[]) => chooseSubjects(parseOptions(args))
 const namesOf = (subjects: readonly { name: string }[]) => subjects.map(({ name }) => name)
 
 describe('subjects', () => {
-  test('those that are named come with what they are compared with, and with every peer', () => {
-    const references = ['direct', 'haproxy', 'nginx-mirror']
+  test('a choice keeps the references and every peer', () => {
+    const references = ['direct', 'direct-to-both', 'haproxy', 'nginx-mirror']
     expect(namesOf(chosen('--subjects', 'deno', ...peer('go')))).toEqual([
       ...references,
       'deno',
@@ -128,23 +132,36 @@ describe('subjects', () => {
     expect(namesOf(chosen('--soak', '10m', ...peer('go')))).toEqual([...references, 'bun', 'go'])
   })
 
-  test('one that nobody knows is refused', () => {
+  test('an unknown subject is refused', () => {
     expect(() => chosen('--subjects', 'dino')).toThrow('There is no subject dino; there are direct')
   })
 
   test.each([
     [[...peer('bun')], 'there is a subject bun already'],
     [[...peer('go'), ...peer('go')], 'there is a subject go already'],
-  ])('a name can be taken once: %s', (args, message) => {
+  ])('a name that is taken is refused: %s', (args, message) => {
     expect(() => chosen(...args)).toThrow(message)
   })
 
-  test('where a peer lies is not published', async () => {
+  test("a peer's version is not its path", async () => {
     expect(
       await chosen(...peer('go'))
         .at(-1)
         ?.version(),
     ).toBe('')
+  })
+
+  test('each relay is followed by the one of the checkout before', () => {
+    const all = allSubjects({ before: '/before' }).filter(({ isRelay }) => isRelay)
+    const names = OURS.flatMap((name) => [name, beforeOf(name)])
+    expect(namesOf(all)).toEqual(names)
+  })
+
+  test('writes to both servers at once are measured only where they are the limit', () => {
+    const options = parseOptions([])
+    const lab = new Lab(options, chooseSubjects(options))
+    expect(namesOf(lab.subjects)).not.toContain('direct-to-both')
+    expect(namesOf(lab.directToBoth)).toEqual(['direct-to-both'])
   })
 
   test('a quick run measures the first relay, and every peer', () => {
@@ -154,6 +171,37 @@ describe('subjects', () => {
       'go',
       'other',
     ])
+  })
+})
+
+describe('targets', () => {
+  const rate = (subject: string, requests: number, setting = onePointSetting('influxd', 1)) => ({
+    ...{ part: 'one-point', setting, subject, round: 1 },
+    figures: { 'requests/s': requests },
+  })
+
+  test.each([
+    [1.4, 'stretch'],
+    [1.8, 'yes'],
+    [2, 'NO'],
+  ])(
+    'a write of one connection that takes %d times as long as a direct one: %s',
+    (times, reached) => {
+      const verdicts = judge(new Samples([rate('direct', 1000), rate('bun', 1000 / times)]))
+      expect(verdicts).toMatchObject([
+        { subject: 'bun', needed: '≤ 1.9×', stretch: '≤ 1.5×', reached },
+      ])
+    },
+  )
+
+  test('a relay is reported as a multiple of the one before', () => {
+    const samples = [rate('bun', 300), rate('before-bun', 200)]
+    const machine = {
+      ...{ cores: 2, processor: '', memoryGb: 1, system: '', date: '2026-01-01', commit: '' },
+      versions: {},
+    }
+    const text = report({ machine, rounds: 1, seconds: 1, samples, failures: [] })
+    expect(text).toMatch(/After \/ before\n\n +bun .*\ninfluxd, 1 connection +1\.50/)
   })
 })
 

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { formatJson, formatText, printGaps } from '../../../src/cli/gaps.ts'
+import type { GapEntry } from '../../../src/losses/gap.ts'
 import { formatLedger } from '../../../src/losses/gap-ledger-format.ts'
-import { type GapEntry, LEDGER_FULL } from '../../../src/losses/gap-table.ts'
+import { LEDGER_FULL } from '../../../src/losses/gap-table.ts'
 
 const FIRST = 1_700_000_000_000_000_000n
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { GroupCommit } from '../../../src/disk/group-commit.ts'
 
-/** Commits that end when the test says so. */
+/** Commits that end at a call of `end`. */
 function createFixture() {
   const running: { resolve: () => void; reject: (error: Error) => void }[] = []
   let begun = 0
@@ -23,7 +23,7 @@ function createFixture() {
 
 const turn = () => new Promise((resolve) => setTimeout(resolve, 0))
 
-test('those who ask at one time share a commit', async () => {
+test('requests of one turn share a commit', async () => {
   const { group, begun, end } = createFixture()
   const all = Promise.all(Array.from({ length: 100 }, () => group.request()))
   await turn()
@@ -32,7 +32,7 @@ test('those who ask at one time share a commit', async () => {
   expect(begun()).toBe(1)
 })
 
-test('those who ask while a commit runs share the next, and wait for it', async () => {
+test('requests during a commit share the next one and wait for it', async () => {
   const { group, begun, end } = createFixture()
   const done: string[] = []
   void group.request().then(() => done.push('first'))
@@ -49,7 +49,7 @@ test('those who ask while a commit runs share the next, and wait for it', async 
   expect(begun()).toBe(2)
 })
 
-test('a failure reaches those who shared the commit, and nobody else', async () => {
+test('a failed commit rejects its own requests alone', async () => {
   const { group, end } = createFixture()
   const first = group.request()
   const rejected = expect(first).rejects.toThrow('EIO')

@@ -3,18 +3,18 @@ import { BufferPool } from '../../../src/limits/buffer-pool.ts'
 
 const KB = 1024
 
-/** Node.js 20 cannot free memory: there it is left to the garbage collector. */
+/** Node.js 20 leaves the memory to the garbage collector. */
 const canFree = 'transfer' in ArrayBuffer.prototype
 
-describe('memory that was taken', () => {
-  test('has the length that was asked for, and begins its buffer', () => {
+describe('taken memory', () => {
+  test('has the requested length and starts at the start of its buffer', () => {
     const pool = new BufferPool()
     for (const length of [0, 1, 100 * KB, 512 * KB, 512 * KB + 1]) {
       expect(pool.take(length)).toMatchObject({ length, byteOffset: 0 })
     }
   })
 
-  test('is used again once it is given back, for a body of about its size', () => {
+  test('is used again for a body of about its size once it is given back', () => {
     const pool = new BufferPool()
     const first = pool.take(500 * KB)
     pool.give(first)
@@ -30,7 +30,7 @@ describe('memory that was taken', () => {
     expect(pool.take(2 * KB).buffer).not.toBe(first.buffer)
   })
 
-  test('is not given back twice', () => {
+  test('cannot be given back twice', () => {
     const pool = new BufferPool()
     const bytes = pool.take(500 * KB)
     pool.give(bytes)
@@ -48,8 +48,8 @@ describe('memory that was taken', () => {
   })
 })
 
-describe('memory from elsewhere', () => {
-  test('is freed when it is given back, if it was adopted', () => {
+describe('adopted memory', () => {
+  test('is freed when it is given back, unlike memory that was not adopted', () => {
     const pool = new BufferPool()
     const bytes = new Uint8Array(64 * KB)
     pool.give(bytes)
@@ -60,7 +60,7 @@ describe('memory from elsewhere', () => {
     expect(bytes).toHaveLength(canFree ? 0 : 64 * KB)
   })
 
-  test('is left alone if others may have a part of it, or it is too small to matter', () => {
+  test('is left alone if it is shared or small', () => {
     const pool = new BufferPool()
     const shared = new Uint8Array(64 * KB)
     const half = shared.subarray(0, 32 * KB)
@@ -69,7 +69,7 @@ describe('memory from elsewhere', () => {
     expect([shared.length, small.length]).toEqual([64 * KB, 2 * KB])
   })
 
-  test('never comes out of the pool', () => {
+  test('is not used again', () => {
     const pool = new BufferPool()
     const { buffer } = pool.adopt(new Uint8Array(512 * KB))
     pool.give(new Uint8Array(buffer))

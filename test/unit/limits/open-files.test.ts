@@ -11,6 +11,6 @@ test.each([
   ['there are few', 1024, [relay], (1024 - FOR_OTHERS) / 2, (1024 - FOR_OTHERS) / 2],
   ['there are very few', 256, [relay], 32, 32],
   ['there are next to none', 3, [relay], 1, 1],
-])('if %s', (_, maxOpenFiles, relays, maxConnections, backlog) => {
+])('the bounds are right if %s', (_, maxOpenFiles, relays, maxConnections, backlog) => {
   expect(connectionLimits(maxOpenFiles, relays)).toEqual({ maxConnections, backlog })
 })

@@ -1,4 +1,4 @@
-/** How much of the relay, and of a server, the delivery from disk may take. */
+/** How much delivery from disk may take of the relay and of a server. */
 
 import { describe, expect, test } from 'vitest'
 import { Semaphore, type Waiter } from '../../../src/limits/semaphore.ts'
@@ -18,7 +18,7 @@ async function backlogOf(databases: readonly string[]) {
 describe('replay-rate-limit', () => {
   const options = { replayRate: BODY_BYTES, maxBatchBytes: BODY_BYTES }
 
-  test('bounds what is sent from disk, in bytes a second', async () => {
+  test('bounds the bytes per second that are sent from disk', async () => {
     const disk = await backlogOf(['d', 'd', 'd', 'd', 'd'])
     const { runtime, bodies } = await createDurableFixture({ a: stored, b: stored }, disk, options)
     for (let second = 0; second < 5; second++) {
@@ -42,7 +42,7 @@ describe('replay-rate-limit', () => {
     expect(bodies('a').sort()).toEqual([0, 1, 2, 3, 4, 5].map(bodyOf))
   })
 
-  test('does not hold back what is sent from memory', async () => {
+  test('does not delay what is sent from memory', async () => {
     const disk = await backlogOf(['d', 'd', 'd'])
     const { send, runtime, bodies } = await createDurableFixture(
       { a: stored, b: stored },
@@ -59,7 +59,7 @@ describe('replay-rate-limit', () => {
     expect(bodies('a').at(-1)).toBe('m live=2 2')
   })
 
-  test('of 0 is none', async () => {
+  test('of 0 is no bound', async () => {
     const disk = await backlogOf(['d', 'd', 'd'])
     const { bodies } = await createDurableFixture({ a: stored, b: stored }, disk, {
       ...options,
@@ -70,10 +70,10 @@ describe('replay-rate-limit', () => {
   })
 })
 
-describe('the share of replay', () => {
+describe('delivery from disk', () => {
   const databases = ['d0', 'd1', 'd2', 'd3', 'd4', 'd5']
 
-  test('is four lanes of a server at a time, in turn; others go on', async () => {
+  test('uses four lanes of a server at a time, in turn, beside delivery from memory', async () => {
     const a = later()
     const disk = await backlogOf([...databases, ...databases])
     const { send, runtime } = await createDurableFixture({ a: a.handler, b: stored }, disk, {
@@ -90,7 +90,7 @@ describe('the share of replay', () => {
     expect(served()).toHaveLength(13)
   })
 
-  test('comes back when a lane rests', async () => {
+  test('passes the turn of a failed lane to the next', async () => {
     const disk = await backlogOf(databases)
     let up = false
     const { runtime, bodies } = await createDurableFixture(
@@ -105,25 +105,25 @@ describe('the share of replay', () => {
   })
 })
 
-describe('a slot', () => {
-  test('that the first in line has no use for goes to the next', () => {
-    const slots = new Semaphore(1)
+describe('a semaphore', () => {
+  test('passes a permit that the first waiter does not take to the next', () => {
+    const semaphore = new Semaphore(1)
     const pumped: string[] = []
     const waiter = (name: string, takes: boolean): Waiter => {
       const self = {
         pump() {
           pumped.push(name)
-          if (takes && slots.hasRoomFor(self)) slots.take()
+          if (takes && semaphore.hasRoomFor(self)) semaphore.take()
         },
       }
       return self
     }
-    slots.take()
+    semaphore.take()
     const line = [waiter('idle', false), waiter('ready', true), waiter('late', true)]
-    for (const one of line) expect(slots.hasRoomFor(one)).toBe(false)
-    slots.give()
+    for (const one of line) expect(semaphore.hasRoomFor(one)).toBe(false)
+    semaphore.give()
     expect(pumped).toEqual(['idle', 'ready'])
-    slots.give()
+    semaphore.give()
     expect(pumped).toEqual(['idle', 'ready', 'late'])
   })
 })

@@ -17,8 +17,8 @@ const headerOf = (given: DeadLetter) => decode(kindOf(given).header)
 const textOf = (given: DeadLetter) => decode(encodeLetter(given))
 const isImportable = (given: DeadLetter) => headerOf(given).includes('# CONTEXT-DATABASE: ')
 
-describe('the head of a file', () => {
-  test('is for influx -import and for curl', () => {
+describe('the header of a file', () => {
+  test('gives commands for influx -import and for curl', () => {
     expect(headerOf(letter('m v=1 5\n', { retentionPolicy: 'one month' }))).toBe(
       `# DML
 # CONTEXT-DATABASE: telegraf
@@ -33,7 +33,7 @@ describe('the head of a file', () => {
     )
   })
 
-  test('is for curl alone where influx -import would do something else', () => {
+  test('gives only a command for curl if influx -import would change the points', () => {
     expect(headerOf(letter('m v="a\nb" 5\n', { database: "it's:x" }))).toBe(
       `# DML
 # precision: s
@@ -56,7 +56,7 @@ describe('the head of a file', () => {
     ['s', 's'],
     ['m', 'm'],
     ['h', 'h'],
-  ])('calls the precision %j %s', (precision, name) => {
+  ])('names the precision %j %s', (precision, name) => {
     expect(headerOf(letter('m v=1 5', { precision }))).toContain(`-import -precision ${name} `)
   })
 })
@@ -68,7 +68,7 @@ describe('influx -import', () => {
     ['m v=1 5\n\n# said "so"\nm v=2 6\n'],
     ['m v="# CONTEXT-DATABASE: x" 5\n'],
     ['m,t=a\\ b v="\\"" 5\n'],
-  ])('gets %j', (body) => {
+  ])('may send %j', (body) => {
     expect(isImportable(letter(body))).toBe(true)
   })
 
@@ -80,12 +80,12 @@ describe('influx -import', () => {
     ['a backslash at the end', 'm v=1 5\\'],
     ['a comment that names another database', 'm v=1 5\n# CONTEXT-DATABASE: other\nm v=2 6\n'],
     ['a comment that names another policy', '# CONTEXT-RETENTION-POLICY: x\nm v=2 6\n'],
-  ])('does not get %s', (_, body) => {
+  ])('must not send %s', (_, body) => {
     expect(isImportable(letter(body))).toBe(false)
   })
 
   test.each([['a:b'], [' a'], ['a\u00a0'], ['a="b'], ['a\\'], ['a\nb'], ['a\tb'], ['']])(
-    'does not get the database or policy %j',
+    'must not send to the database or policy %j',
     (name) => {
       expect(isImportable(letter('m v=1 5', { database: name }))).toBe(false)
       if (name === '') return
@@ -93,7 +93,7 @@ describe('influx -import', () => {
     },
   )
 
-  test.each([["it's"], ['é %20&x#y'], ['a b'], ['日本']])('gets the database %j', (name) => {
+  test.each([["it's"], ['é %20&x#y'], ['a b'], ['日本']])('may send to the database %j', (name) => {
     expect(headerOf(letter('m v=1 5', { database: name }))).toContain(
       `# CONTEXT-DATABASE: ${name}\n`,
     )
@@ -110,7 +110,7 @@ describe('the name of a file', () => {
     expect(kindOf(letter('m v=1 5', given)).fileName).toBe(name)
   })
 
-  test('is one that every file system takes', () => {
+  test('is valid on every file system', () => {
     const text = fc.string({ unit: 'binary', maxLength: 300 })
     fc.assert(
       fc.property(text, text, text, (backend, database, retentionPolicy) => {
@@ -120,7 +120,7 @@ describe('the name of a file', () => {
     )
   })
 
-  test('tells long names apart that begin alike', () => {
+  test('differs for long names with the same start', () => {
     const [a, b] = ['x', 'y'].map((end) => kindOf(letter('m', { database: 'a'.repeat(100) + end })))
     expect(a?.fileName).not.toBe(b?.fileName)
   })
@@ -131,13 +131,13 @@ test.each([
   ['database', { database: 'x' }],
   ['retention policy', { retentionPolicy: 'x' }],
   ['precision', { precision: 'ms' }],
-  ['way to be sent', { points: stamp(encode('m v="a\nb" 5'), () => '5') }],
-])('a letter of another %s is of another kind', (_, other) => {
+  ['command', { points: stamp(encode('m v="a\nb" 5'), () => '5') }],
+])('a letter with another %s is of another kind', (_, other) => {
   expect(kindOf(letter('m v=1 5', other)).key).not.toBe(kindOf(letter('m v=1 5')).key)
 })
 
 describe('a letter', () => {
-  test('is a comment, and the body as it was', () => {
+  test('is a comment and the unchanged body', () => {
     expect(textOf(letter('m v=1 5\n'))).toBe(
       '# 2023-11-14T22:13:20.123Z 8 bytes crc32c 5391b7e3 influx2 answered 400: ' +
         'field type conflict\nm v=1 5\n',
@@ -149,25 +149,25 @@ describe('a letter', () => {
     expect(textOf(letter('m v="a'))).toMatch(/ 7 bytes .*\nm v="a\n$/)
   })
 
-  test('says so if no server was asked', () => {
+  test('names no status if the write was not sent', () => {
     const given = letter('m v=1 5', { status: undefined, message: 'too old' })
     expect(textOf(given)).toContain(' influx2: too old\n')
   })
 
-  test('has a comment of one line that cannot swallow another', () => {
+  test('has a comment that ends at the end of its line', () => {
     const message = "unable to parse 'm v=\"a\\': \u0000bad\r\nm v=1 6\u2028\u009b"
     expect(textOf(letter('m v=1 5', { message }))).toContain(
       " answered 400: unable to parse 'm v='a/':  bad  m v=1 6  \nm v=1 5\n",
     )
   })
 
-  test('has a comment that is not endless', () => {
+  test('has a comment of bounded length', () => {
     const given = letter('m v=1 5', { message: 'x'.repeat(1_000_000) })
     expect(encodeLetter(given).length).toBeLessThan(1200)
   })
 })
 
-/** Text that is thick with what matters to influxd's scanner. */
+/** Text full of characters that are special to influxd's scanner. */
 const wild = fc
   .array(fc.constantFrom('m v=1', ' ', '"', '\\', '\n', '=', ',', '#', 'a', ' 5\n', 'v="'), {
     maxLength: 20,
@@ -176,11 +176,11 @@ const wild = fc
 
 const anyLetter = fc
   .record({ backend: wild, database: wild, retentionPolicy: wild, message: wild, body: wild })
-  // influxd reads a backslash before the last byte of a body in its own way.
+  // influxd treats a backslash before the last byte of a body specially.
   .filter(({ body }) => !/\\.?$/s.test(body))
   .map(({ body, ...names }) => letter(body, names))
 
-test('no comment swallows a point, whatever the names and messages', () => {
+test('no comment hides a point, whatever the names and messages', () => {
   fc.assert(
     fc.property(fc.array(anyLetter, { minLength: 1 }), (letters) => {
       const closed = letters.filter(({ points }) => points.endsCleanly)
@@ -195,25 +195,25 @@ test('no comment swallows a point, whatever the names and messages', () => {
   )
 })
 
-describe('what is whole in a file', () => {
+describe('the intact part of a file', () => {
   const bodies = ['m v=1 5\nm v=2 6\n', 'm v="a\nb" 7', '# 0 bytes\nm v=3 8']
   const letters = bodies.map((body) => encodeLetter(letter(body)))
   const header = kindOf(letter(bodies[0] as string)).header
   const file = join([header, ...letters])
   const ends = letters.map((_, i) => join([header, ...letters.slice(0, i + 1)]).length)
 
-  test('is all of it, if nothing is missing', () => {
+  test('is the whole file if nothing is missing', () => {
     expect(intactBytes(file)).toBe(file.length)
   })
 
-  test('ends with the last letter that is there in full, wherever the file is cut', () => {
+  test('ends with the last whole letter, wherever the file is cut', () => {
     for (let length = 0; length < file.length; length++) {
       const expected = Math.max(0, ...ends.filter((end) => end <= length))
       expect(intactBytes(file.subarray(0, length)), `${length} bytes`).toBe(expected)
     }
   })
 
-  test('ends before a body that has changed, or is not there yet', () => {
+  test('ends before a body that has changed or is incomplete', () => {
     for (const [i, end] of ends.entries()) {
       const before = i === 0 ? 0 : (ends[i - 1] as number)
       const changed = file.slice()
@@ -224,7 +224,7 @@ describe('what is whole in a file', () => {
     }
   })
 
-  test('does not go beyond lines that belong to no letter', () => {
+  test('ends before lines that belong to no letter', () => {
     const other = join([file, encode('m v=9 9\n'), encodeLetter(letter('m v=1 5'))])
     expect(intactBytes(other)).toBe(file.length)
   })

@@ -17,7 +17,7 @@ const KIB = 1024
 const encode = (text: string) => new TextEncoder().encode(text)
 const decode = (bytes: Uint8Array | undefined) => new TextDecoder().decode(bytes)
 
-/** A letter whose body has about this many bytes, and is like no other's. */
+/** A letter with a unique body of about this many bytes. */
 const large = (bytes: number, id = 0, given: Partial<DeadLetter> = {}) =>
   letter(`m${id} v="${'x'.repeat(bytes)}" 5\n`, given)
 
@@ -44,7 +44,7 @@ const blocks = (disk: FakeDisk) =>
   [...filesOf(disk).values()].reduce((sum, { length }) => sum + Math.ceil(length / 4096) * 4096, 0)
 
 describe('letters', () => {
-  test('of one kind follow each other in one file', async () => {
+  test('of one kind share a file, in order', async () => {
     const disk = new FakeDisk()
     const { letters } = await open(disk)
     const [a, b] = [letter('m v=1 5\n'), letter('m v="x" 6', { message: 'other' })]
@@ -54,7 +54,7 @@ describe('letters', () => {
     expect(textOf(disk, 'influx2.telegraf.s.000001.lp')).toBe(fileWith(a, b))
   })
 
-  test('of different kinds are kept apart', async () => {
+  test('of different kinds have different files', async () => {
     const disk = new FakeDisk()
     const { letters } = await open(disk)
     const all = [
@@ -75,7 +75,7 @@ describe('letters', () => {
     )
   })
 
-  test('that come together cost one write and one sync', async () => {
+  test('added together cost one write and one sync', async () => {
     const disk = new FakeDisk()
     const { letters } = await open(disk)
     await letters.add(letter('m v=0 5'))
@@ -86,7 +86,7 @@ describe('letters', () => {
     expect(textOf(disk, 'influx2.telegraf.s.000001.lp').match(/^# 2023/gm)).toHaveLength(1001)
   })
 
-  test('behind one that is not closed are in another file', async () => {
+  test('added after one that does not end cleanly go to a new file', async () => {
     const disk = new FakeDisk()
     const { letters } = await open(disk)
     const all = ['m v="a\nb" 5', 'm v="open', 'm v="c\nd" 5', 'm v=1\\'].map((body) => letter(body))
@@ -103,7 +103,7 @@ describe('letters', () => {
 })
 
 describe('files', () => {
-  test('begin anew when one has an eighth of the bound', async () => {
+  test('are full at an eighth of the bound', async () => {
     const disk = new FakeDisk()
     const { letters } = await open(disk, { maxBytes: 800 * KIB })
     for (let i = 0; i < 5; i++) await letters.add(large(40 * KIB, i))
@@ -112,7 +112,7 @@ describe('files', () => {
     expect(sizes).toEqual([80, 80, 40, 80, 80])
   })
 
-  test('of a process before take no more letters, and keep their numbers', async () => {
+  test('of an earlier process take no more letters, and their numbers are not used again', async () => {
     const disk = new FakeDisk()
     await (await open(disk)).letters.add(letter('m v=1 5'))
     const next = disk.kill()
@@ -122,7 +122,7 @@ describe('files', () => {
     expect(namesOf(next)).toEqual(['influx2.telegraf.s.000001.lp', 'influx2.telegraf.s.000002.lp'])
   })
 
-  test('that are moved away are not made again without their head', async () => {
+  test('that were moved away are replaced by new ones with a header', async () => {
     const disk = new FakeDisk()
     const { letters } = await open(disk)
     await letters.add(letter('m v=1 5'))
@@ -132,7 +132,7 @@ describe('files', () => {
     expect(letters.bytes).toBe(4 * KIB)
   })
 
-  test('that somebody has changed are left alone', async () => {
+  test('that were changed are left alone', async () => {
     const disk = new FakeDisk()
     const { letters } = await open(disk)
     await letters.add(letter('m v=1 5'))
@@ -142,7 +142,7 @@ describe('files', () => {
     expect(textOf(disk, 'influx2.telegraf.s.000002.lp')).toBe(fileWith(letter('m v=2 5')))
   })
 
-  test('of others in the folder are neither counted nor removed', async () => {
+  test('with other names are neither counted nor removed', async () => {
     const disk = FakeDisk.of([
       [`${FOLDER}/notes.txt`, new Uint8Array(100 * KIB)],
       [`${FOLDER}/a.000001.lp/b.000002.lp`, new Uint8Array(100 * KIB)],
@@ -156,7 +156,7 @@ describe('files', () => {
 })
 
 describe('the bound', () => {
-  test('holds at all times; past it the oldest file is removed and reported', async () => {
+  test('holds at all times: the oldest file is removed and reported', async () => {
     const disk = new FakeDisk()
     const maxBytes = 64 * KIB
     let most = 0
@@ -176,7 +176,7 @@ describe('the bound', () => {
     for (const { bytes } of removed) expect(bytes).toBeGreaterThan(6 * KIB)
   })
 
-  test('is kept where many destinations have a tiny file each', async () => {
+  test('holds for many destinations with a tiny file each', async () => {
     const disk = new FakeDisk()
     const { letters } = await open(disk, { maxBytes: 64 * KIB })
     const all = Array.from({ length: 100 }, (_, i) => letter('m v=1 5', { database: `d${i}` }))
@@ -184,7 +184,7 @@ describe('the bound', () => {
     expect(filesOf(disk).size).toBe(16)
   })
 
-  test('may take the very file that was being written', async () => {
+  test('may remove the file that was being written', async () => {
     const disk = new FakeDisk()
     const { letters, removed } = await open(disk, { maxBytes: 64 * KIB })
     await letters.add(letter('m v=1 5'))
@@ -194,7 +194,7 @@ describe('the bound', () => {
     expect(textOf(disk, 'influx2.telegraf.s.000004.lp')).toBe(fileWith(letter('m v=2 5')))
   })
 
-  test('is kept for files that were there before, whatever their order on disk', async () => {
+  test('holds for files of an earlier process, in any order on disk', async () => {
     const disk = new FakeDisk()
     const before = (await open(disk)).letters
     for (let i = 0; i < 4; i++) {
@@ -209,7 +209,7 @@ describe('the bound', () => {
     expect(blocks(next)).toBe(8 * KIB)
   })
 
-  test('keeps out a letter that is larger, and nothing is removed for it', async () => {
+  test('keeps out a larger letter, for which no file is removed', async () => {
     const disk = new FakeDisk()
     const { letters, removed } = await open(disk, { maxBytes: 64 * KIB })
     await letters.add(letter('m v=1 5'))
@@ -219,7 +219,7 @@ describe('the bound', () => {
     expect(filesOf(disk).size).toBe(1)
   })
 
-  test('does not report a file that somebody has taken before', async () => {
+  test('does not report a file that was already moved away', async () => {
     const disk = new FakeDisk()
     const { letters, removed } = await open(disk, { maxBytes: 16 * KIB })
     await letters.add(large(6 * KIB, 1))
@@ -234,7 +234,7 @@ describe('the bound', () => {
 describe('a disk that fails', () => {
   const kinds: OperationKind[] = ['open', 'size', 'write', 'sync', 'close', 'syncFolder']
 
-  test.each(kinds)('in %s rejects the add; what is on disk stays whole', async (kind) => {
+  test.each(kinds)('in %s makes add reject, and the letters on disk stay intact', async (kind) => {
     const disk = new FakeDisk()
     const { letters } = await open(disk)
     await letters.add(letter('m v=1 5'))
@@ -254,7 +254,7 @@ describe('a disk that fails', () => {
     ['write', 1],
     ['sync', 1],
     ['syncFolder', 1],
-  ] as const)('in %s while a file is made leaves no part of it', async (kind, nth) => {
+  ] as const)('in %s while a file is created leaves no part of it', async (kind, nth) => {
     const disk = new FakeDisk()
     const { letters } = await open(disk)
     disk.fail({ code: 'ENOSPC', kinds: [kind], nth })
@@ -265,7 +265,7 @@ describe('a disk that fails', () => {
     expect([...filesOf(after).values()].map(decode)).toContain(fileWith(letter('m v=2 5')))
   })
 
-  test('by being full cuts off what it had room for', async () => {
+  test('by being full leaves no part of a letter', async () => {
     const disk = new FakeDisk()
     const { letters } = await open(disk)
     await letters.add(letter('m v=1 5'))
@@ -275,7 +275,7 @@ describe('a disk that fails', () => {
   })
 })
 
-describe('half a letter at the end of a file', () => {
+describe('a part of a letter at the end of a file', () => {
   const NAME = 'influx2.telegraf.s.000007.lp'
   const whole = fileWith(letter('m v=1 5'), letter('m v=2 6'))
   const withEnd = (end: string) =>
@@ -295,7 +295,7 @@ describe('half a letter at the end of a file', () => {
     expect(namesOf(disk)).toContain('influx2.telegraf.s.000009.lp')
   })
 
-  test('is moved with the file, if there is no whole one before it', async () => {
+  test('is moved with the whole file if no intact letter comes before it', async () => {
     const disk = FakeDisk.of([
       [`${FOLDER}/${NAME}`, encode(whole.slice(0, 200))],
       [`${FOLDER}/influx2.x.s.000009.lp`, new Uint8Array(0)],
@@ -307,7 +307,7 @@ describe('half a letter at the end of a file', () => {
     expect(letters.bytes).toBe(blocks(disk))
   })
 
-  test('stays, and is reported, if the disk refuses', async () => {
+  test('stays and is reported if the disk refuses the move', async () => {
     const disk = withEnd(half)
     disk.fail({ code: 'ENOSPC', kinds: ['create'] })
     const { damaged } = await open(disk)
@@ -315,7 +315,7 @@ describe('half a letter at the end of a file', () => {
     expect(textOf(disk, NAME)).toBe(fileWith(letter('m v=1 5')) + half)
   })
 
-  test('is somewhere after a crash at any operation of the repair', async () => {
+  test('is kept through a crash at any operation of the repair', async () => {
     for (let seed = 0; seed < 20; seed++) {
       for (let nth = 1; nth <= 16; nth++) {
         const random = seededRandom(seed * 1000 + nth)
@@ -331,7 +331,7 @@ describe('half a letter at the end of a file', () => {
 })
 
 describe('a crash at any operation', () => {
-  /** Adds letters, some of them together; tells which of them are promised to be on disk. */
+  /** Adds letters, some of them together. Those whose add has resolved are in `promised`. */
   async function addLetters(disk: FakeDisk, promised: string[]): Promise<void> {
     const { letters } = await open(disk)
     const add = async (body: string, given: Partial<DeadLetter> = {}) => {
@@ -346,7 +346,7 @@ describe('a crash at any operation', () => {
   test.each([
     ['of the process', (disk: FakeDisk) => disk.kill()],
     ['of the machine', (disk: FakeDisk, random: () => number) => disk.crash(random)],
-  ])('%s leaves every letter whose add has resolved, and no half of one', async (_, end) => {
+  ])('%s leaves every letter whose add has resolved, and no part of another', async (_, end) => {
     const dry = new FakeDisk()
     await addLetters(dry, [])
     for (let seed = 0; seed < 25; seed++) {

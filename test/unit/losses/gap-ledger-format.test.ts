@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import type { GapEntry } from '../../../src/losses/gap.ts'
 import { formatLedger, parseLedger } from '../../../src/losses/gap-ledger-format.ts'
-import type { GapEntry } from '../../../src/losses/gap-table.ts'
 
 const HEADER = '{"influxdb_relay":"gap ledger","version":1}\n'
 
@@ -26,7 +26,7 @@ const LINE =
   '"points":12,"writes":0,"reason":"buffer full",' +
   '"since":"2023-11-14T22:13:20Z","until":"2023-11-14T22:14:20.5Z","times":2}\n'
 
-test('a ledger is a line that says so, and one for each entry', () => {
+test('a ledger is a header and a line for each entry', () => {
   expect(formatLedger([])).toBe(HEADER)
   expect(formatLedger([entry])).toBe(HEADER + LINE)
 })
@@ -53,7 +53,7 @@ const anyEntry: fc.Arbitrary<GapEntry> = fc
   })
   .map(({ range: [first, last], ...rest }) => ({ ...rest, first, last }))
 
-test('any entries come back as they were', () => {
+test('entries come back unchanged', () => {
   fc.assert(
     fc.property(fc.array(anyEntry), (entries) => {
       const bytes = new TextEncoder().encode(formatLedger(entries))
@@ -63,21 +63,26 @@ test('any entries come back as they were', () => {
   )
 })
 
-test('empty lines and the line ends of Windows do no harm', () => {
+test('empty lines and Windows line ends are accepted', () => {
   const text = `${HEADER}\n${LINE}\n\n`.replaceAll('\n', '\r\n')
   expect(parseLedger(text)).toEqual({ entries: [entry], damage: undefined })
 })
 
-describe('damage is found, and the good entries are read all the same:', () => {
+describe('damage is reported, and intact entries are read:', () => {
   test.each([
-    ['an empty file', '', 0, 'line 1 is not that of a gap ledger'],
-    ['zeros', '\0\0\0\0', 0, 'line 1 is not that of a gap ledger'],
-    ['no first line', LINE + LINE, 1, 'line 1 is not that of a gap ledger'],
-    ['a later version', HEADER.replace('1}', '2}') + LINE, 1, 'line 1 is not that of a gap ledger'],
-    ['a line cut off', HEADER + LINE + LINE.slice(0, -9), 1, 'the last line is cut off'],
-    ['a newline cut off', HEADER + LINE + LINE.slice(0, -1), 1, 'the last line is cut off'],
+    ['an empty file', '', 0, 'line 1 is not the header of a gap ledger'],
+    ['zeros', '\0\0\0\0', 0, 'line 1 is not the header of a gap ledger'],
+    ['no header', LINE + LINE, 1, 'line 1 is not the header of a gap ledger'],
+    [
+      'a later version',
+      HEADER.replace('1}', '2}') + LINE,
+      1,
+      'line 1 is not the header of a gap ledger',
+    ],
+    ['an incomplete line', HEADER + LINE + LINE.slice(0, -9), 1, 'the last line is incomplete'],
+    ['a missing newline', HEADER + LINE + LINE.slice(0, -1), 1, 'the last line is incomplete'],
     ['garbage between', `${HEADER + LINE}x\0\n${LINE}`, 2, 'line 3 is not an entry'],
-    ['JSON that is no object', `${HEADER}null\n5\n${LINE}`, 1, 'line 2 is not an entry'],
+    ['JSON that is not an object', `${HEADER}null\n5\n${LINE}`, 1, 'line 2 is not an entry'],
   ])('%s', (_, text, count, damage) => {
     const parsed = parseLedger(text)
     expect(parsed.damage).toBe(damage)

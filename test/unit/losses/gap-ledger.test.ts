@@ -1,7 +1,11 @@
 import { describe, expect, test } from 'vitest'
-import { Ledger, type LedgerDamage, type LedgerOptions } from '../../../src/losses/gap-ledger.ts'
+import type { Gap, Repair } from '../../../src/losses/gap.ts'
+import {
+  GapLedger,
+  type GapLedgerOptions,
+  type LedgerDamage,
+} from '../../../src/losses/gap-ledger.ts'
 import { formatLedger } from '../../../src/losses/gap-ledger-format.ts'
-import type { Gap } from '../../../src/losses/gap-table.ts'
 import { FakeDisk, type OperationKind } from '../../support/fake-disk.ts'
 import { settle } from '../../support/fake-runtime.ts'
 import { seededRandom } from '../../support/seeded-random.ts'
@@ -34,20 +38,20 @@ function diskWith(text?: string): FakeDisk {
   return disk
 }
 
-async function open(disk: FakeDisk, options: LedgerOptions = {}) {
+async function open(disk: FakeDisk, options: GapLedgerOptions = {}) {
   const damages: LedgerDamage[] = []
-  const ledger = await Ledger.open(disk, PATH, {
+  const ledger = await GapLedger.open(disk, PATH, {
     onDamage: (damage) => damages.push(damage),
     ...options,
   })
   return { ledger, damages }
 }
 
-const hoursOf = (ledger: Ledger) =>
+const hoursOf = (ledger: GapLedger) =>
   ledger.entries().map(({ first }) => Number((first ?? 0n) / HOUR))
 
 describe('a ledger', () => {
-  test('begins empty, and without a file', async () => {
+  test('starts empty and without a file', async () => {
     const disk = diskWith()
     const { ledger, damages } = await open(disk)
     expect(ledger.entries()).toEqual([])
@@ -55,7 +59,7 @@ describe('a ledger', () => {
     expect([...disk.files().keys()]).toEqual(['data/other'])
   })
 
-  test('is a file that holds what its entries say, and no other file', async () => {
+  test('is one file that holds the entries', async () => {
     const disk = diskWith()
     const { ledger } = await open(disk)
     await ledger.add(gap(1))
@@ -71,7 +75,7 @@ describe('a ledger', () => {
     expect(hoursOf((await open(disk.crash(seededRandom(1)))).ledger)).toEqual([1])
   })
 
-  test('is read back by the next process, and goes on', async () => {
+  test('is read by the next process, which adds to it', async () => {
     const disk = diskWith()
     const first = (await open(disk)).ledger
     await first.add(gap(1, { points: 5 }))
@@ -83,13 +87,13 @@ describe('a ledger', () => {
     expect(third.entries()).toMatchObject([{ points: 11, times: 2 }])
   })
 
-  test('keeps to the limits it is given', async () => {
+  test('has at most as many ranges as the options allow', async () => {
     const { ledger } = await open(diskWith(), { maxRanges: 2 })
     await Promise.all([gap(1), gap(4), gap(5)].map((one) => ledger.add(one)))
     expect(hoursOf(ledger)).toEqual([1, 4])
   })
 
-  test('shows an entry before it is on disk', async () => {
+  test('has an entry before it is on disk', async () => {
     const { ledger } = await open(diskWith())
     const added = ledger.add(gap(7))
     expect(hoursOf(ledger)).toEqual([7])
@@ -98,7 +102,7 @@ describe('a ledger', () => {
 })
 
 describe('group commit', () => {
-  test('ten thousand gaps at one time cost two replacements of the file at most', async () => {
+  test('ten thousand gaps added at once replace the file at most twice', async () => {
     const disk = diskWith()
     const { ledger } = await open(disk)
     await Promise.all(Array.from({ length: 10_000 }, (_, i) => ledger.add(gap(i % 50))))
@@ -106,7 +110,7 @@ describe('group commit', () => {
     expect((await open(disk.kill())).ledger.entries()).toEqual(ledger.entries())
   })
 
-  test('gaps that come while the file is being replaced share the next time', async () => {
+  test('gaps added while the file is being replaced share the next replacement', async () => {
     const disk = diskWith()
     const { ledger } = await open(disk)
     const added: Promise<void>[] = []
@@ -126,7 +130,7 @@ describe('group commit', () => {
     const { ledger } = await open(disk)
     let late: Promise<void> | undefined
     disk.before = ({ kind }) => {
-      // By now the file that is being written is without this one.
+      // The file being written does not have this one.
       if (kind === 'sync') late ??= ledger.add(gap(9))
     }
     await ledger.add(gap(1))
@@ -137,7 +141,7 @@ describe('group commit', () => {
 })
 
 describe('flush', () => {
-  test('writes nothing if all is on disk', async () => {
+  test('writes nothing if everything is on disk', async () => {
     const disk = diskWith()
     const { ledger } = await open(disk)
     await ledger.add(gap(1))
@@ -146,7 +150,7 @@ describe('flush', () => {
     expect(disk.operations).toBe(before)
   })
 
-  test('waits for what came too late for the file that has just been written', async () => {
+  test('waits for gaps added too late for the file being written', async () => {
     const disk = diskWith()
     const { ledger } = await open(disk)
     disk.before = ({ kind }) => {
@@ -157,7 +161,7 @@ describe('flush', () => {
     expect(textOf(disk)).toContain('1970-01-01T09')
   })
 
-  test('waits for what is being written', async () => {
+  test('waits for the file being written', async () => {
     const disk = diskWith()
     const { ledger } = await open(disk)
     void ledger.add(gap(1))
@@ -166,7 +170,76 @@ describe('flush', () => {
   })
 })
 
-/** Adds some gaps, some of them together; tells which of them are promised to be on disk. */
+/** A repair of one hour, or of several. */
+const repair = (from: number, to = from): Repair => ({
+  backend: 'influx2',
+  database: 'telegraf',
+  retentionPolicy: '',
+  first: BigInt(from) * HOUR,
+  last: BigInt(to) * HOUR + 1n,
+  startedAt: 1_700_000_000_001,
+})
+
+describe('a repair', () => {
+  test('removes what it has brought, and the next process does not find it', async () => {
+    const disk = diskWith()
+    const { ledger } = await open(disk)
+    await Promise.all([gap(1), gap(2), gap(3)].map((one) => ledger.add(one)))
+    await ledger.close(repair(1, 2))
+    expect(hoursOf(ledger)).toEqual([3])
+    for (let seed = 0; seed < 20; seed++) {
+      const again = (await open(disk.crash(seededRandom(seed)))).ledger
+      expect(again.entries()).toEqual(ledger.entries())
+    }
+  })
+
+  test('writes nothing if there is no entry to close', async () => {
+    const disk = diskWith()
+    const { ledger } = await open(disk)
+    await ledger.add(gap(1))
+    const before = disk.operations
+    await ledger.close(repair(2))
+    expect(disk.operations).toBe(before)
+  })
+
+  test('that the disk refuses can be closed again, which resolves once it is on disk', async () => {
+    const disk = diskWith()
+    const { ledger } = await open(disk)
+    await Promise.all([gap(1), gap(2)].map((one) => ledger.add(one)))
+    disk.fail({ code: 'EIO', kinds: ['rename'] })
+    await expect(ledger.close(repair(1))).rejects.toMatchObject({ code: 'EIO' })
+    expect(hoursOf((await open(FakeDisk.of(disk.files()))).ledger)).toEqual([1, 2])
+    await ledger.close(repair(1))
+    expect(hoursOf((await open(disk.crash(seededRandom(1)))).ledger)).toEqual([2])
+  })
+
+  test('leaves the old or the new entries after a crash at any operation', async () => {
+    for (let seed = 0; seed < 25; seed++) {
+      for (let nth = 1; nth <= 12; nth++) {
+        const random = seededRandom(seed * 1000 + nth)
+        const disk = diskWith()
+        const { ledger } = await open(disk)
+        await Promise.all([gap(1), gap(2), gap(3)].map((one) => ledger.add(one)))
+        let isClosed = false
+        const closing = ledger.close(repair(2)).then(() => {
+          isClosed = true
+        })
+        await Promise.race([disk.stopAt(nth, random), closing])
+        const { ledger: again, damages } = await open(disk.crash(random))
+        const expected = isClosed
+          ? [[1, 3]]
+          : [
+              [1, 3],
+              [1, 2, 3],
+            ]
+        expect(expected, `seed ${seed}, operation ${nth}`).toContainEqual(hoursOf(again))
+        expect(damages).toEqual([])
+      }
+    }
+  })
+})
+
+/** Adds gaps, some of them together. Those whose add has resolved are in `promised`. */
 async function addGaps(disk: FakeDisk, promised: number[]): Promise<void> {
   const { ledger } = await open(disk)
   const add = async (hour: number) => {
@@ -208,7 +281,7 @@ describe('a crash at any operation', () => {
     }
   })
 
-  test('of a process, and then of the machine, leaves what has been promised meanwhile', async () => {
+  test('of a process and then of the machine leaves every entry whose add has resolved in between', async () => {
     const operations = await countOperations()
     for (let seed = 0; seed < 25; seed++) {
       for (let nth = 1; nth <= operations; nth++) {
@@ -228,22 +301,19 @@ describe('a crash at any operation', () => {
 describe('a disk that fails', () => {
   const kinds: OperationKind[] = ['create', 'write', 'sync', 'close', 'rename', 'syncFolder']
 
-  test.each(kinds)(
-    'in %s fails the add, but the next that succeeds saves its entry',
-    async (kind) => {
-      const disk = diskWith()
-      const { ledger } = await open(disk)
-      await ledger.add(gap(1))
-      disk.fail({ code: 'EIO', kinds: [kind] })
-      await expect(ledger.add(gap(2))).rejects.toMatchObject({ code: 'EIO' })
-      expect(hoursOf(ledger)).toEqual([1, 2])
-      await ledger.add(gap(3))
-      const again = (await open(disk.crash(seededRandom(1)))).ledger
-      expect(hoursOf(again)).toEqual([1, 2, 3])
-    },
-  )
+  test.each(kinds)('in %s makes add reject, and the next add saves both entries', async (kind) => {
+    const disk = diskWith()
+    const { ledger } = await open(disk)
+    await ledger.add(gap(1))
+    disk.fail({ code: 'EIO', kinds: [kind] })
+    await expect(ledger.add(gap(2))).rejects.toMatchObject({ code: 'EIO' })
+    expect(hoursOf(ledger)).toEqual([1, 2])
+    await ledger.add(gap(3))
+    const again = (await open(disk.crash(seededRandom(1)))).ledger
+    expect(hoursOf(again)).toEqual([1, 2, 3])
+  })
 
-  test('by being full leaves the file as it was, and flush saves the entry later', async () => {
+  test('by being full leaves the file unchanged, and flush saves the entry later', async () => {
     const disk = diskWith()
     const { ledger } = await open(disk)
     await ledger.add(gap(1))
@@ -256,7 +326,7 @@ describe('a disk that fails', () => {
     expect(hoursOf((await open(disk.crash(seededRandom(1)))).ledger)).toEqual([1, 2])
   })
 
-  test('when the ledger is read stops the start', async () => {
+  test('while the ledger is read makes open reject', async () => {
     const disk = diskWith(formatLedger([]))
     disk.fail({ code: 'EIO', kinds: ['read'] })
     await expect(open(disk)).rejects.toMatchObject({ code: 'EIO' })
@@ -270,17 +340,17 @@ describe('a damaged file', () => {
     return textOf(disk)
   }
 
-  test('is put aside and reported, and what can be read of it stays', async () => {
+  test('is copied and reported, and its intact entries stay', async () => {
     const text = `${await good()}{"backend":"infl`
     const disk = diskWith(text)
     const { ledger, damages } = await open(disk)
-    expect(damages).toEqual([{ reason: 'the last line is cut off', copy: `${PATH}.damaged-1` }])
+    expect(damages).toEqual([{ reason: 'the last line is incomplete', copy: `${PATH}.damaged-1` }])
     expect(textOf(disk, `${PATH}.damaged-1`)).toBe(text)
     expect(hoursOf(ledger)).toEqual([1])
     expect(textOf(disk)).toBe(formatLedger(ledger.entries()))
   })
 
-  test('does not take the place of an earlier one', async () => {
+  test('does not replace the copy of an earlier one', async () => {
     const disk = diskWith('garbage')
     disk.put(`${PATH}.damaged-1`, encode('earlier'))
     const { damages } = await open(disk)
@@ -289,7 +359,7 @@ describe('a damaged file', () => {
     expect((await open(disk)).damages).toEqual([])
   })
 
-  test('that is not UTF-8 is put aside byte for byte', async () => {
+  test('that is not UTF-8 is copied byte for byte', async () => {
     const disk = diskWith()
     const bytes = Uint8Array.of(0xff, 0x00, 0xfe)
     disk.put(PATH, bytes)
@@ -297,11 +367,13 @@ describe('a damaged file', () => {
     expect(disk.files().get(`${PATH}.damaged-1`)).toEqual(bytes)
   })
 
-  test('that cannot be put aside does not stop the start, and is not overwritten', async () => {
+  test('that cannot be copied does not make open reject, and is not overwritten', async () => {
     const disk = diskWith('garbage')
     disk.fail({ code: 'ENOSPC', kinds: ['create'], times: 3 })
     const { ledger, damages } = await open(disk)
-    expect(damages).toEqual([{ reason: 'line 1 is not that of a gap ledger', copy: undefined }])
+    expect(damages).toEqual([
+      { reason: 'line 1 is not the header of a gap ledger', copy: undefined },
+    ])
     await expect(ledger.add(gap(1))).rejects.toMatchObject({ code: 'ENOSPC' })
     expect(textOf(disk)).toBe('garbage')
     disk.heal()
@@ -310,7 +382,7 @@ describe('a damaged file', () => {
     expect(hoursOf((await open(disk)).ledger)).toEqual([1, 2])
   })
 
-  test('is somewhere, with its entries in the ledger, after a crash at any operation', async () => {
+  test('is kept, with its entries in the ledger, through a crash at any operation', async () => {
     const text = `${await good()}garbage`
     for (let seed = 0; seed < 20; seed++) {
       for (let nth = 1; nth <= 17; nth++) {
@@ -327,7 +399,7 @@ describe('a damaged file', () => {
   })
 })
 
-test('a draft that a crash has left is no obstacle', async () => {
+test('a new file that a crash has left half written is replaced', async () => {
   const disk = diskWith()
   disk.put(`${PATH}.new`, encode('half of a li'))
   const { ledger, damages } = await open(disk)

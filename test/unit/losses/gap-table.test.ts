@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type Gap, type GapEntry, GapTable, LEDGER_FULL } from '../../../src/losses/gap-table.ts'
+import type { Gap, GapEntry, Repair } from '../../../src/losses/gap.ts'
+import { GapTable, LEDGER_FULL } from '../../../src/losses/gap-table.ts'
 
 const SECOND = 1_000_000_000n
 const MINUTE = 60n * SECOND
@@ -97,7 +98,7 @@ describe('merging', () => {
     expect(rangesOf(table)).toEqual(expected)
   })
 
-  test('adds up points and times, and keeps the first and the latest occurrence', () => {
+  test('adds up points, writes and times, and keeps the earliest and the latest time', () => {
     const table = tableOf([
       minutes(0, 1, { points: 10, writes: 2, at: 300 }),
       minutes(1, 2, { points: 20, writes: 1, at: 100 }),
@@ -120,7 +121,7 @@ describe('merging', () => {
     ])
   })
 
-  test('stops a nanosecond past a minute', () => {
+  test('happens up to a distance of one minute', () => {
     const a = gap({ first: 0n, last: 0n })
     expect(tableOf([a, gap({ first: MINUTE, last: MINUTE })]).entries()).toHaveLength(1)
     expect(tableOf([a, gap({ first: MINUTE + 1n, last: MINUTE + 1n })]).entries()).toHaveLength(2)
@@ -131,18 +132,18 @@ describe('merging', () => {
     ['database', { database: 'other' }],
     ['retention policy', { retentionPolicy: 'autogen' }],
     ['reason', { reason: 'rejected' }],
-    ['knowledge of the time', { first: undefined, last: undefined }],
-  ])('does not mix one %s with another', (_, other) => {
+    ['kind of range, known or unknown', { first: undefined, last: undefined }],
+  ])('does not happen across a different %s', (_, other) => {
     expect(tableOf([gap(), gap(other)]).entries()).toHaveLength(2)
   })
 
-  test('takes a range with one end for an unknown one', () => {
+  test('treats a range with one end as unknown', () => {
     const table = tableOf([gap({ first: undefined }), gap({ last: undefined })])
     expect(table.entries()).toMatchObject([{ first: undefined, last: undefined, points: 2 }])
   })
 })
 
-test('entries are in the order of backend, database, policy and time', () => {
+test('entries are ordered by backend, database, policy and time', () => {
   const table = tableOf([
     gap({ backend: 'b' }),
     minutes(9, 9, { backend: 'a', database: 'y' }),
@@ -167,7 +168,7 @@ test('entries are in the order of backend, database, policy and time', () => {
 })
 
 describe('bounds', () => {
-  test('past the number of ranges, the two nearest merge', () => {
+  test('the two nearest ranges merge past the number of ranges', () => {
     const table = tableOf([minutes(0, 0), minutes(10, 10), minutes(13, 13), minutes(30, 30)], {
       maxRanges: 3,
       maxEntries: 100,
@@ -179,7 +180,7 @@ describe('bounds', () => {
     ])
   })
 
-  test('in a full ledger a destination that has entries gets no more', () => {
+  test('a destination that has entries gets no more in a full ledger', () => {
     const table = tableOf(
       [minutes(0, 0), minutes(10, 10, { backend: 'other' }), minutes(20, 20), minutes(90, 90)],
       { maxRanges: 10, maxEntries: 3 },
@@ -191,7 +192,7 @@ describe('bounds', () => {
     ])
   })
 
-  test('in a full ledger a new destination is entered under its backend alone', () => {
+  test('a new destination is recorded under its backend alone in a full ledger', () => {
     const table = tableOf(
       [
         gap(),
@@ -214,7 +215,7 @@ describe('bounds', () => {
     ])
   })
 
-  test('entries of a full ledger stay as they are when they are read back', () => {
+  test('entries of a full ledger are unchanged after a restart', () => {
     const table = tableOf(
       ['a', 'b', 'c', 'd'].map((database) => gap({ database })),
       { maxRanges: 10, maxEntries: 2 },
@@ -225,7 +226,7 @@ describe('bounds', () => {
   })
 })
 
-/** Few names and short times, so that everything meets. */
+/** Few names and short times, so that gaps meet. */
 const anyGap: fc.Arbitrary<Gap> = fc
   .record({
     backend: fc.constantFrom('a', 'b'),
@@ -268,8 +269,200 @@ const sum = (of: readonly { points: number; writes: number }[]) =>
     },
   )
 
-describe('whatever is added', () => {
-  test('stays covered, and every point and write stays counted', () => {
+const repair = (given: Partial<Repair> = {}): Repair => ({
+  backend: 'influx2',
+  database: 'telegraf',
+  retentionPolicy: '',
+  first: 0n,
+  last: 0n,
+  startedAt: 100,
+  ...given,
+})
+
+/** A repair from one minute to another. */
+const repaired = (from: number, to: number, given: Partial<Repair> = {}) =>
+  repair({ first: BigInt(from) * MINUTE, last: BigInt(to) * MINUTE, ...given })
+
+describe('a repair', () => {
+  test.each([
+    ['of the whole range closes an entry', [0, 9], []],
+    ['of a wider range closes an entry', [-5, 15], []],
+    ['before an entry leaves it', [-5, -1], [[0, 9]]],
+    ['after an entry leaves it', [10, 15], [[0, 9]]],
+    ['of the start cuts it off', [-5, 3], [[3, 9]]],
+    ['of the end cuts it off', [6, 15], [[0, 6]]],
+    [
+      'in the middle leaves two entries',
+      [3, 6],
+      [
+        [0, 3],
+        [6, 9],
+      ],
+    ],
+    ['of less than a minute in the middle leaves the entry whole', [3, 3], [[0, 9]]],
+  ] as const)('%s', (_, [from, to], left) => {
+    const table = tableOf([minutes(0, 9)])
+    const isSame = String(left) === '0,9'
+    expect(table.close(repaired(from, to))).toBe(!isSame)
+    // To the nearest minute: a cut is a nanosecond beside the range.
+    expect(rangesOf(table).map((range) => range.map(Math.round))).toEqual(left)
+  })
+
+  test('cuts to the nanosecond', () => {
+    const table = tableOf([gap({ first: 0n, last: 9n * MINUTE, points: 7 })])
+    table.close(repaired(2, 6))
+    expect(table.entries()).toMatchObject([
+      { first: 0n, last: 2n * MINUTE - 1n, points: 7 },
+      { first: 6n * MINUTE + 1n, last: 9n * MINUTE, points: 7 },
+    ])
+    table.close(repair({ first: 0n, last: 2n * MINUTE - 2n }))
+    expect(table.entries()[0]).toMatchObject({
+      first: 2n * MINUTE - 1n,
+      last: 2n * MINUTE - 1n,
+    })
+  })
+
+  test('closes several entries, and cuts those at its ends', () => {
+    const table = tableOf([minutes(0, 5), minutes(10, 11), minutes(20, 25)])
+    table.close(repaired(4, 21))
+    expect(rangesOf(table).map((range) => range.map(Math.round))).toEqual([
+      [0, 4],
+      [21, 25],
+    ])
+  })
+
+  test.each([
+    ['backend', { backend: 'influx1' }],
+    ['database', { database: 'other' }],
+    ['retention policy', { retentionPolicy: 'autogen' }],
+    ['reason', { reason: 'rejected' }],
+  ])('of another %s leaves an entry', (_, other) => {
+    const table = tableOf([minutes(0, 1)])
+    expect(table.close(repaired(0, 9, other))).toBe(false)
+    expect(rangesOf(table)).toEqual([[0, 1]])
+  })
+
+  test('without a reason closes entries of every reason, with one those of that reason', () => {
+    const gaps = [minutes(0, 1), minutes(0, 1, { reason: 'rejected' })]
+    const reasonsLeft = (reason?: string) => {
+      const table = tableOf(gaps)
+      table.close(repaired(0, 9, reason === undefined ? {} : { reason }))
+      return table.entries().map((entry) => entry.reason)
+    }
+    expect(reasonsLeft()).toEqual([])
+    expect(reasonsLeft('rejected')).toEqual(['buffer full'])
+  })
+
+  test('closes entries of unknown time only if it says so', () => {
+    const table = tableOf([gap({ first: undefined }), minutes(0, 1)])
+    const all = { first: -(2n ** 63n), last: 2n ** 63n - 1n }
+    table.close(repair(all))
+    expect(table.entries()).toMatchObject([{ first: undefined }])
+    table.close(repair({ ...all, unknownTime: true }))
+    expect(table.entries()).toEqual([])
+  })
+
+  test('leaves an entry that stands for a gap since it began', () => {
+    for (const at of [100, 101]) {
+      const table = tableOf([minutes(0, 1, { at: 5 }), minutes(1, 2, { at })])
+      expect(table.close(repaired(0, 9, { startedAt: 100 }))).toBe(false)
+      expect(rangesOf(table)).toEqual([[0, 2]])
+    }
+  })
+
+  test('makes room in a full ledger', () => {
+    const limits = { maxRanges: 10, maxEntries: 1 }
+    const table = tableOf([minutes(0, 1), minutes(0, 1, { database: 'b' })], limits)
+    table.close(repaired(0, 9))
+    table.add(minutes(0, 1, { database: 'c' }))
+    table.close(repaired(0, 9, { database: '', reason: LEDGER_FULL }))
+    expect(table.entries()).toMatchObject([{ database: 'c' }])
+  })
+
+  test('does not split an entry for which there is no room', () => {
+    const whole = [[0, 9]]
+    for (const limits of [
+      { maxRanges: 1, maxEntries: 9 },
+      { maxRanges: 9, maxEntries: 1 },
+    ]) {
+      const table = tableOf([minutes(0, 9)], limits)
+      expect(table.close(repaired(3, 6))).toBe(false)
+      expect(rangesOf(table)).toEqual(whole)
+    }
+    const full = tableOf([minutes(0, 9, { reason: LEDGER_FULL })])
+    full.close(repaired(3, 6, { database: '', reason: LEDGER_FULL }))
+    expect(rangesOf(full)).toEqual(whole)
+  })
+
+  test('of a range that runs backward is an error', () => {
+    expect(() => tableOf([minutes(0, 9)]).close(repaired(6, 3))).toThrow(RangeError)
+  })
+
+  test('leaves what it has not brought, and entries that a restart does not change', () => {
+    const anyRepair = fc
+      .record({
+        from: fc.integer({ min: -500, max: 500 }),
+        length: fc.integer({ min: 0, max: 200 }),
+        unknownTime: fc.boolean(),
+        startedAt: fc.nat(1100),
+        reason: fc.option(fc.constantFrom('buffer full', 'rejected'), { nil: undefined }),
+      })
+      .map(({ from, length, reason, ...rest }) => ({
+        ...repair(rest),
+        ...{ backend: 'a', database: 'x' },
+        ...(reason === undefined ? {} : { reason }),
+        first: BigInt(from) * 10n * SECOND,
+        last: BigInt(from + length) * 10n * SECOND,
+      }))
+    const anyRun = fc.tuple(fc.array(fc.oneof(anyGap, anyRepair), { maxLength: 60 }), limits)
+    fc.assert(
+      fc.property(anyRun, ([steps, limits]) => {
+        const table = new GapTable(limits)
+        const gaps = new Set<Gap>()
+        for (const step of steps) {
+          if ('startedAt' in step) {
+            table.close(step)
+            for (const gap of gaps) if (isBrought(gap, step)) gaps.delete(gap)
+          } else {
+            table.add(step)
+            gaps.add(step)
+          }
+          const entries = table.entries()
+          // A gap that a repair has met may be covered in part.
+          const isTouched = (gap: Gap) => steps.some((one) => 'startedAt' in one && meets(gap, one))
+          const open = [...gaps].filter((gap) => !isTouched(gap))
+          expect(open.filter((gap) => !entries.some((entry) => covers(entry, gap)))).toEqual([])
+          const again = new GapTable(limits)
+          for (const entry of entries) again.addEntry(entry)
+          expect(again.entries()).toEqual(entries)
+        }
+      }),
+    )
+  })
+})
+
+/** Whether a gap is for a repair, and overlaps with its range. */
+function meets(gap: Gap, { backend, database, retentionPolicy, reason, ...repair }: Repair) {
+  const { first = repair.first, last = repair.first } = gap
+  return (
+    gap.backend === backend &&
+    gap.database === database &&
+    gap.retentionPolicy === retentionPolicy &&
+    (reason === undefined || gap.reason === reason) &&
+    first <= repair.last &&
+    last >= repair.first
+  )
+}
+
+function isBrought(gap: Gap, repair: Repair): boolean {
+  const { first, last } = gap
+  if (!meets(gap, repair) || gap.at >= repair.startedAt) return false
+  if (first === undefined || last === undefined) return repair.unknownTime ?? false
+  return first >= repair.first && last <= repair.last
+}
+
+describe('every added gap', () => {
+  test('stays covered and counted', () => {
     fc.assert(
       fc.property(anyRun, ([gaps, limits]) => {
         const table = new GapTable(limits)
@@ -285,7 +478,7 @@ describe('whatever is added', () => {
     )
   })
 
-  test('keeps to its own reason and policy while there is room', () => {
+  test('keeps its reason and policy while there is room', () => {
     fc.assert(
       fc.property(fc.array(anyGap, { maxLength: 40 }), (gaps) => {
         const table = tableOf(gaps, { maxRanges: 100, maxEntries: 1000 })
@@ -301,7 +494,7 @@ describe('whatever is added', () => {
     )
   })
 
-  test('keeps to the bounds', () => {
+  test('leaves the number of entries within the bounds', () => {
     fc.assert(
       fc.property(anyRun, ([gaps, { maxRanges, maxEntries }]) => {
         const entries = tableOf(gaps, { maxRanges, maxEntries }).entries()
@@ -318,7 +511,7 @@ describe('whatever is added', () => {
     )
   })
 
-  test('never stands in two ranges of one destination that are within a minute', () => {
+  test('leaves no two ranges of a destination within a minute', () => {
     fc.assert(
       fc.property(anyRun, ([gaps, limits]) => {
         const entries = tableOf(gaps, limits).entries()
@@ -334,7 +527,7 @@ describe('whatever is added', () => {
     )
   })
 
-  test('merges to the same whatever the order, while there is room', () => {
+  test('merges to the same entries in any order while there is room', () => {
     const anyOrder = fc
       .array(anyGap, { maxLength: 15 })
       .chain((gaps) =>

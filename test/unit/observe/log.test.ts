@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { Counters } from '../../../src/observe/counters.ts'
 import { createLog } from '../../../src/observe/log.ts'
 import { RepeatedWarning } from '../../../src/observe/repeated-warning.ts'
 import { FakeClock } from '../../support/fake-runtime.ts'
@@ -6,7 +7,9 @@ import { FakeClock } from '../../support/fake-runtime.ts'
 function createFixture() {
   const lines: string[] = []
   const clock = new FakeClock()
-  return { lines, clock, log: createLog((line) => lines.push(line), clock.wallNanoseconds) }
+  const counters = new Counters()
+  const log = createLog((line) => lines.push(line), clock.wallNanoseconds, counters)
+  return { lines, clock, log, counters }
 }
 
 describe('a log line', () => {
@@ -33,7 +36,7 @@ describe('a log line', () => {
 })
 
 describe('a repeated warning', () => {
-  test('is logged at once, then as one line an interval with its figures added up', async () => {
+  test('is logged at once, then as one line per interval with the sums of its figures', async () => {
     const { log, lines, clock } = createFixture()
     const warning = new RepeatedWarning(clock, log, 'dropped')
     for (let i = 0; i < 4; i++) warning.report({ last: i }, { points: 2 })
@@ -48,7 +51,29 @@ describe('a repeated warning', () => {
     expect(lines[2]).toContain('last=9 points=1')
   })
 
-  test('tells at a flush what it has held back', () => {
+  test('prints only the figures of events since the last line', async () => {
+    const { log, lines, clock } = createFixture()
+    const warning = new RepeatedWarning(clock, log, 'dropped')
+    warning.report({}, { points: 2 })
+    warning.report({}, { bytes: 5 })
+    await clock.advance(10_000)
+    expect(lines[1]).toMatch(/msg=dropped bytes=5$/)
+  })
+
+  test('counts every event and its figures, printed or not', () => {
+    const { log, clock, counters } = createFixture()
+    const warning = new RepeatedWarning(clock, log.with({ backend: 'a' }), 'dropped')
+    for (let i = 0; i < 4; i++) warning.report({ last: i }, { points: 2 })
+    const labels = { backend: 'a' }
+    expect(counters.snapshot()).toEqual([
+      { name: 'dropped', labels, value: 4 },
+      { name: 'dropped: points', labels, value: 8 },
+    ])
+    warning.flush()
+    expect(counters.snapshot()).toMatchObject([{ value: 4 }, { value: 8 }])
+  })
+
+  test('logs at a flush what it has not logged yet', () => {
     const { log, lines, clock } = createFixture()
     const warning = new RepeatedWarning(clock, log, 'dropped')
     warning.flush()
@@ -56,5 +81,21 @@ describe('a repeated warning', () => {
     warning.flush()
     expect(lines).toHaveLength(2)
     expect(lines[1]).toContain('times=2')
+  })
+})
+
+describe('counters', () => {
+  test('with the same name and labels are added up in a snapshot, but not for their owners', () => {
+    const { log, counters } = createFixture()
+    const a = log.with({ backend: 'a' })
+    const own = a.counter('retries')
+    const others = [a.counter('retries'), log.with({ backend: 'b' }).counter('retries')]
+    own.add()
+    for (const counter of others) counter.add(10)
+    expect(own.value).toBe(1)
+    expect(counters.snapshot()).toEqual([
+      { name: 'retries', labels: { backend: 'a' }, value: 11 },
+      { name: 'retries', labels: { backend: 'b' }, value: 10 },
+    ])
   })
 })

@@ -13,7 +13,7 @@ function createFixture() {
       time.wall += ms
       time.monotonic += ms
     },
-    /** Somebody sets the system's clock. */
+    /** The system's clock is set. */
     step(ms: number) {
       time.wall += ms
     },
@@ -21,7 +21,7 @@ function createFixture() {
 }
 
 describe('wallNanoseconds', () => {
-  test('is finer than a millisecond', () => {
+  test('has a resolution finer than a millisecond', () => {
     const { clock, pass } = createFixture()
     const first = clock.wallNanoseconds()
     pass(0.25)

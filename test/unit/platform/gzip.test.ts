@@ -7,7 +7,7 @@ const LENGTHS = [0, 1, 16_383, 16_384, 16_385, 300_000, LIMIT]
 
 const text = (length: number) => new Uint8Array(length).map((_, i) => (i * i) % 251)
 
-/** The same gzip with another length at its end, as a view into something larger. */
+/** The same gzip with another length at its end, as a view into a larger buffer. */
 function claiming(bytes: Uint8Array, length: number): Uint8Array {
   const copy = new Uint8Array(bytes.length + 7).subarray(7)
   copy.set(bytes)
@@ -23,12 +23,12 @@ describe('gunzip', () => {
     )
   })
 
-  test.each(LENGTHS.slice(1))('takes %i bytes at the most', async (limit) => {
+  test.each(LENGTHS.slice(1))('rejects more than %i bytes', async (limit) => {
     const sent = gzipSync(text(limit + 1))
     await expect(gunzip(sent, limit)).rejects.toThrow(RangeError)
   })
 
-  test('takes members one after the other, the last one short', async () => {
+  test('inflates several members', async () => {
     const parts = [text(200_000), text(0), text(10)]
     const sent = Buffer.concat(parts.map((part) => gzipSync(part)))
     expect(Buffer.from(await gunzip(sent, LIMIT)).equals(Buffer.concat(parts))).toBe(true)
@@ -42,7 +42,7 @@ describe('gunzip', () => {
     },
   )
 
-  test.each([0, 3, 10])('says so if all there is are %i bytes', async (length) => {
+  test.each([0, 3, 10])('rejects %i bytes of input as incomplete', async (length) => {
     const sent = gzipSync(text(1000)).subarray(0, length)
     await expect(gunzip(sent, LIMIT)).rejects.toThrow('unexpected EOF')
   })

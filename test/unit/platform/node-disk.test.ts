@@ -28,18 +28,18 @@ async function modeOf(path: string): Promise<string> {
 }
 
 describe('folders', () => {
-  test('are made with those above them, for their owner alone', async () => {
+  test('are made with missing ones above, readable by their owner only', async () => {
     await disk.makeFolder(`${root}/a/b/c`)
     await disk.makeFolder(`${root}/a/b/c`)
     for (const path of ['a', 'a/b', 'a/b/c']) expect(await modeOf(`${root}/${path}`)).toBe('700')
   })
 
-  test('cannot be made where a file is', async () => {
+  test('cannot be made below a file', async () => {
     await writeFile(`${root}/file`, '')
     await expect(disk.makeFolder(`${root}/file/a`)).rejects.toMatchObject({ code: 'ENOTDIR' })
   })
 
-  test('are listed with sizes, without what leads nowhere', async () => {
+  test('are listed with sizes, without dangling links', async () => {
     await mkdir(`${root}/folder`)
     await writeFile(`${root}/file`, 'four')
     await symlink(`${root}/nothing`, `${root}/link`)
@@ -51,21 +51,21 @@ describe('folders', () => {
     await disk.syncFolder(root)
   })
 
-  test('that are not there say so', async () => {
+  test('that do not exist are an error', async () => {
     await expect(disk.list(`${root}/no`)).rejects.toMatchObject({ code: 'ENOENT' })
     await expect(disk.syncFolder(`${root}/no`)).rejects.toMatchObject({ code: 'ENOENT' })
   })
 })
 
 describe('files', () => {
-  test('are created for their owner alone, and only once', async () => {
+  test('are created once, readable by their owner only', async () => {
     const file = await disk.create(`${root}/file`)
     expect(await modeOf(`${root}/file`)).toBe('600')
     await expect(disk.create(`${root}/file`)).rejects.toMatchObject({ code: 'EEXIST' })
     await file.close()
   })
 
-  test('are written and read anywhere', async () => {
+  test('are written and read at any offset', async () => {
     const file = await disk.create(`${root}/file`)
     await file.write(0, bytes(1, 2, 3))
     await file.write(5, bytes(6))
@@ -82,7 +82,7 @@ describe('files', () => {
     await again.close()
   })
 
-  test('take writes of megabytes', async () => {
+  test('can be written in megabytes', async () => {
     const large = new Uint8Array(9_000_000).map((_, i) => i * 7)
     const file = await disk.create(`${root}/file`)
     await file.write(3, large)
@@ -90,7 +90,7 @@ describe('files', () => {
     await file.close()
   })
 
-  test('are renamed, over others too, and removed', async () => {
+  test('are renamed, also over others, and removed', async () => {
     await writeFile(`${root}/a`, 'a')
     await writeFile(`${root}/b`, 'b')
     await disk.rename(`${root}/a`, `${root}/b`)
@@ -100,7 +100,7 @@ describe('files', () => {
     await expect(disk.open(`${root}/b`)).rejects.toMatchObject({ code: 'ENOENT' })
   })
 
-  test.runIf(process.getuid?.() !== 0)('that may not be read say so', async () => {
+  test.runIf(process.getuid?.() !== 0)('that may not be read are an error', async () => {
     await writeFile(`${root}/file`, '')
     await chmod(`${root}/file`, 0)
     await expect(disk.open(`${root}/file`)).rejects.toMatchObject({ code: 'EACCES' })
@@ -108,21 +108,24 @@ describe('files', () => {
 })
 
 describe('errors', () => {
-  test.runIf(process.platform === 'linux')('say what failed, where, and how', async () => {
-    const full = await disk.open('/dev/full')
-    await expect(full.write(0, bytes(1))).rejects.toMatchObject({
-      code: 'ENOSPC',
-      message: 'cannot write /dev/full: disk full (ENOSPC)',
-    })
-    await expect(full.sync()).rejects.toThrow('cannot sync /dev/full: disk error (EINVAL)')
-    await full.close()
-    const broken = await disk.open('/proc/self/mem')
-    await expect(broken.read(0, 10)).rejects.toMatchObject({
-      code: 'EIO',
-      message: 'cannot read /proc/self/mem: disk error (EIO)',
-    })
-    await broken.close()
-  })
+  test.runIf(process.platform === 'linux')(
+    'name the operation, the file and the fault',
+    async () => {
+      const full = await disk.open('/dev/full')
+      await expect(full.write(0, bytes(1))).rejects.toMatchObject({
+        code: 'ENOSPC',
+        message: 'cannot write /dev/full: disk full (ENOSPC)',
+      })
+      await expect(full.sync()).rejects.toThrow('cannot sync /dev/full: disk error (EINVAL)')
+      await full.close()
+      const broken = await disk.open('/proc/self/mem')
+      await expect(broken.read(0, 10)).rejects.toMatchObject({
+        code: 'EIO',
+        message: 'cannot read /proc/self/mem: disk error (EIO)',
+      })
+      await broken.close()
+    },
+  )
 
   test.each([
     ['open', () => disk.open(`${root}/no`)],
@@ -131,7 +134,7 @@ describe('errors', () => {
     ['rename', () => disk.rename(`${root}/no`, `${root}/a`)],
     ['list', () => disk.list(`${root}/no`)],
     ['sync', () => disk.syncFolder(`${root}/no`)],
-  ])('of %s name the file', async (operation, attempt) => {
+  ])('of %s name the operation and the file', async (operation, attempt) => {
     const error = await attempt().catch((error: Error) => error)
     expect(error).toMatchObject({ code: 'ENOENT' })
     expect((error as Error).message).toMatch(`cannot ${operation} ${root}/no`)
@@ -139,7 +142,7 @@ describe('errors', () => {
   })
 })
 
-/** The executables of the runtimes that take TypeScript, and what they want to be told before it. */
+/** The executables of the runtimes that run TypeScript, and their arguments before the file. */
 const runtimes: [name: string, args: string[]][] = [
   ['bun', []],
   ['deno', ['run', '-A']],
@@ -157,7 +160,7 @@ function run([name, args]: (typeof runtimes)[number], file: string, ...given: st
 }
 
 describe('a lock', () => {
-  test('keeps others out until it is released', async () => {
+  test('keeps a second one out until it is released', async () => {
     const lock = await disk.lock(root)
     await expect(disk.lock(root)).rejects.toMatchObject({
       code: 'EBUSY',
@@ -167,7 +170,7 @@ describe('a lock', () => {
     await (await disk.lock(root)).release()
   })
 
-  test('is for one folder, by whatever path', async () => {
+  test('is for one folder, by any path', async () => {
     await mkdir(`${root}/a`)
     await mkdir(`${root}/b`)
     await symlink(`${root}/a`, `${root}/link`)
@@ -189,14 +192,14 @@ describe('a lock', () => {
     },
   )
 
-  test.each(runtimes)('does not keep a process alive on %s', async (...one) => {
+  test.each(runtimes)('does not keep a process running on %s', async (...one) => {
     const [code] = await once(run(one, 'lock-holder.ts', root), 'exit')
     expect(code).toBe(0)
   })
 })
 
 describe('a lock file, where there are no abstract sockets', () => {
-  test('keeps others out until it is released', async () => {
+  test('keeps a second one out until it is released', async () => {
     const lock = await lockByFile(root)
     await expect(lockByFile(root)).rejects.toMatchObject({
       code: 'EBUSY',
@@ -218,7 +221,7 @@ describe('a lock file, where there are no abstract sockets', () => {
 })
 
 describe('a log on the real disk', () => {
-  test('goes on where the last process was', async () => {
+  test('continues where the last process stopped', async () => {
     const folder = `${root}/log`
     const options = { segmentBytes: 1000, onDamage: () => expect.unreachable() }
     const first = await SegmentLog.open(disk, folder, options)
@@ -229,12 +232,12 @@ describe('a log on the real disk', () => {
     const second = await SegmentLog.open(disk, folder, options)
     expect(await drain(second, 5000)).toEqual(range(6, 100))
     await second.sync()
-    expect(second.isSettled).toBe(true)
+    expect(second.isDurablyEmpty).toBe(true)
     expect((await disk.list(folder)).map(({ name }) => name)).toEqual(['head'])
     await second.close()
   })
 
-  test.each(runtimes)('of a process on %s that is killed has all it was given', async (...one) => {
+  test.each(runtimes)('of a process killed on %s has every acknowledged record', async (...one) => {
     const child = run(one, 'log-writer.ts', `${root}/log`)
     let output = ''
     child.stdout.on('data', (text: string) => {

@@ -1,9 +1,10 @@
-/** The log's promises, held against crashes at every moment and faults of the disk. */
+/** What the log promises holds after crashes at any operation and through faults of the disk. */
 
 import { describe, expect, test } from 'vitest'
 import { FakeDisk, type OperationKind, type Random } from '../../support/fake-disk.ts'
 import { LogModel } from '../../support/log-model.ts'
 import { seededRandom } from '../../support/seeded-random.ts'
+import { seeds } from '../../support/seeds.ts'
 
 const TIMEOUT_MS = 60_000
 
@@ -33,7 +34,7 @@ function addFaults(disk: FakeDisk, random: Random): void {
 }
 
 describe.each(Object.keys(crashes) as (keyof typeof crashes)[])('after a %s', (crash) => {
-  /** The same run each time, but for a crash at the nth operation; returns whether it came to that. */
+  /** The same run each time, with a crash at the nth operation. Returns whether it has that many. */
   async function crashAt(nth: number, seed: number): Promise<boolean> {
     const random = seededRandom(seed)
     const model = new LogModel(seededRandom(7), 150)
@@ -45,27 +46,27 @@ describe.each(Object.keys(crashes) as (keyof typeof crashes)[])('after a %s', (c
     return came
   }
 
-  test('at any operation the log keeps its promises', { timeout: TIMEOUT_MS }, async () => {
+  test('the log keeps its promises wherever the crash comes', { timeout: TIMEOUT_MS }, async () => {
     let nth = 1
     for (; await crashAt(nth, nth); nth++) {
-      for (let seed = 1; seed <= 4; seed++) await crashAt(nth, seed * 1000 + nth)
+      for (const seed of seeds(4)) await crashAt(nth, seed * 1000 + nth)
     }
     expect(nth).toBeGreaterThan(150)
   })
 })
 
 describe.each([
-  ['of a disk that is sound', () => {}],
-  ['of a disk that fails now and then', addFaults],
-])('through several lives %s', (_, prepare) => {
+  ['on an intact disk', () => {}],
+  ['on a disk that fails now and then', addFaults],
+])('over several crashes %s', (_, prepare) => {
   test('the log keeps its promises', { timeout: TIMEOUT_MS }, async () => {
-    for (let seed = 1; seed <= 300; seed++) {
+    for (const seed of seeds(300)) {
       const random = seededRandom(seed)
       const model = new LogModel(random, 100 + Math.floor(random() * 400))
       let disk = new FakeDisk()
-      for (let life = 0; life < 4; life++) {
+      for (let process = 0; process < 4; process++) {
         prepare(disk, random)
-        // A crash may come early: opening the log is not one step either.
+        // A crash may come early, since opening the log takes several operations.
         const stopped = disk.stopAt(1 + Math.floor(random() ** 2 * 150), random)
         await Promise.race([stopped, model.use(disk, 40)])
         const crash = pick(['kill', 'power cut'] as const, random)

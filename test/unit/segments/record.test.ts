@@ -20,43 +20,14 @@ const aRecord: LogRecord = {
   body: bytesOf('cpu,host=a usage=1.5 1700000000000000000\n'),
 }
 
-/** The record at `at`, or undefined if its header or anything else in it is not as it was written. */
+/** The record at `at`; undefined if its header or anything else in it has changed. */
 function read(bytes: Uint8Array, at = 0): LogRecord | undefined {
   const header = readHeader(bytes, at)
   return header && readRecord(bytes, at, header)
 }
 
-describe('crc32c', () => {
-  test.each([
-    // RFC 3720, B.4, and the check value of the algorithm's catalogue entry.
-    ['123456789', bytesOf('123456789'), 0xe3069283],
-    ['nothing', new Uint8Array(0), 0],
-    ['32 zeros', new Uint8Array(32), 0x8a9136aa],
-    ['32 ones', new Uint8Array(32).fill(0xff), 0x62a8ab43],
-    ['32 up', Uint8Array.from({ length: 32 }, (_, i) => i), 0x46dd794e],
-    ['32 down', Uint8Array.from({ length: 32 }, (_, i) => 31 - i), 0x113fdb5c],
-  ])('of %s', (_, bytes, checksum) => {
-    expect(crc32c(bytes)).toBe(checksum)
-  })
-
-  test('of a part is that of the same bytes alone', () => {
-    fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 40 }), fc.nat(40), fc.nat(40), (bytes, a, b) => {
-        const start = Math.min(a, bytes.length)
-        const end = Math.min(start + b, bytes.length)
-        expect(crc32c(bytes, start, end)).toBe(crc32c(bytes.slice(start, end)))
-      }),
-    )
-  })
-
-  test('of a view takes the view and nothing around it', () => {
-    const around = bytesOf('xxx123456789xxx')
-    expect(crc32c(around.subarray(3, 12))).toBe(0xe3069283)
-  })
-})
-
 describe('a record', () => {
-  test('comes back as it was', () => {
+  test('comes back unchanged', () => {
     fc.assert(
       fc.property(
         fc.nat(255),
@@ -71,14 +42,14 @@ describe('a record', () => {
     )
   })
 
-  test('may be empty', () => {
+  test('may have an empty query and body', () => {
     const empty = { kind: 0, acceptedAt: 0, query: '', body: new Uint8Array(0) }
     const bytes = encode([prepare(empty)], 1)
     expect(bytes.length).toBe(HEADER_BYTES)
     expect(read(bytes)).toEqual(empty)
   })
 
-  test('has a query of up to 16 MiB less one byte', () => {
+  test('has a query of less than 16 MiB', () => {
     const longest = { ...aRecord, query: 'q'.repeat(MAX_QUERY_BYTES) }
     const bytes = encode([prepare(longest)], 1)
     expect(readHeader(bytes, 0)).toMatchObject({ kind: 3, queryBytes: MAX_QUERY_BYTES })
@@ -87,7 +58,7 @@ describe('a record', () => {
     expect(() => prepare(tooLong)).toThrow(RangeError)
   })
 
-  test('from before there were kinds has kind 0', () => {
+  test('written before there were kinds has kind 0', () => {
     const hex =
       'f85257317568b9590b0000000a000000020100000000000000b88756febc7842' +
       '7928f9bb64623d74656c656772616663707520763d3120310a'
@@ -100,13 +71,13 @@ describe('a record', () => {
     })
   })
 
-  test('has a number, up to the largest that is exact', () => {
+  test('has a number up to the largest safe integer', () => {
     for (const sequence of [1, 2 ** 32, Number.MAX_SAFE_INTEGER]) {
       expect(readHeader(encode([prepare(aRecord)], sequence), 0)?.sequence).toBe(sequence)
     }
   })
 
-  test('is followed by the next', () => {
+  test('is followed by the next one', () => {
     const other = { ...aRecord, query: 'db=other' }
     const bytes = encode([prepare(aRecord), prepare(other)], 7)
     const first = readHeader(bytes, 0)
@@ -116,7 +87,7 @@ describe('a record', () => {
     expect([read(bytes), read(bytes, at)]).toEqual([aRecord, other])
   })
 
-  test('with any one bit turned is none', () => {
+  test('with any flipped bit does not count', () => {
     const bytes = encode([prepare(aRecord)], 5)
     for (let bit = 0; bit < bytes.length * 8; bit++) {
       const broken = bytes.slice()
@@ -125,26 +96,26 @@ describe('a record', () => {
     }
   })
 
-  test('with a damaged body still tells where the next one starts', () => {
+  test('with a damaged body still has an intact header', () => {
     const bytes = encode([prepare(aRecord)], 5)
     bytes[bytes.length - 1] = 0
     expect(readHeader(bytes, 0)?.bytes).toBe(bytes.length)
     expect(read(bytes)).toBeUndefined()
   })
 
-  test('that is cut short anywhere is none', () => {
+  test('cut short anywhere does not count', () => {
     const bytes = encode([prepare(aRecord)], 5)
     for (let length = 0; length < bytes.length; length++) {
       expect(read(bytes.subarray(0, length)), `${length} bytes`).toBeUndefined()
     }
   })
 
-  test('is not found in zeros, nor behind the end', () => {
+  test('is not found in zeros or after the end', () => {
     expect(readHeader(new Uint8Array(100), 10)).toBeUndefined()
     expect(readHeader(new Uint8Array(100), 200)).toBeUndefined()
   })
 
-  test('looks on disk as it is documented', () => {
+  test('has the documented format', () => {
     const record = { kind: 2, acceptedAt: 1.5, query: 'db=a', body: bytesOf('m v=1') }
     const bytes = encode([prepare(record)], 258)
     const view = new DataView(bytes.buffer)

@@ -18,7 +18,7 @@ import { seededRandom } from '../../support/seeded-random.ts'
 const segmentsOn = (disk: FakeDisk) =>
   [...disk.files().keys()].filter((path) => path.endsWith('.segment') && !path.includes('damaged'))
 
-/** Lets a test hold up operations of one kind. */
+/** Holds up operations of one kind until `release`. */
 function hold(disk: FakeDisk, kind: Operation['kind']) {
   const waiting: (() => void)[] = []
   disk.before = (operation) =>
@@ -39,7 +39,7 @@ async function settle(): Promise<void> {
 }
 
 describe('append and peek', () => {
-  test('give back what was put in, in order', async () => {
+  test('peek returns what was appended, in order', async () => {
     const { log } = await open(new FakeDisk())
     await log.append(records(1, 3))
     await log.append([record(4)])
@@ -48,14 +48,14 @@ describe('append and peek', () => {
     expect(first).toMatchObject(record(1))
   })
 
-  test('keep the order of calls, however they overlap', async () => {
+  test('records keep the order of overlapping calls', async () => {
     const { log } = await open(new FakeDisk(), { segmentBytes: 200 })
     const calls = range(1, 40).map((id) => log.append([record(id)]))
     await Promise.all(calls)
     expect(await contentsOf(log)).toEqual(range(1, 40))
   })
 
-  test('append says which number its last record has, also when calls share a sync', async () => {
+  test('append resolves with the number of its last record, also when calls share a sync', async () => {
     const disk = new FakeDisk()
     const { log } = await open(disk)
     const calls = [records(1, 3), [], [record(4)], records(5, 6)].map((some) => log.append(some))
@@ -68,17 +68,17 @@ describe('append and peek', () => {
     expect(await log.append([record(8)])).toMatchObject({ sequence: 7 })
   })
 
-  test('append says where its last record ends, also when calls share a sync', async () => {
+  test('append resolves with the end of its last record, also when calls share a sync', async () => {
     const { log } = await open(new FakeDisk())
     await log.append([record(1)])
     const calls = [records(2, 4), [record(5)]].map((some) => log.append(some))
     const ends = [...(await Promise.all(calls)), await log.append([])]
     const found = await log.peek(1000)
-    const told = [3, 4, 4].map((i) => found[i] as StoredRecord)
-    expect(ends).toEqual(told.map(({ sequence, next }) => ({ sequence, next })))
+    const expected = [3, 4, 4].map((i) => found[i] as StoredRecord)
+    expect(ends).toEqual(expected.map(({ sequence, next }) => ({ sequence, next })))
   })
 
-  test('go on after a restart', async () => {
+  test('records outlast a restart, and others follow them', async () => {
     const disk = new FakeDisk()
     const first = await open(disk, { segmentBytes: 150 })
     await first.log.append(records(1, 10))
@@ -88,13 +88,13 @@ describe('append and peek', () => {
     expect([...first.damage, ...second.damage]).toEqual([])
   })
 
-  test('do nothing with nothing', async () => {
+  test('append of no records writes nothing', async () => {
     const disk = new FakeDisk()
     const { log } = await open(disk)
     await log.append([])
     expect(await log.peek(100)).toEqual([])
     expect(segmentsOn(disk)).toEqual([])
-    expect(log).toMatchObject({ bytes: 0, isEmpty: true, oldestAt: undefined })
+    expect(log).toMatchObject({ bytes: 0, isEmpty: true })
   })
 
   test('append rejects a query that is too long, and stores nothing', async () => {
@@ -105,7 +105,7 @@ describe('append and peek', () => {
     expect(await contentsOf(log)).toEqual([3])
   })
 
-  test('peek takes nothing out', async () => {
+  test('peek removes nothing', async () => {
     const { log } = await open(new FakeDisk())
     await log.append(records(1, 3))
     expect(await contentsOf(log)).toEqual([1, 2, 3])
@@ -118,20 +118,20 @@ describe('append and peek', () => {
     [20, [1, 2]],
     [39, [1, 2, 3]],
     [1000, [1, 2, 3, 4, 5]],
-  ])('peek(%i) finds records %j of 10 bytes each', async (maxBytes, ids) => {
+  ])('peek(%i) returns records %j of 10 bytes each', async (maxBytes, ids) => {
     const { log } = await open(new FakeDisk(), { segmentBytes: 120 })
     for (const one of records(1, 5)) await log.append([one])
     expect(idsOf(await log.peek(maxBytes))).toEqual(ids)
   })
 
-  test('peek bounds records without a body, too', async () => {
+  test('peek bounds the number of records without a body', async () => {
     const { log } = await open(new FakeDisk())
     const empty = { kind: 0, acceptedAt: 1, query: 'q'.repeat(1000), body: new Uint8Array(0) }
     await log.append(Array.from({ length: 3000 }, () => empty))
     expect((await log.peek(10)).length).toBeLessThan(1100)
   })
 
-  test('peek does not see what is not synced', async () => {
+  test('peek does not return what is not synced', async () => {
     const disk = new FakeDisk()
     const { log } = await open(disk)
     await log.append([record(1)])
@@ -144,7 +144,7 @@ describe('append and peek', () => {
     expect(await contentsOf(log)).toEqual([1, 2])
   })
 
-  test('peek sees all there is, also when the log grows meanwhile', async () => {
+  test('peek of a growing log returns consecutive records', async () => {
     const disk = new FakeDisk()
     const { log } = await open(disk, { segmentBytes: 100 })
     await log.append([record(1)])
@@ -160,7 +160,7 @@ describe('append and peek', () => {
 })
 
 describe('group commit', () => {
-  test('makes one sync of calls in the same turn', async () => {
+  test('syncs once for calls of one turn', async () => {
     const disk = new FakeDisk()
     const { log } = await open(disk)
     const before = disk.counts.get('sync') ?? 0
@@ -168,7 +168,7 @@ describe('group commit', () => {
     expect(disk.counts.get('sync')).toBe(before + 1)
   })
 
-  test('makes one sync of all calls that come during another', async () => {
+  test('syncs once for all calls that come during a sync', async () => {
     const disk = new FakeDisk()
     const { log } = await open(disk)
     await log.append([record(1)])
@@ -184,7 +184,7 @@ describe('group commit', () => {
     expect(await contentsOf(log)).toEqual(range(1, 50))
   })
 
-  test('resolves nothing before the sync, nor before the folder has the name', async () => {
+  test('resolves no call before the file and its folder are synced', async () => {
     const disk = new FakeDisk()
     const { log } = await open(disk)
     for (const kind of ['sync', 'syncFolder'] as const) {
@@ -203,7 +203,7 @@ describe('group commit', () => {
 })
 
 describe('segments', () => {
-  test('begin anew when they are full, and go when they are drained', async () => {
+  test('are closed when they are full, and removed when they are drained', async () => {
     const disk = new FakeDisk()
     const { log } = await open(disk, { segmentBytes: 110 })
     for (const id of range(1, 6)) await log.append([record(id)])
@@ -219,14 +219,14 @@ describe('segments', () => {
     expect(await contentsOf(log)).toEqual([5, 6])
   })
 
-  test('take a call that is larger than they are', async () => {
+  test('hold a call that is larger than their size', async () => {
     const { log } = await open(new FakeDisk(), { segmentBytes: 110 })
     await log.append(records(1, 20))
     await log.append([record(21)])
     expect(await drain(log)).toEqual(range(1, 21))
   })
 
-  test('are not read in whole to open the log, nor held in memory to drain it', async () => {
+  test('are neither read whole to open the log nor held whole in memory to drain it', async () => {
     const disk = new FakeDisk()
     const mebibyte = 1024 * 1024
     const { log } = await open(disk, { segmentBytes: mebibyte })
@@ -249,7 +249,7 @@ describe('segments', () => {
 })
 
 describe('large records', () => {
-  test('are each read about once, from end to end, also where they do not fit', async () => {
+  test('are read about once, also those that do not fit', async () => {
     const disk = new FakeDisk()
     const { log } = await open(disk)
     for (const id of range(1, 60)) await log.append([record(id, 300_000)])
@@ -258,23 +258,20 @@ describe('large records', () => {
     expect(disk.bytesRead - bytesRead).toBeLessThan(1.2 * 60 * 300_000)
   })
 
-  test('can be taken out by whoever has put them in, unread', async () => {
+  test('can be removed without being read', async () => {
     const disk = new FakeDisk()
     const { log } = await open(disk, { segmentBytes: 600_000 })
     const ends = await Promise.all(range(1, 8).map((id) => log.append([record(id, 250_000)])))
     const { bytesRead } = disk
-    for (const id of [1, 4, 6]) {
-      await log.advance(ends[id - 1] as RecordEnd)
-      expect(log.oldestAt).toBe(record(id + 1).acceptedAt)
-    }
-    expect(disk.bytesRead - bytesRead).toBeLessThan(250_000)
+    for (const id of [1, 4, 6]) await log.advance(ends[id - 1] as RecordEnd)
+    expect(disk.bytesRead).toBe(bytesRead)
     expect(await contentsOf(log)).toEqual([7, 8])
     await log.advance(ends[7] as RecordEnd)
     expect(log.isEmpty).toBe(true)
     expect(segmentsOn(disk)).toHaveLength(1)
   })
 
-  test('are read into memory that can be given back', async () => {
+  test('are read into memory that may be given back', async () => {
     const buffers = new PoisoningPool()
     const { log } = await open(new FakeDisk(), { buffers })
     for (const id of range(1, 20)) await log.append([record(id, 100_000)])
@@ -282,7 +279,7 @@ describe('large records', () => {
       const found = await log.peek(300_000)
       expect(idsOf(found)).toEqual(range(id, id + 2))
       await log.advance(lastOf(found))
-      // What comes next is read before this is given back.
+      // The next records are read before this memory is given back.
       const next = await log.peek(300_000)
       for (const { body } of found) buffers.give(body)
       expect(idsOf(next)).toEqual(range(id + 3, id + 5))
@@ -290,23 +287,21 @@ describe('large records', () => {
   })
 })
 
-describe('what is known without reading', () => {
-  test('bytes and oldestAt follow the head', async () => {
+describe('bytes', () => {
+  test('is the size of the undelivered records', async () => {
     const { log } = await open(new FakeDisk(), { segmentBytes: 110 })
     await log.append(records(1, 1))
     const one = log.bytes
     await log.append(records(2, 4))
     expect(log.bytes).toBe(4 * one)
-    expect(log.oldestAt).toBe(record(1).acceptedAt)
     for (const id of [1, 2, 3]) {
       await log.advance((await log.peek(1))[0] as StoredRecord)
       expect(log.bytes).toBe((4 - id) * one)
-      expect(log.oldestAt).toBe(record(id + 1).acceptedAt)
     }
     await log.advance((await log.peek(1))[0] as StoredRecord)
-    expect(log).toMatchObject({ bytes: 0, isEmpty: true, oldestAt: undefined })
+    expect(log).toMatchObject({ bytes: 0, isEmpty: true })
     await log.append([record(9)])
-    expect(log).toMatchObject({ bytes: one, isEmpty: false, oldestAt: record(9).acceptedAt })
+    expect(log).toMatchObject({ bytes: one, isEmpty: false })
   })
 
   test('is the same after a restart', async () => {
@@ -316,13 +311,12 @@ describe('what is known without reading', () => {
     await log.advance((await log.peek(1000))[3] as StoredRecord)
     const again = await open(disk.kill())
     expect(again.log.bytes).toBe(log.bytes)
-    expect(again.log.oldestAt).toBe(record(5).acceptedAt)
     expect(await contentsOf(again.log)).toEqual([5, 6, 7])
   })
 })
 
 describe('a kill', () => {
-  test('between write and sync makes no gap, whatever comes later', async () => {
+  test('between write and sync leaves a log that a power cut does not damage', async () => {
     for (const seed of range(1, 30)) {
       const disk = new FakeDisk()
       const { log } = await open(disk)
@@ -338,7 +332,7 @@ describe('a kill', () => {
     }
   })
 
-  test('before a drained segment is removed leaves it to the next process', async () => {
+  test('before a drained segment is removed leaves the removal to the next process', async () => {
     const disk = new FakeDisk()
     const { log } = await open(disk, { segmentBytes: 110 })
     for (const id of range(1, 4)) await log.append([record(id)])
@@ -355,7 +349,7 @@ describe('a kill', () => {
 })
 
 describe('advance', () => {
-  test('takes out all up to a record, and nothing when told again', async () => {
+  test('removes all records up to one, and nothing at a second call', async () => {
     const { log } = await open(new FakeDisk())
     await log.append(records(1, 5))
     const found = await log.peek(1000)
@@ -408,7 +402,7 @@ describe('advance', () => {
     }
   })
 
-  test('takes out even if the disk does not take the position', async () => {
+  test('removes records even if the disk refuses the position', async () => {
     const disk = new FakeDisk()
     const { log } = await open(disk, { segmentBytes: 110 })
     await log.append(records(1, 4))
@@ -424,26 +418,26 @@ describe('advance', () => {
   })
 })
 
-describe('isSettled', () => {
-  test('is true at first, and again after sync of an empty log', async () => {
+describe('isDurablyEmpty', () => {
+  test('is true at first, and again after a sync of an empty log', async () => {
     const disk = new FakeDisk()
     const { log } = await open(disk)
-    expect(log.isSettled).toBe(true)
+    expect(log.isDurablyEmpty).toBe(true)
     const call = log.append([record(1)])
-    expect(log.isSettled).toBe(false)
+    expect(log.isDurablyEmpty).toBe(false)
     await call
     await log.sync()
-    expect(log.isSettled).toBe(false)
+    expect(log.isDurablyEmpty).toBe(false)
     await drain(log)
-    expect(log.isSettled).toBe(false)
+    expect(log.isDurablyEmpty).toBe(false)
     await log.sync()
-    expect(log.isSettled).toBe(true)
+    expect(log.isDurablyEmpty).toBe(true)
     expect(segmentsOn(disk)).toEqual([])
     await log.append([record(2)])
     expect(await drain(log)).toEqual([2])
   })
 
-  test('is true at once when a settled log is opened, after whatever crash', async () => {
+  test('is true once such a log is opened after a crash', async () => {
     const disk = new FakeDisk()
     const { log } = await open(disk, { segmentBytes: 110 })
     for (const one of records(1, 7)) await log.append([one])
@@ -451,13 +445,13 @@ describe('isSettled', () => {
     await log.sync()
     for (const seed of range(1, 20)) {
       const again = await open(disk.crash(seededRandom(seed)))
-      expect(again.log.isSettled).toBe(true)
+      expect(again.log.isDurablyEmpty).toBe(true)
       await again.log.append([record(8)])
       expect(await contentsOf(again.log)).toEqual([8])
     }
   })
 
-  /** A log that has been emptied, and is held up while it makes sure of that. */
+  /** A log that has been drained and is held up in its sync. */
   const openHeldUp = async () => {
     const disk = new FakeDisk()
     const { log } = await open(disk)
@@ -475,11 +469,11 @@ describe('isSettled', () => {
     await settle()
     release()
     await Promise.all([synced, call])
-    expect(log.isSettled).toBe(false)
+    expect(log.isDurablyEmpty).toBe(false)
     expect(await contentsOf(log)).toEqual([2])
   })
 
-  test('holds no file open', async () => {
+  test('leaves no file open', async () => {
     const disk = new FakeDisk()
     const { log } = await open(disk)
     await log.append([record(1)])
@@ -494,10 +488,10 @@ describe('isSettled', () => {
     await expect(log.append([record(2)])).rejects.toThrow('EIO')
     release()
     await synced
-    expect(log.isSettled).toBe(false)
+    expect(log.isDurablyEmpty).toBe(false)
   })
 
-  test('is true of what a killed sync has left, and then it is so for good', async () => {
+  test('is true of what a killed sync has left, also after a power cut', async () => {
     for (const seed of range(1, 20)) {
       const disk = new FakeDisk()
       const { log } = await open(disk)
@@ -507,22 +501,22 @@ describe('isSettled', () => {
       void log.sync()
       await settle()
       const next = disk.kill()
-      expect((await open(next)).log.isSettled).toBe(true)
+      expect((await open(next)).log.isDurablyEmpty).toBe(true)
       expect(await contentsOf((await open(next.crash(seededRandom(seed)))).log)).toEqual([])
     }
   })
 
-  test('is false after an append that failed, until sync has made sure that nothing is left', async () => {
+  test('is false after a failed append until sync has removed what it left', async () => {
     const disk = new FakeDisk()
     const { log } = await open(disk)
-    // The record gets into the file, and the disk refuses to take it out again.
+    // The record is written to the file, and the disk refuses to remove it.
     disk.fail({ code: 'EIO', kinds: ['syncFolder', 'remove', 'truncate'], times: 4 })
     await expect(log.append([record(1)])).rejects.toThrow('EIO')
-    expect(log.isSettled).toBe(false)
+    expect(log.isDurablyEmpty).toBe(false)
     expect(await contentsOf((await open(FakeDisk.of(disk.files()))).log)).toEqual([1])
     disk.heal()
     await log.sync()
-    expect(log.isSettled).toBe(true)
+    expect(log.isDurablyEmpty).toBe(true)
     for (const seed of range(1, 20)) {
       const again = await open(disk.crash(seededRandom(seed)))
       expect(await contentsOf(again.log)).toEqual([])
@@ -531,7 +525,7 @@ describe('isSettled', () => {
 })
 
 describe('dropOldest', () => {
-  test('hands over what is undelivered in the oldest segment, then removes it', async () => {
+  test('passes on the undelivered records of the oldest segment, then removes it', async () => {
     const disk = new FakeDisk()
     const { log } = await open(disk, { segmentBytes: 170 })
     for (const id of range(1, 7)) await log.append([record(id)])
@@ -543,7 +537,6 @@ describe('dropOldest', () => {
     })
     expect(dropped).toEqual([2, 3])
     expect(segmentsOn(disk)).toHaveLength(2)
-    expect(log.oldestAt).toBe(record(4).acceptedAt)
     for (const seed of range(1, 20)) {
       expect(await contentsOf((await open(disk.crash(seededRandom(seed)))).log)).toEqual([
         4, 5, 6, 7,
@@ -551,7 +544,7 @@ describe('dropOldest', () => {
     }
   })
 
-  test('drops nothing if it cannot be entered', async () => {
+  test('drops nothing if the callback rejects', async () => {
     const { log } = await open(new FakeDisk())
     await log.append(records(1, 3))
     const refuse = () => Promise.reject(new Error('ledger is full'))
@@ -559,7 +552,7 @@ describe('dropOldest', () => {
     expect(await contentsOf(log)).toEqual([1, 2, 3])
   })
 
-  test('drops the segment that is being written, with what is on its way there', async () => {
+  test('drops the segment that is being written, with the records being appended', async () => {
     const disk = new FakeDisk()
     const { log } = await open(disk)
     await log.append([record(1)])
@@ -578,7 +571,7 @@ describe('dropOldest', () => {
     expect(await contentsOf(log)).toEqual([3])
   })
 
-  test('leaves advance nothing to do for records that were peeked before', async () => {
+  test('lets advance do nothing for records that were peeked before', async () => {
     const { log } = await open(new FakeDisk(), { segmentBytes: 110 })
     for (const id of range(1, 4)) await log.append([record(id)])
     const found = await log.peek(1000)
@@ -589,7 +582,7 @@ describe('dropOldest', () => {
     expect(await contentsOf(log)).toEqual([4])
   })
 
-  test('hands over a large segment in portions', async () => {
+  test('passes on a large segment in portions', async () => {
     const { log } = await open(new FakeDisk())
     for (const id of range(1, 5)) await log.append([record(id, 600_000)])
     const portions: number[][] = []
@@ -607,7 +600,7 @@ describe('dropOldest', () => {
 })
 
 describe('close', () => {
-  test('lets appends end, and closes every file', async () => {
+  test('waits for appends and closes every file', async () => {
     const disk = new FakeDisk()
     const { log } = await open(disk)
     const calls = [log.append([record(1)]), log.append([record(2)]), log.peek(10), log.close()]
@@ -617,7 +610,7 @@ describe('close', () => {
     expect(await contentsOf((await open(disk.kill())).log)).toEqual([1, 2])
   })
 
-  test('rejects what is called later', async () => {
+  test('makes later calls reject', async () => {
     const { log } = await open(new FakeDisk())
     await log.close()
     for (const call of [() => log.append([record(1)]), () => log.peek(1), () => log.sync()]) {
