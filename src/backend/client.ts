@@ -76,7 +76,7 @@ export class BackendClient {
  * 429: Telegraf drops its batch for it, and keeps it for the relay's own 503.
  */
 function isForClients({ status }: Answer): boolean {
-  return status >= 400 && status !== 429
+  return status >= 400 && status < 600 && status !== 429
 }
 
 function timedOut(timeoutMs: number): Failure {
