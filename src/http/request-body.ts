@@ -8,7 +8,7 @@ import { firstOf } from './headers.ts'
 /** A body that cannot be relayed, and the answer to its client. */
 export class BodyError extends Error {
   readonly answer: Answer
-  /** Whether the rest of the body is worth less than the connection. */
+  /** Whether to close the connection rather than to read the rest of the body. */
   readonly mustClose: boolean
 
   constructor(
