@@ -128,6 +128,8 @@ function strangers(bench: Bench): void {
     for (let i = 0; i < 2; i++) await beginTo(small().url())
     const third = await beginTo(small().url())
     await third.closed()
+    // Deno does not tell the relay of connections that it refuses.
+    if (bench.runtime === 'deno') return
     await small().waitForLine('connection refused: too many are open', { limit: '2' })
   })
 }
