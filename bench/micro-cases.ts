@@ -5,13 +5,15 @@
 
 import { measure } from 'mitata'
 import { Queue } from '../src/delivery/queue.ts'
-import type { Delivery } from '../src/delivery/queued-write.ts'
+import type { WriteTracker } from '../src/delivery/queued-write.ts'
 import { v1DestinationOf } from '../src/influxdb/destination.ts'
 import { join, split } from '../src/influxdb/lines.ts'
 import { stamp } from '../src/influxdb/stamp.ts'
 import { timeRangeOf } from '../src/influxdb/time-range.ts'
 import type { Write } from '../src/influxdb/write.ts'
 import { BufferPool } from '../src/limits/buffer-pool.ts'
+import { Losses } from '../src/losses/losses.ts'
+import { createLog } from '../src/observe/log.ts'
 import { gunzip, gzip } from '../src/platform/gzip.ts'
 import { encode, HEADER_BYTES, prepare, readHeader, readRecord } from '../src/segments/record.ts'
 import { body } from './requests.ts'
@@ -33,6 +35,7 @@ const smallBytes = smallBodies.reduce((sum, { length }) => sum + length, 0)
 const search = '?db=telegraf&rp=autogen&precision=ns'
 const now = () => '1700000000000000000'
 const buffers = new BufferPool()
+const clock = { now: () => 0, wallNanoseconds: () => 0n, after: () => () => {} }
 
 function parse(text: string) {
   const destination = v1DestinationOf(text, undefined, '')
@@ -83,7 +86,7 @@ function stampAsRelay(): void {
 async function deliver(): Promise<void> {
   const queue = new Queue(
     {
-      clock: { now: () => 0, wallNanoseconds: () => 0n, after: () => () => {} },
+      clock,
       buffers: new BufferPool(),
       buffer: undefined,
       timeoutMs: 10_000,
@@ -95,29 +98,26 @@ async function deliver(): Promise<void> {
     },
     {
       send: async () => ({ verdict: 'stored' }),
-      lost: async () => {},
-      refused: async () => {},
-      diskFailed: () => {},
-      lossesSettled: async () => {},
+      onDiskError: nothing,
+      losses: new Losses('bench', clock, createLog(nothing, clock.wallNanoseconds), undefined),
+      store: undefined,
     },
-    undefined,
-    [],
   )
-  for (const write of writes) queue.append(delivery(write))
+  for (const write of writes) queue.append(write, createTracker())
   await queue.whenEmpty()
 }
 
-function delivery(write: Write): Delivery {
+function createTracker(): WriteTracker {
   return {
-    write,
-    fate: 'undecided',
+    ownership: 'client',
     isOpen: true,
     stored: nothing,
     rejected: nothing,
-    delayed: nothing,
-    abandoned: nothing,
-    secured: nothing,
-    insecure: nothing,
+    deferred: nothing,
+    dropped: nothing,
+    spilled: nothing,
+    spillFailed: nothing,
+    released: nothing,
   }
 }
 

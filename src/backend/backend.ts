@@ -1,27 +1,20 @@
-/** One output: where it is, how to talk to it, and what its answers mean. */
+/** One output of a relay: an InfluxDB server, the queue of writes for it, and what is logged of it. */
 
-import type { Store, StoredLane, WhenFull } from '../delivery/lane-store.ts'
-import { type Failure, failure, isFailure, type Outcome } from '../delivery/outcome.ts'
+import type { LaneStore, WhenFull } from '../delivery/lane-store.ts'
+import { isFailure, type Outcome } from '../delivery/outcome.ts'
 import { Queue } from '../delivery/queue.ts'
-import { ENTRY_OVERHEAD_BYTES } from '../delivery/queued-write.ts'
-import { type Answer, messageOf } from '../influxdb/answer.ts'
+import { WRITE_OVERHEAD_BYTES } from '../delivery/queued-write.ts'
 import type { Destination } from '../influxdb/destination.ts'
-import { readAnswer } from '../influxdb/response.ts'
-import { verdictOf } from '../influxdb/verdict.ts'
 import { Budget } from '../limits/budget.ts'
-import { Losses } from '../losses/losses.ts'
+import type { Losses } from '../losses/losses.ts'
 import type { Log } from '../observe/log.ts'
 import { RepeatedWarning } from '../observe/repeated-warning.ts'
-import type { Fetch, Runtime } from '../runtime.ts'
+import type { Runtime } from '../runtime.ts'
+import { BackendClient, type ClientOptions } from './client.ts'
 import { OutageLog } from './outage-log.ts'
 
-export interface BackendOptions {
+export interface BackendOptions extends ClientOptions {
   readonly name: string
-  /** The full URL of the write endpoint, without credentials and query. */
-  readonly writeUrl: string
-  /** Authorization to use in place of the clients'. */
-  readonly authorization: string | undefined
-  readonly timeoutMs: number
   /** 0 for no buffer. */
   readonly bufferBytes: number
   readonly maxBatchBytes: number
@@ -29,165 +22,78 @@ export interface BackendOptions {
   readonly maxInFlight: number
   /** Bytes a second from its buffer on disk, 0 for no limit. */
   readonly replayRate: number
-  /** Room for writes that the backend has not answered yet. */
+  /** Room in memory for writes that the backend has not answered yet. */
   readonly pendingBytes: number
-  /** Where its buffer is on disk; undefined for memory. */
+  /** The folder of its buffer on disk; undefined for a buffer in memory. */
   readonly folder: string | undefined
   readonly whenFull: WhenFull
   readonly maxAgeMs: number | undefined
-  readonly gzip: boolean
-  readonly ca: string | undefined
-  readonly skipTlsVerification: boolean
 }
 
-/** What a backend has on disk, and what it may write there. */
-export interface BackendDisk {
-  readonly store: Store | undefined
-  readonly lanes: readonly StoredLane[]
+/** What is opened before a backend can start. */
+export interface BackendParts {
   readonly losses: Losses
+  /** Undefined for a buffer in memory. */
+  readonly store: LaneStore | undefined
 }
 
 export class Backend {
   readonly name: string
   readonly queue: Queue
-  private readonly options: BackendOptions
-  private readonly runtime: Runtime
-  private readonly fetch: Fetch
+  private readonly client: BackendClient
   private readonly log: Log
-  private readonly health: OutageLog
-  private readonly losses: Losses
-  private readonly diskFaults: RepeatedWarning
-  private readonly store: Store | undefined
+  private readonly outages: OutageLog
+  private readonly diskErrors: RepeatedWarning
+  private readonly parts: BackendParts
 
-  /** @param disk undefined to use none */
-  constructor(options: BackendOptions, runtime: Runtime, log: Log, disk?: BackendDisk) {
-    const { clock } = runtime
+  constructor(options: BackendOptions, runtime: Runtime, log: Log, parts: BackendParts) {
+    const { clock, buffers } = runtime
     this.name = options.name
-    this.options = options
-    this.runtime = runtime
-    this.fetch = runtime.createFetch(options)
+    this.client = new BackendClient(options, runtime)
     this.log = log.with({ backend: options.name })
-    this.health = new OutageLog(clock, this.log)
-    this.losses = disk?.losses ?? new Losses(options.name, clock, this.log, undefined)
-    this.diskFaults = new RepeatedWarning(clock, this.log, 'disk failed')
-    this.store = disk?.store
+    this.outages = new OutageLog(clock, this.log)
+    this.diskErrors = new RepeatedWarning(clock, this.log, 'disk failed')
+    this.parts = parts
+    const hasBuffer = parts.store === undefined && options.bufferBytes > 0
+    const buffer = hasBuffer ? new Budget(options.bufferBytes, WRITE_OVERHEAD_BYTES) : undefined
     this.queue = new Queue(
+      { ...options, clock, buffers, buffer },
       {
-        ...options,
-        clock,
-        buffers: runtime.buffers,
-        buffer: this.store ? undefined : memoryOf(options),
-      },
-      {
+        ...parts,
         send: (destination, body) => this.send(destination, body),
-        lost: (write, reason) => this.losses.lost(write, reason),
-        refused: (write, answer) => this.losses.rejected(write, answer),
-        lossesSettled: () => this.losses.flushed(),
-        diskFailed: (error) => this.diskFaults.report({ reason: error.message }),
+        onDiskError: (error) => this.diskErrors.report({ reason: error.message }),
       },
-      this.store,
-      disk?.lanes ?? [],
     )
   }
 
-  /**
-   * Logs what is held back or left, has the records of losses on disk, and closes files. What is on disk is
-   * sent after the next start.
-   */
+  /** Closes the files, once all losses are recorded. What is on disk is delivered after the next start. */
   async close(): Promise<void> {
-    await this.losses.close()
-    for (const warning of [this.health, this.diskFaults]) warning.flush()
+    const { losses, store } = this.parts
+    await losses.close()
+    this.outages.flush()
+    this.diskErrors.flush()
     if (!this.queue.isEmpty) {
-      const bytes = this.queue.bytes
-      if (this.store) this.log.info('undelivered points are kept on disk', { bytes })
+      const { bytes } = this.queue
+      if (store) this.log.info('undelivered points are kept on disk', { bytes })
       else this.log.error('undelivered points are lost', { bytes })
     }
-    await this.store?.close()
+    await store?.close()
   }
 
   private async send(destination: Destination, body: Uint8Array): Promise<Outcome> {
-    const outcome = await this.attempt(destination, body)
-    const failed = isFailure(outcome)
-    // What was answered just now is still in the queue.
-    const undelivered = this.queue.bytes - (failed ? 0 : body.length)
-    const fields = { ...target(destination), undelivered_bytes: Math.max(0, undelivered) }
-    if (failed) this.health.failed(destination.lane, outcome, fields)
-    else this.health.succeeded(destination.lane, fields)
-    return outcome
-  }
-
-  private async attempt(destination: Destination, body: Uint8Array): Promise<Outcome> {
-    const { clock } = this.runtime
-    const { timeoutMs } = this.options
-    const controller = new AbortController()
-    const cancel = clock.after(timeoutMs, () => controller.abort())
-    try {
-      const response = await this.post(destination, body, controller.signal)
-      const answer = await readAnswer(response)
-      const verdict = verdictOf(answer, body)
-      if (verdict === 'stored') return { verdict }
-      if (verdict === 'rejected' || verdict === 'too-large') return { verdict, answer }
-      return {
-        verdict,
-        reason: `${answer.status} ${messageOf(answer)}`.trim(),
-        answer: isForClients(answer) ? answer : undefined,
-        retryAfterMs: secondsToMs(answer.retryAfter),
-      }
-    } catch (error) {
-      return controller.signal.aborted ? timedOut(timeoutMs) : failure(reasonOf(error))
-    } finally {
-      cancel()
+    const outcome = await this.client.send(destination, body)
+    const { database, retentionPolicy, lane } = destination
+    const hasFailed = isFailure(outcome)
+    if (!hasFailed && !this.outages.isOngoing) return outcome
+    // The queue still counts the body that was just answered.
+    const undelivered = this.queue.bytes - (hasFailed ? 0 : body.length)
+    const fields = {
+      db: database,
+      rp: retentionPolicy === '' ? undefined : retentionPolicy,
+      undelivered_bytes: Math.max(0, undelivered),
     }
-  }
-
-  private async post(
-    destination: Destination,
-    body: Uint8Array,
-    signal: AbortSignal,
-  ): Promise<Response> {
-    const headers: Record<string, string> = { 'content-type': 'text/plain; charset=utf-8' }
-    const authorization = this.options.authorization ?? destination.authorization
-    if (authorization !== undefined) headers.authorization = authorization
-    if (this.options.gzip) headers['content-encoding'] = 'gzip'
-    const sent = this.options.gzip ? await this.runtime.gzip(body) : body
-    const url = `${this.options.writeUrl}?${destination.query}`
-    return this.fetch(url, { method: 'POST', headers, body: sent, signal })
-  }
-}
-
-function memoryOf({ bufferBytes }: BackendOptions): Budget | undefined {
-  return bufferBytes > 0 ? new Budget(bufferBytes, ENTRY_OVERHEAD_BYTES) : undefined
-}
-
-/**
- * Not a redirect: a client that followed it would leave the relay behind. Not a 429 either, for which
- * Telegraf drops what it has sent; the relay's own 503 says the same and keeps it.
- */
-function isForClients({ status }: Answer): boolean {
-  return status >= 400 && status !== 429
-}
-
-function timedOut(timeoutMs: number): Failure {
-  return failure(`no answer within ${timeoutMs} ms`)
-}
-
-/** An error of the network, in the words of the runtime: they name an address but no credentials. */
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  const { code } = error as { code?: unknown }
-  return typeof code === 'string' && !error.message.includes(code)
-    ? `${code}: ${error.message}`
-    : error.message
-}
-
-/** Retry-After in its usual form, seconds. An HTTP date counts as none: the backoff serves as well. */
-function secondsToMs(retryAfter: string | undefined): number {
-  return /^\d{1,5}$/.test(retryAfter ?? '') ? Number(retryAfter) * 1000 : 0
-}
-
-function target(destination: Destination) {
-  return {
-    db: destination.database,
-    rp: destination.retentionPolicy === '' ? undefined : destination.retentionPolicy,
+    if (hasFailed) this.outages.failed(lane, outcome, fields)
+    else this.outages.succeeded(lane, fields)
+    return outcome
   }
 }

@@ -1,44 +1,84 @@
-/** What can travel together, and the body that it travels in. */
+/** Writes that one request carries. */
 
+import type { Destination } from '../influxdb/destination.ts'
 import { join } from '../influxdb/lines.ts'
-import type { Write } from '../influxdb/write.ts'
 import type { Buffers } from '../runtime.ts'
-import type { Entry, EntryList } from './queued-write.ts'
+import type { RecordPosition } from './handoff-log.ts'
+import type { QueuedWrite, WriteList } from './queued-write.ts'
+
+/** A batch from the moment it is taken from the backlog until its outcome is dealt with. */
+export class InFlightBatch {
+  /** At least one, all of one kind and destination. */
+  readonly writes: readonly QueuedWrite[]
+  /** The record of the last write, if they are the oldest on disk. */
+  last: RecordPosition | undefined
+  /** Whether a spill has dropped or refused the writes: newer ones may be on disk, so none is requeued. */
+  isDropped = false
+  /** Why the disk did not take the writes. Their clients wait: the backend may still store them. */
+  spillError: string | undefined
+
+  constructor(writes: readonly QueuedWrite[], last?: RecordPosition) {
+    this.writes = writes
+    this.last = last
+  }
+
+  get first(): QueuedWrite {
+    return this.writes[0] as QueuedWrite
+  }
+
+  get destination(): Destination {
+    return this.first.write.destination
+  }
+
+  /** The body of the request: of one write, its own bytes. */
+  createBody(buffers: Buffers): Uint8Array {
+    if (this.writes.length === 1) return this.first.write.points.bytes
+    return join(
+      this.writes.map(({ write }) => write.points.bytes),
+      buffers,
+    )
+  }
+
+  /** Gives back all memory of a batch that the backend has stored: nothing reads it any more. */
+  release(body: Uint8Array, buffers: Buffers): void {
+    if (this.writes.length > 1) buffers.give(body)
+    for (const write of this.writes) write.releaseStored()
+  }
+
+  /** Puts the writes back in front of a list, except those that need not be delivered any more. */
+  requeue(list: WriteList): void {
+    for (let i = this.writes.length - 1; i >= 0; i--) {
+      const write = this.writes[i] as QueuedWrite
+      if (write.tracker.ownership === 'none' || this.isDropped) write.release()
+      else list.prepend(write)
+    }
+  }
+}
 
 /**
- * Takes from the front of a list what one request can carry: writes of one destination, of at most
- * `maxBytes` together. The first is taken whatever its size.
+ * Takes from the front of a list what one request can carry, at most `maxBytes` together. The first write
+ * is taken whatever its size. Undefined if the list is empty.
  */
-export function takeBatch(list: EntryList, maxBytes: number): Entry[] {
-  const batch: Entry[] = []
+export function takeBatch(list: WriteList, maxBytes: number): InFlightBatch | undefined {
+  const writes: QueuedWrite[] = []
   let bytes = 0
-  for (const entry of list) {
-    if (!follows(batch.at(-1), entry, bytes, maxBytes)) break
-    list.remove(entry)
-    batch.push(entry)
-    bytes += entry.bytes + 1
+  let last: QueuedWrite | undefined
+  for (let next = list.head; next; next = list.head) {
+    if (last && (bytes + next.bytes > maxBytes || !canFollow(last, next))) break
+    list.remove(next)
+    writes.push(next)
+    bytes += next.bytes + 1
+    last = next
   }
-  return batch
+  return last && new InFlightBatch(writes)
 }
 
-function follows(last: Entry | undefined, entry: Entry, bytes: number, maxBytes: number): boolean {
-  if (!last) return true
+function canFollow(last: QueuedWrite, next: QueuedWrite): boolean {
   return (
-    bytes + entry.bytes <= maxBytes &&
-    !entry.alone &&
-    !last.alone &&
+    !last.isIsolated &&
+    !next.isIsolated &&
     last.write.points.endsCleanly &&
-    last.write.destination.key === entry.write.destination.key
+    last.write.kind === next.write.kind &&
+    last.write.destination.key === next.write.destination.key
   )
-}
-
-/** The body of the request that carries writes. */
-export function bodyOf(writes: readonly Write[], buffers: Buffers): Uint8Array {
-  const bodies = writes.map(({ points }) => points.bytes)
-  return join(bodies, buffers)
-}
-
-/** Gives back the memory of a body that was stored, unless it is a write's own. */
-export function recycleBody(body: Uint8Array, writes: readonly Write[], buffers: Buffers): void {
-  if (body !== writes[0]?.points.bytes) buffers.give(body)
 }

@@ -1,69 +1,83 @@
-/** A lane's share of the disk: writes that its backend has yet to take, and their deliveries. */
+/** The part of a lane that is on disk: hinted handoff. */
 
 import { type Destination, recordedDestination } from '../influxdb/destination.ts'
 import { scan } from '../influxdb/scan.ts'
 import type { Write } from '../influxdb/write.ts'
+import type { Buffers } from '../runtime.ts'
 import { isUnreadable } from '../segments/damage.ts'
 import type { StoredRecord } from '../segments/reader.ts'
 import { HEADER_BYTES, type LogRecord } from '../segments/record.ts'
 import type { RecordEnd } from '../segments/segment-index.ts'
 import type { SegmentLog } from '../segments/segment-log.ts'
-import type { Entry } from './queued-write.ts'
+import type { QueuedWrite } from './queued-write.ts'
 
-/** The end of a record on disk: each log has its own numbers. */
-export interface Mark extends RecordEnd {
+/** The end of a record. Each log of a lane has its own sequence numbers. */
+export interface RecordPosition extends RecordEnd {
   readonly log: SegmentLog
 }
 
-/** Writes from the head of the backlog that can be sent as one. */
-export interface Portion {
-  readonly writes: readonly Write[]
-  /** Those of the writes that this process accepted and whose clients may still wait, by their place. */
-  readonly entries: readonly (Entry | undefined)[]
-  /** When the youngest was accepted, ms since the Unix epoch. */
-  readonly newestAt: number
-  readonly last: Mark
+/** A write on disk. */
+export interface StoredWrite {
+  readonly write: Write
+  /** The write as this process has queued it, if its client may still wait. */
+  readonly queued: QueuedWrite | undefined
 }
 
-/** The kind of a record that holds line protocol; 0, as in files from before there were kinds. */
-const POINTS = 0
+/** The oldest writes on disk, as far as one request can carry them. */
+export interface StoredBatch {
+  readonly writes: readonly StoredWrite[]
+  /** When the newest was accepted, ms since the Unix epoch. */
+  readonly newestAt: number
+  readonly last: RecordPosition
+}
 
-/** How long the disk may fail to read what is next before that is set aside. */
+/** The number of each kind of write in a record: its position here. Only ever append to this list. */
+const KINDS: readonly Write['kind'][] = ['points', 'statement', 'remote-write']
+
+/** How long the disk may fail to read the oldest records before they are set aside as damaged. */
 const MAX_UNREADABLE_MS = 60_000
 
-export class Handoff {
-  private readonly open: (destination: Destination) => Promise<SegmentLog>
+export class HandoffLog {
   private readonly destination: Destination
-  /** Logs that come before the one that is written to, while something may be in them. */
+  private readonly create: (destination: Destination) => Promise<SegmentLog>
+  private readonly recycle: (bytes: Uint8Array) => void
+  /** Logs of an earlier process, older than the one that is appended to. */
   private readonly earlier: SegmentLog[]
   private log: SegmentLog | undefined
-  /** Deliveries of writes in `log`, by their records' numbers. */
-  private readonly entries = new Map<number, Entry>()
-  /** Since when the disk fails to read what is next, by the clock. */
+  /** Writes in `log` whose clients may still wait, by the sequence numbers of their records. */
+  private readonly queued = new Map<number, QueuedWrite>()
+  /** Since when the disk fails to read the oldest records, by the clock. */
   private unreadableSince: number | undefined
 
   /**
-   * @param open opens the lane's log; not called before something has to be written
-   * @param logs what the lane has on disk, the oldest first
+   * @param create creates the lane's log; called before the first append
+   * @param logs what an earlier process has left, oldest first
    */
   constructor(
     destination: Destination,
-    open: (destination: Destination) => Promise<SegmentLog>,
+    create: (destination: Destination) => Promise<SegmentLog>,
+    buffers: Buffers,
     logs: readonly SegmentLog[] = [],
   ) {
     this.destination = destination
-    this.open = open
+    this.create = create
+    this.recycle = (bytes) => buffers.give(bytes)
     this.earlier = logs.slice(0, -1)
     this.log = logs.at(-1)
   }
 
-  /** Whether there is, or may be, something on disk. */
-  get isOpen(): boolean {
+  /** Whether the lane has files. */
+  get hasFiles(): boolean {
     return this.log !== undefined
   }
 
   get isEmpty(): boolean {
     return (this.log?.isEmpty ?? true) && this.earlier.every((log) => log.isEmpty)
+  }
+
+  /** Whether the log is empty and will be found empty after any crash: then writes may bypass it. */
+  get isDurablyEmpty(): boolean {
+    return this.earlier.length === 0 && (this.log?.isDurablyEmpty ?? true)
   }
 
   get bytes(): number {
@@ -72,60 +86,62 @@ export class Handoff {
     return sum
   }
 
-  /** The deliveries of writes on disk for which somebody may still wait. */
-  get pending(): Iterable<Entry> {
-    return this.entries.values()
+  /** The writes on disk whose clients may still wait. */
+  get tracked(): Iterable<QueuedWrite> {
+    return this.queued.values()
   }
 
   /**
-   * Puts writes on disk, behind those that are there. Resolves with the last one's record.
+   * Appends writes. Resolves with the position of the last one's record once all are synced.
    *
-   * @throws the error of the disk; then none of them is there
+   * @throws an error of the disk; then none of the writes is in the log
    */
-  async append(entries: readonly Entry[], acceptedAt: number): Promise<Mark> {
-    this.log ??= await this.open(this.destination)
+  async append(writes: readonly QueuedWrite[], acceptedAt: number): Promise<RecordPosition> {
+    this.log ??= await this.create(this.destination)
     const { log } = this
-    const { sequence, next } = await log.append(
-      entries.map(({ write }) => ({
-        kind: POINTS,
-        acceptedAt,
-        query: write.destination.query,
-        body: write.points.bytes,
-      })),
-    )
-    for (const [i, entry] of entries.entries()) {
-      this.entries.set(sequence - entries.length + 1 + i, entry)
+    const records = writes.map(({ write: { kind, destination, points } }) => ({
+      kind: KINDS.indexOf(kind),
+      acceptedAt,
+      query: destination.query,
+      body: points.bytes,
+    }))
+    const { sequence, next } = await log.append(records)
+    for (const [i, write] of writes.entries()) {
+      this.queued.set(sequence - writes.length + 1 + i, write)
     }
     return { log, sequence, next }
   }
 
   /**
-   * The next writes that can be sent as one, at most `count`. They stay on disk.
+   * The oldest writes that one request can carry, at most `maxCount`. They stay on disk.
    *
-   * What the disk fails to read for long is given up: it must not hold up for ever what can be read.
+   * Records that the disk fails to read for a minute are set aside: they must not block the others for ever.
    *
    * @param now by the clock
-   * @throws an error of the disk
+   * @throws an error of the disk, or an error if the oldest record is of an unknown kind
    */
-  async peek(maxBytes: number, count: number, now: number): Promise<Portion | undefined> {
+  async peek(maxBytes: number, maxCount: number, now: number): Promise<StoredBatch | undefined> {
     const log = await this.oldest()
-    if (!log) return undefined
-    const records = await this.read(log, maxBytes, now)
-    const writes: Write[] = []
-    for (const { query, body } of records.slice(0, count)) {
-      const previous = writes.at(-1)
-      if (previous && (previous.destination.query !== query || !previous.points.endsCleanly)) break
-      writes.push(recordedWrite({ query, body }, this.destination))
+    const records = log ? await this.read(log, maxBytes, now) : []
+    const [first] = records
+    if (!log || !first) return undefined
+    if (!KINDS[first.kind]) {
+      throw new Error(`a record of kind ${first.kind} needs a newer version of the relay`)
     }
-    const taken = records.slice(0, writes.length)
-    const end = taken.at(-1)
-    if (!end) return undefined
-    return {
-      writes,
-      entries: taken.map(({ sequence }) => this.entryOf(log, sequence)),
-      newestAt: Math.max(...taken.map(({ acceptedAt }) => acceptedAt)),
-      last: { log, sequence: end.sequence, next: end.next },
+    const writes: StoredWrite[] = []
+    let last = first
+    let newestAt = first.acceptedAt
+    for (const record of records.slice(0, maxCount)) {
+      const previous = writes.at(-1)?.write
+      const isJoinable = record.kind === first.kind && record.query === first.query
+      if (previous && !(isJoinable && previous.points.endsCleanly)) break
+      const write = { ...recordedWrite(record, this.destination), recycle: this.recycle }
+      const queued = log === this.log ? this.queued.get(record.sequence) : undefined
+      writes.push({ write, queued })
+      last = record
+      newestAt = Math.max(newestAt, record.acceptedAt)
     }
+    return { writes, newestAt, last: { log, sequence: last.sequence, next: last.next } }
   }
 
   private async read(
@@ -147,7 +163,7 @@ export class Handoff {
     }
   }
 
-  /** The log that is next. Before it is another, nothing can come back to the one that was. */
+  /** The oldest log that is not empty, or the last. An empty one is forgotten once it stays empty. */
   private async oldest(): Promise<SegmentLog | undefined> {
     for (let [log] = this.earlier; log?.isEmpty; [log] = this.earlier) {
       await log.sync()
@@ -156,65 +172,76 @@ export class Handoff {
     return this.earlier[0] ?? this.log
   }
 
-  private entryOf(log: SegmentLog, sequence: number): Entry | undefined {
-    return log === this.log ? this.entries.get(sequence) : undefined
-  }
-
-  /** Takes the writes up to a record off the disk: they are delivered, or will never be. */
-  async advance(last: Mark): Promise<void> {
-    for (const sequence of this.entries.keys()) {
+  /**
+   * Removes the writes up to a record.
+   *
+   * @throws an error of the disk; they are removed all the same
+   */
+  async advance(last: RecordPosition): Promise<void> {
+    for (const sequence of this.queued.keys()) {
       if (last.log !== this.log || sequence > last.sequence) break
-      this.entries.delete(sequence)
+      this.queued.delete(sequence)
     }
     await last.log.advance(last)
   }
 
   /**
-   * Gives up the oldest writes, one segment of them, when `enter` has taken note of each. If it rejects
-   * they may be gone all the same: `takeLost` knows.
+   * Removes the oldest segment, once `record` has resolved for each of its writes. If it rejects, they may
+   * be removed all the same: see `takeRemoved`.
    */
-  async dropOldest(enter: (write: Write) => Promise<void>): Promise<void> {
+  async dropOldest(record: (write: Write) => Promise<void>): Promise<void> {
     const log = await this.oldest()
     await log?.dropOldest(async (records) => {
-      for (const record of records) await enter(recordedWrite(record, this.destination))
+      for (const one of records) await record(recordedWrite(one, this.destination))
     })
   }
 
-  /** Deliveries of writes that were on disk and are gone, given up or lost to damage. */
-  takeLost(): Entry[] {
-    const lost: Entry[] = []
-    for (const [sequence, entry] of this.entries) {
+  /** The tracked writes that are no longer on disk, although they were not delivered. */
+  takeRemoved(): QueuedWrite[] {
+    const removed: QueuedWrite[] = []
+    for (const [sequence, write] of this.queued) {
       if (sequence >= (this.log?.oldest ?? 0)) break
-      lost.push(entry)
-      this.entries.delete(sequence)
+      removed.push(write)
+      this.queued.delete(sequence)
     }
-    return lost
+    return removed
   }
 
-  /** Forgets deliveries that nobody waits for any more: their writes are on disk. */
-  forget(isOver: (entry: Entry) => boolean): void {
-    for (const [sequence, entry] of this.entries) {
-      if (isOver(entry)) this.entries.delete(sequence)
+  /** Stops tracking the writes whose clients have their answer. */
+  forgetAnswered(): void {
+    for (const [sequence, { tracker }] of this.queued) {
+      if (!tracker.isOpen) this.queued.delete(sequence)
     }
   }
 
-  /** Resolves once nothing that was taken off can come back, not even after a power cut. */
-  async settle(): Promise<void> {
+  /** Resolves once nothing that was removed can come back, even after a power cut. */
+  async sync(): Promise<void> {
     await this.oldest()
     if (this.log && !this.log.isDurablyEmpty) await this.log.sync()
   }
 }
 
-/** The write that a record of a lane holds. */
-export function recordedWrite(record: Pick<LogRecord, 'query' | 'body'>, lane: Destination): Write {
-  const destination = recordedDestination(record.query, lane)
-  const points = { bytes: record.body, ...scan(record.body) }
-  return { kind: 'points', destination, points, consistency: 'one' }
+/**
+ * The write that a record of a lane holds. A record of an unknown kind counts as line protocol: it is never
+ * delivered, and only its loss can be recorded.
+ */
+export function recordedWrite(
+  { kind, query, body }: Pick<LogRecord, 'kind' | 'query' | 'body'>,
+  lane: Destination,
+): Write {
+  return {
+    kind: KINDS[kind] ?? 'points',
+    destination: recordedDestination(query, lane),
+    points: { bytes: body, ...scan(body) },
+    consistency: 'one',
+  }
 }
 
 /** What writes take on disk. */
-export function bytesOnDisk(entries: readonly Entry[]): number {
-  return entries.reduce((sum, { bytes, write }) => {
-    return sum + HEADER_BYTES + write.destination.query.length + bytes
-  }, 0)
+export function bytesOnDisk(writes: readonly QueuedWrite[]): number {
+  let sum = 0
+  for (const { bytes, write } of writes) {
+    sum += HEADER_BYTES + write.destination.query.length + bytes
+  }
+  return sum
 }

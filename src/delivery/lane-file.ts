@@ -1,9 +1,9 @@
-/** The file beside a lane's folder, readable by its owner only: whose writes the lane holds. */
+/** The file beside a lane's folder: the destination of its writes. Only its owner can read it. */
 
 import { type Destination, laneDestination } from '../influxdb/destination.ts'
 import { parameters } from '../influxdb/query-string.ts'
 
-/** Names are percent-encoded, as in queries: what clients call a database need not be UTF-8. */
+/** Names are percent-encoded, as in queries: the name of a database need not be UTF-8. */
 interface LaneFile {
   readonly db: string
   readonly rp: string
@@ -20,7 +20,7 @@ export function encodeLane(destination: Destination): Uint8Array {
   return new TextEncoder().encode(`${JSON.stringify(file)}\n`)
 }
 
-/** The destination that its writes have in common, with the same key as ever; undefined if it is damaged. */
+/** The destination of the lane, with the same key as before; undefined if the file is damaged. */
 export function decodeLane(bytes: Uint8Array): Destination | undefined {
   try {
     const file: unknown = JSON.parse(new TextDecoder().decode(bytes))

@@ -1,68 +1,184 @@
-/** What the lanes of a backend share with its queue. */
+/**
+ * The ordered delivery of one destination's writes to one backend: of a database, a retention policy and
+ * credentials.
+ *
+ * While a batch is in flight, writes wait; when it is answered, the writes that wait become the next batch.
+ * Where they wait, and what becomes of them while the backend fails, is up to the lane's backlog.
+ */
 
+import type { Answer } from '../influxdb/answer.ts'
 import type { Destination } from '../influxdb/destination.ts'
-import type { Budget } from '../limits/budget.ts'
-import type { ReplayLimit } from '../limits/replay-limit.ts'
-import type { Buffers, Clock } from '../runtime.ts'
-import type { Store } from './lane-store.ts'
-import type { Outcome } from './outcome.ts'
-import type { Entry, Holder } from './queued-write.ts'
+import { Backoff } from '../limits/backoff.ts'
+import type { Losses } from '../losses/losses.ts'
+import type { SegmentLog } from '../segments/segment-log.ts'
+import type { Backlog, LaneQueue } from './backlog.ts'
+import type { InFlightBatch } from './batch.ts'
+import { DiskBacklog } from './disk-backlog.ts'
+import { HandoffLog } from './handoff-log.ts'
+import { MemoryBacklog } from './memory-backlog.ts'
+import { type Failure, isFailure } from './outcome.ts'
+import type { QueuedWrite, WriteLane } from './queued-write.ts'
 
-export interface LaneOptions {
-  readonly clock: Clock
-  /** Memory for batches. */
-  readonly buffers: Buffers
-  /** Room in memory for writes that the backend does not take now; undefined to give them up. */
-  readonly buffer: Budget | undefined
-  readonly timeoutMs: number
-  readonly maxDelayMs: number
-  /** Batches of one lane on their way at one time. With 1, order is kept. */
-  readonly maxInFlight: number
-  /** Bytes of line protocol that may be delivered from disk in a second, 0 for no limit. */
-  readonly replayRate: number
-}
-
-/** Sends one body to the backend. Never rejects. */
-export type Send = (destination: Destination, body: Uint8Array) => Promise<Outcome>
-
-/** What a lane needs of the queue that it belongs to. */
-export interface LaneHost extends Pick<Holder, 'lost' | 'refused'> {
-  readonly options: LaneOptions
-  readonly send: Send
-  /** Writes larger than this are sent alone. A lane lowers it when the backend finds a batch too large. */
-  maxBatchBytes: number
-  /** Leave to put one more batch in flight; if not now, the lane's `pump` is called later. */
-  takeSlot(lane: QueueLane): boolean
-  freeSlot(): void
-  /** Nothing is left in the lane. */
-  laneIsIdle(lane: QueueLane): void
-}
-
-/** What a lane with a log needs besides. */
-export interface DurableHost extends LaneHost {
-  readonly store: Store
-  readonly replay: ReplayLimit
-  diskFailed(error: Error): void
-  /**
-   * Resolves if every note of a loss is on disk.
-   *
-   * @throws an error of the disk: it is no time to give more up
-   */
-  lossesSettled(): Promise<void>
-}
-
-/** The ordered delivery of one destination's writes. */
-export interface QueueLane {
+export class Lane implements WriteLane {
   readonly key: string
-  /** Whether nothing is left to deliver. */
-  readonly isIdle: boolean
-  /** Whether it can be forgotten when it is idle. */
-  readonly isDisposable: boolean
-  append(entry: Entry): void
-  /** Some backend has one of the lane's writes: none such may be lost for this one. */
-  keep(): void
-  /** Lets go of an entry whose client was told that the write failed. */
-  withdraw(entry: Entry): void
-  /** Sends what may be sent now. */
-  pump(): void
+  private readonly queue: LaneQueue
+  private readonly log: HandoffLog | undefined
+  private readonly backlog: Backlog
+  private readonly inFlight: InFlightBatch[] = []
+  /** How many batches are being taken, are in flight, or have an outcome that is being dealt with. */
+  private delivering = 0
+  private readonly backoff: Backoff
+  /** Cancels the next attempt. */
+  private cancelRetry: (() => void) | undefined
+
+  /** @param logs what an earlier process has left of the lane, oldest first */
+  constructor(destination: Destination, queue: LaneQueue, logs: readonly SegmentLog[]) {
+    const { store, options } = queue
+    this.key = destination.lane
+    this.queue = queue
+    this.backoff = new Backoff(options.maxDelayMs)
+    if (store) {
+      const create = (lane: Destination) => store.createLane(lane)
+      this.log = new HandoffLog(destination, create, options.buffers, logs)
+      this.backlog = new DiskBacklog(queue, this, store, this.log)
+    } else {
+      this.backlog = new MemoryBacklog(queue)
+    }
+  }
+
+  get isDurable(): boolean {
+    return this.log !== undefined
+  }
+
+  get losses(): Losses {
+    return this.queue.losses
+  }
+
+  get isIdle(): boolean {
+    return this.delivering === 0 && this.backlog.isEmpty
+  }
+
+  /** Whether the lane can be forgotten while it is idle. */
+  get isDisposable(): boolean {
+    return !this.log?.hasFiles
+  }
+
+  append(write: QueuedWrite): void {
+    this.backlog.append(write)
+    this.pump()
+  }
+
+  mustDeliver(write: QueuedWrite): void {
+    write.ownedSince = Math.min(write.ownedSince, this.queue.options.clock.now())
+    this.backlog.mustDeliver()
+  }
+
+  withdraw(write: QueuedWrite): void {
+    if (!write.list) return
+    write.list.remove(write)
+    write.release()
+    if (this.isIdle) this.becomeIdle()
+  }
+
+  /** Sends as many batches as may be in flight now. */
+  pump(): void {
+    for (let next = this.backlog.next; next && this.maySend(); next = this.backlog.next) {
+      const isReplay = next === 'disk'
+      if (!this.queue.takeSlot(this, isReplay)) break
+      void this.deliver(isReplay)
+    }
+    if (this.isIdle && !this.cancelRetry) this.becomeIdle()
+  }
+
+  private maySend(): boolean {
+    if (this.cancelRetry) return false
+    if (this.delivering === 0) return true
+    const hasRoom = this.delivering < this.queue.options.maxInFlight
+    if (!hasRoom || !this.backlog.mayOverlap) return false
+    // No write may overtake one that the relay owns: some client believes it stored.
+    return this.inFlight.every(({ writes }) => writes.every(mayBeOvertaken))
+  }
+
+  /** Takes a batch, sends it, deals with the outcome, and goes on with the next. */
+  private async deliver(isReplay: boolean): Promise<void> {
+    const { queue, backlog } = this
+    const { clock, buffers } = queue.options
+    let batch: InFlightBatch | undefined
+    this.delivering++
+    try {
+      const taken = backlog.take()
+      batch = taken instanceof Promise ? await taken : taken
+      if (!batch) return
+      this.inFlight.push(batch)
+      const body = batch.createBody(buffers)
+      if (batch.last) await queue.paceReplay(body.length)
+      const sentAt = clock.now()
+      const outcome = await queue.send(batch.destination, body)
+      const spilled = backlog.answered(batch, clock.now() - sentAt)
+      if (spilled) await spilled
+      if (isFailure(outcome)) return this.fail(batch, outcome)
+      backlog.lastFailure = undefined
+      this.backoff.reset()
+      if (outcome.verdict === 'stored') {
+        batch.release(body, buffers)
+        for (const write of batch.writes) write.tracker.stored(write)
+        if (batch.last) await backlog.remove(batch)
+      } else if (batch.writes.length === 1) {
+        await this.reject(batch, outcome.answer)
+        if (batch.last) await backlog.remove(batch)
+      } else {
+        // Each client gets its own answer, and no good write suffers from a bad one: influxd drops a whole
+        // batch for a type conflict inside it.
+        if (outcome.verdict === 'rejected') backlog.isolate(batch)
+        else queue.maxBatchBytes = Math.ceil(body.length / 2)
+        backlog.requeue(batch)
+      }
+    } catch (error) {
+      queue.onDiskError(error as Error)
+      this.scheduleRetry(0)
+    } finally {
+      // Only now: an idle lane is forgotten, and the batch may just have been requeued.
+      if (batch) this.inFlight.splice(this.inFlight.indexOf(batch), 1)
+      this.delivering--
+      queue.freeSlot(isReplay)
+      this.pump()
+    }
+  }
+
+  /** The backend will never take the only write of a batch. */
+  private async reject(batch: InFlightBatch, answer: Answer): Promise<void> {
+    const { first } = batch
+    first.release()
+    if (!batch.last || first.tracker.isOpen) {
+      first.tracker.rejected(first, answer)
+      return
+    }
+    // An acknowledged write stays on disk until its loss and its dead letter are there.
+    await this.losses.flushed()
+    await this.losses.rejected(first.write, answer)
+  }
+
+  private fail(batch: InFlightBatch, failure: Failure): void {
+    for (const write of batch.writes) write.failed()
+    this.backlog.fail(batch, failure)
+    if (this.backlog.lastFailure && !this.backlog.isEmpty) this.scheduleRetry(failure.retryAfterMs)
+  }
+
+  private scheduleRetry(atLeastMs: number): void {
+    this.cancelRetry ??= this.queue.options.clock.after(this.backoff.next(atLeastMs), () => {
+      this.cancelRetry = undefined
+      this.pump()
+    })
+  }
+
+  private becomeIdle(): void {
+    this.backlog.lastFailure = undefined
+    this.backoff.reset()
+    this.cancelRetry?.()
+    this.cancelRetry = undefined
+    this.queue.onIdle(this)
+  }
 }
+
+const mayBeOvertaken = ({ isIsolated, tracker }: QueuedWrite) =>
+  !isIsolated && tracker.ownership !== 'relay'

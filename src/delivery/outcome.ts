@@ -1,4 +1,4 @@
-/** What came of one attempt to give a backend something. */
+/** The outcome of one attempt to send a batch. */
 
 import type { Answer } from '../influxdb/answer.ts'
 
@@ -8,24 +8,24 @@ export interface Stored {
   readonly verdict: 'stored'
 }
 
-/** The backend will not take it, ever or in this size. */
+/** The backend will never take the batch, or never in this size. */
 export interface Refusal {
   readonly verdict: 'rejected' | 'too-large'
   readonly answer: Answer
 }
 
-/** The backend does not take it now. */
+/** The backend does not take the batch now. */
 export interface Failure {
   readonly verdict: 'unready' | 'failed'
   /** For the log: never holds a secret. */
   readonly reason: string
-  /** What the backend said, if it said something that a client may see. */
+  /** The backend's answer, if there is one that a client may see. */
   readonly answer: Answer | undefined
-  /** How long the backend asked to be left alone. */
+  /** How long the backend asked not to be sent anything; 0 if it did not. */
   readonly retryAfterMs: number
 }
 
-/** A failure of the relay's own making, or of the network. */
+/** A failure without an answer: of the network, or of the relay itself. */
 export function failure(reason: string): Failure {
   return { verdict: 'failed', reason, answer: undefined, retryAfterMs: 0 }
 }

@@ -1,107 +1,90 @@
-/** One write on its way to one backend, and the ordered list in which such entries wait. */
+/** A write in the delivery queue of one backend. */
 
 import type { Answer } from '../influxdb/answer.ts'
 import type { Write } from '../influxdb/write.ts'
 import type { Budget } from '../limits/budget.ts'
+import type { Losses } from '../losses/losses.ts'
 import type { Failure } from './outcome.ts'
 
 /**
- * Whether a write must still be delivered:
- * - `undecided`: nobody has been told anything yet;
- * - `kept`: some backend has it, so every backend must get it;
- * - `void`: the client was told that it failed, and still owns it.
+ * Who owns a write:
+ * - `client`: it has no answer yet;
+ * - `relay`: a backend has stored the write, at least in part, so all backends must get it;
+ * - `none`: its client was told that the write failed, so no backend needs to get it.
  */
-export type Fate = 'undecided' | 'kept' | 'void'
+export type Ownership = 'client' | 'relay' | 'none'
 
-/** One write on its way to all backends. Each backend tells it what came of its own entry. */
-export interface Delivery {
-  readonly write: Write
-  readonly fate: Fate
-  /** Whether its client, if it has one, is still waiting for an answer. */
+/** What a write hears back from the queues that it stands in, one queued write in each. */
+export interface WriteTracker {
+  readonly ownership: Ownership
+  /** Whether a client waits for the answer. */
   readonly isOpen: boolean
-  stored(entry: Entry): void
-  rejected(entry: Entry, answer: Answer): void
-  /** Not yet, but the backend goes on trying. */
-  delayed(entry: Entry, failure: Failure): void
-  /** The backend has given the write up. */
-  abandoned(entry: Entry, failure: Failure): void
-  /** The write is on disk, or the ledger says that the backend lacks it: nothing can be lost unseen. */
-  secured(entry: Entry): void
-  /** The write could not be put on disk, and is given up here: nobody may be told that it is safe. */
-  insecure(entry: Entry, reason: string): void
+  /** The backend has stored the write. */
+  stored(write: QueuedWrite): void
+  /** The backend will never take the write. It may have stored a part of it. */
+  rejected(write: QueuedWrite, answer: Answer): void
+  /** The backend does not take the write now. The queue keeps it. */
+  deferred(write: QueuedWrite, failure: Failure): void
+  /** The queue has dropped the write: the backend will not get it. */
+  dropped(write: QueuedWrite, failure: Failure): void
+  /** The write is on disk. */
+  spilled(write: QueuedWrite): void
+  /** The disk did not take the write, and the queue has let go of it: it must not be acknowledged. */
+  spillFailed(write: QueuedWrite, reason: string): void
+  /** Nothing at this backend reads the bytes of the write any more. Not called for every write. */
+  released(write: QueuedWrite): void
 }
 
-/** Who holds an entry: the queue of a backend. */
-export interface Holder {
-  /** Whether an entry that is not answered can be put on disk. */
+/** What a queued write needs of its lane. */
+export interface WriteLane {
+  /** Whether undelivered writes can be put on disk. */
   readonly isDurable: boolean
-  /** Some backend has the write. What is not delivered soon is to be put on disk. */
-  keep(entry: Entry): void
-  /** Lets go of an entry whose client was told that the write failed. */
-  withdraw(entry: Entry): void
-  /**
-   * Takes note, durably, that the backend will never get a write that was acknowledged.
-   *
-   * @throws an error of the disk: the note may be lost
-   */
-  lost(write: Write, reason: string): Promise<void>
-  /**
-   * Takes note, durably, that the backend rejected a write, or a part of it, that was acknowledged.
-   *
-   * @throws an error of the disk: the note may be lost
-   */
-  refused(write: Write, answer: Answer): Promise<void>
+  readonly losses: Losses
+  /** The relay owns the write from now on. */
+  mustDeliver(write: QueuedWrite): void
+  /** Removes a write that is not to be delivered any more, unless it is on its way. */
+  withdraw(write: QueuedWrite): void
 }
 
-/** About the memory that a waiting write takes beside its bytes. */
-export const ENTRY_OVERHEAD_BYTES = 256
+/** About the memory that a queued write takes beside its bytes. */
+export const WRITE_OVERHEAD_BYTES = 256
 
-export type EntryState = 'pending' | 'delayed' | 'stored' | 'rejected' | 'abandoned'
+export type WriteState = 'pending' | 'deferred' | 'stored' | 'rejected' | 'dropped'
 
-export class Entry {
-  readonly delivery: Delivery
-  readonly holder: Holder
+export class QueuedWrite {
+  readonly write: Write
+  readonly tracker: WriteTracker
+  readonly lane: WriteLane
   /** By the clock's `now`. */
   readonly acceptedAt: number
-  /** Travels alone: a batch with it in it was rejected. */
-  alone = false
-  /** Since when some other backend has it and this one does not, by the clock's `now`. */
-  keptAt = Number.POSITIVE_INFINITY
-  /** What the backend has last said of it. */
-  state: EntryState = 'pending'
-  /** Whether it is on disk, or in the ledger. */
-  secured = false
-  /** The list it stands in, and its neighbours there. */
-  list: EntryList | undefined
-  previous: Entry | undefined
-  next: Entry | undefined
+  /** What the backend last answered. Kept by the tracker. */
+  state: WriteState = 'pending'
+  /** Whether the write is on disk, or its loss in the gap ledger. Kept by the tracker. */
+  isRecorded = false
+  /** Whether it must be sent alone: the backend rejected a batch with it. */
+  isIsolated = false
+  /** When the relay came to own it, by the clock's `now`. */
+  ownedSince = Number.POSITIVE_INFINITY
+  /** Whether a request that failed may still read its bytes. */
+  private mayBeRead = false
   private budget: Budget | undefined
+  /** The list it stands in, and its neighbours there. */
+  list: WriteList | undefined
+  previous: QueuedWrite | undefined
+  next: QueuedWrite | undefined
 
-  constructor(delivery: Delivery, holder: Holder, acceptedAt: number) {
-    this.delivery = delivery
-    this.holder = holder
+  constructor(write: Write, tracker: WriteTracker, lane: WriteLane, acceptedAt: number) {
+    this.write = write
+    this.tracker = tracker
+    this.lane = lane
     this.acceptedAt = acceptedAt
-  }
-
-  get write(): Write {
-    return this.delivery.write
-  }
-
-  /** Whether some backend has the write, so that this one must get it too. */
-  get isKept(): boolean {
-    return this.delivery.fate === 'kept'
-  }
-
-  /** Whether nobody wants the write delivered any more. */
-  get isVoid(): boolean {
-    return this.delivery.fate === 'void'
   }
 
   get bytes(): number {
     return this.write.points.bytes.length
   }
 
-  /** Counts the entry against `budget` and no other. False, and nothing changes, if it is full. */
+  /** Takes room in `budget` in place of the room it has. Returns false, and changes nothing, if full. */
   chargeTo(budget: Budget): boolean {
     if (this.budget === budget) return true
     if (!budget.take(this.bytes)) return false
@@ -110,51 +93,68 @@ export class Entry {
     return true
   }
 
+  /** Gives back its room in memory. */
   release(): void {
     this.budget?.give(this.bytes)
     this.budget = undefined
   }
+
+  /** Gives back its room, and its memory if only this backend's answer was waited for. */
+  releaseStored(): void {
+    this.release()
+    if (!this.mayBeRead) this.tracker.released(this)
+  }
+
+  /** The request with the write has failed: a transport that was aborted may go on reading. */
+  failed(): void {
+    this.mayBeRead = true
+  }
+
+  drop(failure: Failure): void {
+    this.release()
+    if (this.tracker.ownership !== 'none') this.tracker.dropped(this, failure)
+  }
 }
 
-/** A doubly linked list: an entry can leave from anywhere, and come back to the front, at no cost. */
-export class EntryList {
-  head: Entry | undefined
-  private tail: Entry | undefined
+/** A doubly linked list: a write can be removed from anywhere, and put back in front, at constant cost. */
+export class WriteList {
+  head: QueuedWrite | undefined
+  private tail: QueuedWrite | undefined
 
-  append(entry: Entry): void {
-    entry.list = this
-    entry.previous = this.tail
-    if (this.tail) this.tail.next = entry
-    else this.head = entry
-    this.tail = entry
+  append(write: QueuedWrite): void {
+    write.list = this
+    write.previous = this.tail
+    if (this.tail) this.tail.next = write
+    else this.head = write
+    this.tail = write
   }
 
-  prepend(entry: Entry): void {
-    entry.list = this
-    entry.next = this.head
-    if (this.head) this.head.previous = entry
-    else this.tail = entry
-    this.head = entry
+  prepend(write: QueuedWrite): void {
+    write.list = this
+    write.next = this.head
+    if (this.head) this.head.previous = write
+    else this.tail = write
+    this.head = write
   }
 
-  /** An entry may be removed once it has been given out. */
-  *[Symbol.iterator](): Generator<Entry> {
-    let entry = this.head
-    while (entry) {
-      const { next }: Entry = entry
-      yield entry
-      entry = next
+  /** A write may be removed once it was yielded. */
+  *[Symbol.iterator](): Generator<QueuedWrite> {
+    let write = this.head
+    while (write) {
+      const { next }: QueuedWrite = write
+      yield write
+      write = next
     }
   }
 
-  remove(entry: Entry): void {
-    if (entry.list !== this) return
-    if (entry.previous) entry.previous.next = entry.next
-    else this.head = entry.next
-    if (entry.next) entry.next.previous = entry.previous
-    else this.tail = entry.previous
-    entry.list = undefined
-    entry.previous = undefined
-    entry.next = undefined
+  remove(write: QueuedWrite): void {
+    if (write.list !== this) return
+    if (write.previous) write.previous.next = write.next
+    else this.head = write.next
+    if (write.next) write.next.previous = write.previous
+    else this.tail = write.previous
+    write.list = undefined
+    write.previous = undefined
+    write.next = undefined
   }
 }

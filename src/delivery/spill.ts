@@ -1,124 +1,173 @@
-/** Puts a lane's writes on disk, or gives up what the configuration says if there is no room for them. */
+/** Puts a lane's writes on disk, and decides when. */
 
 import { faultOf } from '../disk/disk.ts'
 import type { Write } from '../influxdb/write.ts'
-import { bytesOnDisk, type Handoff, type Mark } from './handoff-log.ts'
-import type { DurableHost } from './lane.ts'
+import type { Clock } from '../runtime.ts'
+import type { LaneQueue } from './backlog.ts'
+import { bytesOnDisk, type HandoffLog, type RecordPosition } from './handoff-log.ts'
+import type { LaneStore } from './lane-store.ts'
 import { failure } from './outcome.ts'
-import type { Entry, EntryList } from './queued-write.ts'
+import type { QueuedWrite, WriteList } from './queued-write.ts'
 
-/** The reason for which writes are given up, as the ledger has it. */
+/** The reason of a drop, as it stands in the gap ledger. */
 const BUFFER_FULL = 'buffer full'
 
-/** The most bytes of line protocol that one trip to the disk takes along. */
-const MAX_TRIP_BYTES = 8 * 1024 * 1024
+/** About how many bytes of line protocol one append may have. */
+const MAX_APPEND_BYTES = 8 * 1024 * 1024
 
-export class Spooler {
-  private readonly host: DurableHost
-  private readonly handoff: Handoff
+/** How long a backend may take over a write that the relay owns before the write goes to disk. */
+const SPILL_AFTER_MS = 10
 
-  constructor(host: DurableHost, handoff: Handoff) {
-    this.host = host
-    this.handoff = handoff
+export class Spill {
+  private readonly queue: LaneQueue
+  private readonly store: LaneStore
+  private readonly log: HandoffLog
+
+  constructor(queue: LaneQueue, store: LaneStore, log: HandoffLog) {
+    this.queue = queue
+    this.store = store
+    this.log = log
   }
 
   /**
-   * Puts writes on disk, behind those that are there. Their deliveries are told what has become of them.
-   * Resolves with the last one's record, or with undefined if none of them is on disk. Never rejects.
+   * Appends writes to the log, or drops what `when-full` says if there is no room. Resolves with the
+   * position of the last one's record, or with undefined if none of them is on disk. Never rejects.
    *
-   * @param refuse called instead, with the reason, if they must neither be given up nor are on disk
+   * @param refuse called in place of `refuseSpill`, with the reason, if they are neither dropped nor on disk
    */
-  async put(
-    entries: readonly Entry[],
-    refuse = (reason: string) => giveBack(entries, reason),
-  ): Promise<Mark | undefined> {
-    const { store } = this.host
-    const bytes = bytesOnDisk(entries)
+  async spill(
+    writes: readonly QueuedWrite[],
+    refuse = (reason: string) => refuseSpill(writes, reason),
+  ): Promise<RecordPosition | undefined> {
+    const { store, log } = this
+    const bytes = bytesOnDisk(writes)
     try {
-      if (!(await this.makeRoom(entries, bytes))) return undefined
-      const last = await this.write(entries).finally(() => store.unreserve(bytes))
-      for (const entry of entries) {
-        entry.release()
-        entry.delivery.secured(entry)
+      if (!(await this.makeRoom(writes, bytes))) return undefined
+      const acceptedAt = Number(this.queue.options.clock.wallNanoseconds() / 1_000_000n)
+      const last = await log.append(writes, acceptedAt).finally(() => store.unreserve(bytes))
+      for (const write of writes) {
+        write.release()
+        write.tracker.spilled(write)
       }
-      this.handoff.forget((entry) => !entry.delivery.isOpen)
+      log.forgetAnswered()
       return last
     } catch (error) {
       if (error instanceof BufferFullError) {
         refuse(BUFFER_FULL)
       } else {
-        this.host.diskFailed(error as Error)
+        this.queue.onDiskError(error as Error)
         refuse(faultOf(error))
       }
       return undefined
     }
   }
 
-  /** Puts on disk what is in a list, and what comes into it meanwhile. Never rejects. */
-  async empty(list: EntryList): Promise<void> {
-    while (list.head) await this.put(takeUpTo(list, MAX_TRIP_BYTES))
-  }
-
-  private write(entries: readonly Entry[]): Promise<Mark> {
-    const { clock } = this.host.options
-    return this.handoff.append(entries, Number(clock.wallNanoseconds() / 1_000_000n))
+  /** Spills a list until it is empty, also of writes that come meanwhile. Never rejects. */
+  async spillAll(list: WriteList): Promise<void> {
+    while (list.head) await this.spill(takeUpTo(list, MAX_APPEND_BYTES))
   }
 
   /**
-   * Reserves room for entries as the configuration says. False if they were given up themselves.
+   * Reserves room on disk, if need be by dropping the oldest. Returns false if the writes themselves were
+   * dropped.
    *
-   * @throws BufferFullError if nothing may be given up
+   * @throws BufferFullError if nothing may be dropped, or an error of the disk
    */
-  private async makeRoom(entries: readonly Entry[], bytes: number): Promise<boolean> {
-    const { store } = this.host
-    const lose = (write: Write) => this.host.lost(write, BUFFER_FULL)
+  private async makeRoom(writes: readonly QueuedWrite[], bytes: number): Promise<boolean> {
+    const { store, log } = this
+    const { losses } = this.queue
+    const recordLoss = (write: Write) => losses.lost(write, BUFFER_FULL)
     if (store.reserve(bytes)) return true
     if (store.options.whenFull === 'reject') throw new BufferFullError(BUFFER_FULL)
-    await this.host.lossesSettled()
-    while (store.options.whenFull === 'drop-oldest' && !this.handoff.isEmpty) {
-      await this.handoff.dropOldest(lose).finally(() => {
-        abandon(this.handoff.takeLost(), BUFFER_FULL)
+    await losses.flushed()
+    while (store.options.whenFull === 'drop-oldest' && !log.isEmpty) {
+      await log.dropOldest(recordLoss).finally(() => {
+        dropRecorded(log.takeRemoved(), BUFFER_FULL)
       })
       if (store.reserve(bytes)) return true
     }
-    for (const entry of entries) {
-      await lose(entry.write)
-      entry.release()
-    }
-    abandon(entries, BUFFER_FULL)
+    for (const { write } of writes) await recordLoss(write)
+    dropRecorded(writes, BUFFER_FULL)
     return false
   }
 }
 
-/** Takes entries from the front of a list until they are larger than that together, or all there are. */
-function takeUpTo(list: EntryList, maxBytes: number): Entry[] {
-  const entries: Entry[] = []
+/** Takes writes from the front of a list until they have more than `maxBytes`, or the list is empty. */
+function takeUpTo(list: WriteList, maxBytes: number): QueuedWrite[] {
+  const writes: QueuedWrite[] = []
   let bytes = 0
-  for (const entry of list) {
-    if (bytes > maxBytes) break
-    bytes += entry.bytes
-    list.remove(entry)
-    entries.push(entry)
+  for (let next = list.head; next && bytes <= maxBytes; next = list.head) {
+    list.remove(next)
+    writes.push(next)
+    bytes += next.bytes
   }
-  return entries
+  return writes
 }
 
-/** Lets go of writes that nobody may be told are safe. */
-export function giveBack(entries: Iterable<Entry | undefined>, reason: string): void {
-  for (const entry of entries) {
-    if (!entry) continue
-    entry.release()
-    entry.delivery.insecure(entry, reason)
+/** Lets go of writes that the disk did not take: they must not be acknowledged. */
+export function refuseSpill(writes: readonly QueuedWrite[], reason: string): void {
+  for (const write of writes) {
+    write.release()
+    write.tracker.spillFailed(write, reason)
   }
 }
 
-/** Tells deliveries that the ledger has their writes, and the backend never will. */
-export function abandon(entries: Iterable<Entry | undefined>, reason: string): void {
-  for (const entry of entries) {
-    if (!entry) continue
-    entry.secured = true
-    entry.delivery.abandoned(entry, failure(reason))
+/** Drops writes whose loss is in the gap ledger. */
+export function dropRecorded(writes: readonly QueuedWrite[], reason: string): void {
+  for (const write of writes) {
+    write.isRecorded = true
+    write.drop(failure(reason))
   }
 }
 
 class BufferFullError extends Error {}
+
+/** One timer for all writes of a lane, yet each has its own time to be answered by the backend. */
+export class SpillTimer {
+  /** Whether the last request took too long: the next one will, too, so writes need not wait. */
+  hasExpired = false
+  private readonly clock: Clock
+  private readonly unspilled: () => Iterable<QueuedWrite>
+  private readonly onExpired: () => void
+  private cancel: (() => void) | undefined
+
+  /**
+   * @param unspilled the writes that the relay owns and that are only in memory
+   * @param onExpired called when one of them has waited too long
+   */
+  constructor(clock: Clock, unspilled: () => Iterable<QueuedWrite>, onExpired: () => void) {
+    this.clock = clock
+    this.unspilled = unspilled
+    this.onExpired = onExpired
+  }
+
+  /** To be called when the relay has come to own a write. */
+  start(): void {
+    this.wait(SPILL_AFTER_MS)
+  }
+
+  /** The backend has answered a request. */
+  answered(afterMs: number): void {
+    this.hasExpired = afterMs > SPILL_AFTER_MS
+  }
+
+  stop(): void {
+    this.cancel?.()
+    this.cancel = undefined
+  }
+
+  private wait(ms: number): void {
+    this.cancel ??= this.clock.after(ms, () => this.check())
+  }
+
+  private check(): void {
+    this.cancel = undefined
+    let since = Number.POSITIVE_INFINITY
+    for (const { ownedSince } of this.unspilled()) since = Math.min(since, ownedSince)
+    const leftMs = since + SPILL_AFTER_MS - this.clock.now()
+    if (leftMs <= 0) {
+      this.hasExpired = true
+      this.onExpired()
+    } else if (leftMs < Number.POSITIVE_INFINITY) this.wait(leftMs)
+  }
+}

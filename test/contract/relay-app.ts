@@ -1,11 +1,10 @@
 /** The HTTP half of the relay in the test's own process, in front of real servers. */
 
-import { Backend } from '../../src/backend/backend.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { createApp } from '../../src/http/app.ts'
 import { createLog } from '../../src/observe/log.ts'
 import { createHost } from '../../src/platform/host.ts'
-import { Relay } from '../../src/relay/relay.ts'
+import { openRelay } from '../../src/start.ts'
 
 export type RelayApp = Awaited<ReturnType<typeof createRelayApp>>
 
@@ -19,6 +18,6 @@ export async function createRelayApp(locations: readonly string[]) {
   if (!config) throw new Error('the configuration has no [[http]] block')
   const host = createHost('test')
   const log = createLog(() => {}, host.clock.wallNanoseconds)
-  const relay = new Relay(config.backends.map((options) => new Backend(options, host, log)))
+  const relay = await openRelay(config.backends, host, log)
   return { app: createApp(config, relay, host, log), relay }
 }

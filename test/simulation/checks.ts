@@ -1,4 +1,4 @@
-/** What must be true when all is well again. */
+/** Checks of the final state, once nothing fails any more and everything is delivered. */
 
 import type { GapEntry } from '../../src/losses/gap.ts'
 import { isBroken, type Point, pointsOf, type Target } from './points.ts'
@@ -6,33 +6,33 @@ import type { SimulatedInfluxDB } from './simulated-influxdb.ts'
 import type { Acceptance } from './witness.ts'
 import { EPOCH } from './world.ts'
 
-/** What the relay has on disk in the end, as an operator can read it. */
+/** The relay's records of losses at the end, as an operator can read them. */
 export interface Records {
   readonly ledger: readonly GapEntry[]
   /** The text of all dead letters, by backend; undefined if they may be missing. */
   readonly letters: ReadonlyMap<string, string> | undefined
 }
 
-/** What the relay was told to do, in all of its lives. */
+/** What the configurations of all lives permit. */
 export interface Rules {
   /** Whether each server gets the writes of a lane in the order in which they were accepted. */
   readonly isOrdered: boolean
-  /** Whether nothing stood in the way but the servers, so that nothing need be lost. */
+  /** Whether only servers failed and there was room for everything, so that nothing may be lost. */
   readonly isAmple: boolean
   readonly isDiskFailing: boolean
-  /** Whether a full buffer may cost writes that were acknowledged. */
+  /** Whether a full buffer may drop acknowledged writes. */
   readonly mayDrop: boolean
-  /** No write that is younger may be given up for its age. */
+  /** No younger write may be dropped as too old. */
   readonly minMaxAgeMs: number
 }
 
-/** One value that was written to one key. */
+/** One value written to one key. */
 interface Version extends Point {
   readonly acceptance: Acceptance
   readonly line: string
 }
 
-/** All that does not hold. */
+/** The checks that fail. */
 export function findFaults(
   acceptances: readonly Acceptance[],
   servers: readonly SimulatedInfluxDB[],
@@ -77,8 +77,8 @@ class ServerCheck {
   }
 
   /**
-   * A key must have the last value that the relay vouched for, or one that was accepted later: what it
-   * did not vouch for may be stored or not. It may have another one only if the ledger says so.
+   * A key must have the last value that was acknowledged, or one that was accepted later: a write without
+   * acknowledgement may be stored or not. It may have another value only if the gap ledger says so.
    */
   faultsOf(versions: ReadonlyMap<string, readonly Version[]>): string[] {
     const faults: string[] = []
@@ -95,7 +95,7 @@ class ServerCheck {
       if (fault !== undefined) faults.push(`${what} of #${wanted.acceptance.number}${fault}`)
     }
     const entered = this.ledger.reduce((sum, { points }) => sum + points, 0)
-    // Of what could not be read nobody knows how many points it had.
+    // The points of an unreadable record cannot be counted.
     const isUnknown = this.ledger.some(({ writes }) => writes > 0)
     if (lacking.size > entered && !isUnknown) {
       faults.push(`${this.server.name} lacks ${lacking.size} points, the ledger says ${entered}`)
@@ -103,31 +103,31 @@ class ServerCheck {
     return faults
   }
 
-  /** Whether the server must have a write, or the ledger must say that it has not. */
+  /** Whether the server must have a write, or the gap ledger must say that it lacks it. */
   private isBinding({ status, isOwned, isExcused, lines, bytes }: Acceptance): boolean {
     if (status === 204 || isOwned) return !isExcused
-    // Told that it was rejected, by a server that has a part of it: so the others are to have it, too.
+    // Rejected by a server that has stored a part of it: the others must get it, too.
     return this.rules.isAmple && status === 400 && !this.server.refuses(lines, bytes)
   }
 
-  /** Whether a version may be the last one that the server got. */
+  /** Whether a version may be the last one that the server was sent. */
   private mayStay(all: readonly Version[], i: number): boolean {
     const { acceptance } = all[i] as Version
     return !all.slice(i + 1).some((later) => {
       if (!this.isBinding(later.acceptance)) return false
-      // With more than one batch in flight, only what a client was told is stored is never overtaken.
+      // With more than one batch in flight, only acknowledged writes are never overtaken.
       if (this.rules.isOrdered) return true
       return acceptance.status === 204 && acceptance.answeredAt < later.acceptance.at
     })
   }
 
-  /** What is wrong with the ledger, if it does not account for a version that the server lacks. */
+  /** The fault, if the gap ledger does not cover a version that the server lacks. */
   private unexplained(version: Version): string | undefined {
     const entries = this.ledger.filter((entry) => covers(entry, version.acceptance.target, version))
     if (entries.length === 0) return ''
     const good = entries.filter((entry) => this.isGoodReason(entry, version.acceptance))
     if (good.length === 0) return `, for no good reason: ${entries.map(({ reason }) => reason)}`
-    // Of what was the relay's from the start, a letter that a broken disk refuses is not tried again.
+    // A dead letter of a write without a client is not retried if the disk refuses it.
     const mayLackLetter = version.acceptance.isOwned && this.rules.isDiskFailing
     if (
       this.letters === undefined ||
@@ -150,7 +150,7 @@ class ServerCheck {
   }
 }
 
-/** Whether the ledger says of all points of a write that a server lacks them. */
+/** Whether the gap ledger has all points of a write as lacking at a server. */
 export function isEntered(
   { target, points }: Acceptance,
   server: string,
@@ -167,7 +167,7 @@ function covers(entry: GapEntry, target: Target, { timestamp }: Point): boolean 
   return entry.first <= timestamp && timestamp <= entry.last
 }
 
-/** Values that nobody has written. */
+/** Values that no client has written. */
 function inventions(
   versions: ReadonlyMap<string, readonly Version[]>,
   server: SimulatedInfluxDB,

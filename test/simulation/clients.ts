@@ -1,4 +1,4 @@
-/** Clients that write one thing after the other, try again, lose patience, and write nonsense. */
+/** Clients that write, retry, time out, and send broken lines. */
 
 import { credentialsOf } from './points.ts'
 import type { ClientRequest, RelayProcess, Sending } from './relay-process.ts'
@@ -8,13 +8,13 @@ const FIRST_NS = 1_600_000_000_000_000_000n
 
 const LEVELS = ['', '', '', '', '&consistency=any', '&consistency=quorum', '&consistency=all']
 
-/** Precisions, and how many nanoseconds they have. */
+/** Precisions, and their units in nanoseconds. */
 const PRECISIONS = [
   ...[1, 2, 3, 4, 5].map(() => ['', 1n] as const),
   ...([['&precision=n', 1n] as const, ['&precision=s', 1_000_000_000n] as const] as const),
 ] as const
 
-/** One in ten clients hangs up in the middle. */
+/** Some clients close the connection in the middle of a body. */
 const SENDING: readonly Sending[] = [
   ...(['whole', 'whole', 'whole', 'whole', 'chunked', 'chunked'] as const),
   ...(['whole', 'gzip', 'gzip', 'cut short', 'gzip cut short'] as const),
@@ -22,21 +22,21 @@ const SENDING: readonly Sending[] = [
 
 export interface ClientOptions {
   readonly writes: number
-  /** The longest that a client rests between two writes. */
+  /** The longest pause of a client between two writes. */
   readonly restMs: number
-  /** The most lines that one write has. */
+  /** The most lines of one write. */
   readonly maxLines: number
-  /** Timestamps that all clients write to. */
+  /** How many timestamps all clients write to. */
   readonly sharedPoints: number
-  /** The time between two points: at ten minutes an entry of the ledger says nothing of others. */
+  /** The time between two points. At ten minutes the gap ledger keeps their entries apart. */
   readonly stepMs: number
   readonly databases: readonly string[]
-  /** Names; empty for nobody. */
+  /** User names; empty for no credentials. */
   readonly users: readonly string[]
-  /** How many of the writes are datagrams. */
+  /** The share of writes that are datagrams. */
   readonly datagrams: number
   readonly servers: readonly string[]
-  /** The relay as it can be reached now. */
+  /** The relay, unless it is down. */
   relay(): RelayProcess | undefined
 }
 
@@ -46,7 +46,7 @@ export class Clients {
   private readonly world: World
   private readonly options: ClientOptions
   private left: number
-  /** Each written value, and each unique point, has a number of its own. */
+  /** The number of the last value: each written value and each unique point has its own. */
   private values = 0
 
   constructor(world: World, options: ClientOptions) {
@@ -84,9 +84,9 @@ export class Clients {
     const attempts = world.integer(1, 5)
     for (let i = 0; i < attempts; i++) {
       const answer = this.options.relay()?.request({ ...request, sending: world.pick(SENDING) })
-      // A client may lose patience; the relay does not learn of it.
-      const patience = world.chance(0.1) ? world.between(1, 500) : 20_000
-      const status = await Promise.race([answer, world.sleep(patience)])
+      // A client may time out; the relay does not notice.
+      const timeoutMs = world.chance(0.1) ? world.between(1, 500) : 20_000
+      const status = await Promise.race([answer, world.sleep(timeoutMs)])
       if (typeof status === 'number' && status < 500) return
       await world.sleep(world.between(50, 2000))
     }

@@ -1,16 +1,16 @@
-/** The machine that the relay runs on: it loses its power, and starts the relay again. */
+/** The machine that the relay runs on: its power is cut, and it starts the relay again. */
 
 import { FakeDisk, type OperationKind } from '../support/fake-disk.ts'
-import { RelayProcess, type Surroundings } from './relay-process.ts'
+import { type Environment, RelayProcess } from './relay-process.ts'
 import { chooseLife, type LifeSettings, type Settings } from './settings.ts'
 import type { World } from './world.ts'
 
-/** Operations before and after which a power cut tells most. */
+/** Operations around which a power cut is most likely to show a bug. */
 const TELLING: readonly OperationKind[] = [
   ...(['remove', 'remove', 'rename', 'truncate', 'syncFolder', 'sync'] as const),
 ]
 
-/** A relay that does so much on disk between two events goes in circles. */
+/** More disk operations than this between two events are an endless loop. */
 const MAX_OPERATIONS = 100_000
 
 export class Machine {
@@ -18,51 +18,51 @@ export class Machine {
   /** The relay, unless it is down. */
   process: RelayProcess | undefined
   readonly lives: LifeSettings[] = []
-  private readonly surroundings: Surroundings
+  private readonly environment: Environment
   private readonly settings: Settings
   private readonly world: World
-  private isPeaceful = false
-  /** Resolves when nothing more will be done to the power. */
-  private danger = Promise.resolve()
+  private areFaultsOver = false
+  /** Resolves when the power is cut no more. */
+  private powerCuts = Promise.resolve()
 
-  constructor(surroundings: Surroundings, settings: Settings) {
-    this.surroundings = surroundings
+  constructor(environment: Environment, settings: Settings) {
+    this.environment = environment
     this.settings = settings
-    this.world = surroundings.world
+    this.world = environment.world
     this.disk = this.prepare(new FakeDisk())
   }
 
   start(): void {
     const { settings, world } = this
     this.boot()
-    if (settings.isPowerFailing) this.danger = this.failNowAndThen()
-    if (world.chance(0.2)) void this.intrude()
+    if (settings.isPowerFailing) this.powerCuts = this.failNowAndThen()
+    if (world.chance(0.2)) void this.startSecondRelay()
   }
 
-  /** Cuts the power now, or kills the relay, if such things happen at all. */
+  /** Cuts the power now, or kills the relay, if the settings allow it. */
   breakDown(): void {
     const { process, disk, world, settings } = this
-    if (!process || this.isPeaceful || !settings.isPowerFailing) return
+    if (!process || this.areFaultsOver || !settings.isPowerFailing) return
     const kind = world.pick(['power cut', 'kill'] as const)
     world.log(kind)
     this.end(kind === 'power cut' ? disk.crash(world.random) : disk.kill())
   }
 
-  /** Nothing fails any more. Resolves when that is sure, and a relay runs that delivers everything. */
-  async makePeace(): Promise<void> {
-    this.isPeaceful = true
+  /** Ends all faults. Resolves once a relay runs that can deliver everything. */
+  async endFaults(): Promise<void> {
+    this.areFaultsOver = true
     this.disk.heal()
-    await this.danger
+    await this.powerCuts
     const leavesDiskAlone = this.settings.isDurable && !this.process?.settings.isDurable
     if (leavesDiskAlone && this.process) this.end(this.disk.kill())
   }
 
   private boot(): void {
     const { world, disk } = this
-    const life = chooseLife(world, this.settings, this.isPeaceful)
+    const life = chooseLife(world, this.settings, this.areFaultsOver)
     this.lives.push(life)
     world.log(`life ${this.lives.length} begins`)
-    const relay = new RelayProcess(this.surroundings, disk, life)
+    const relay = new RelayProcess(this.environment, disk, life)
     this.process = relay
     relay.start().catch((error: Error) => {
       if (relay.isDead) return
@@ -76,19 +76,19 @@ export class Machine {
     this.process?.die()
     this.process = undefined
     const life = this.lives.at(-1)
-    this.surroundings.witness.lifeEnded(life?.backends[0]?.maxAgeMs !== undefined)
+    this.environment.witness.lifeEnded(life?.backends[0]?.maxAgeMs !== undefined)
     this.disk = this.prepare(disk)
     this.world.after(this.world.between(10, 3000), () => this.boot())
   }
 
-  /** The relay loses its power now and then, or is killed, or stopped. */
+  /** Cuts the power, kills or stops the relay at random moments. */
   private async failNowAndThen(): Promise<void> {
     const { world } = this
-    while (!this.isPeaceful) {
-      // Some lives are short: what the one before them left unsynced is at stake again.
+    while (!this.areFaultsOver) {
+      // Some lives are short, so that the next crash finds what the one before left unsynced.
       await world.sleep(world.chance(0.3) ? world.between(1, 300) : world.between(100, 15_000))
       const { process, disk } = this
-      if (this.isPeaceful || !process) continue
+      if (this.areFaultsOver || !process) continue
       if (world.chance(0.6)) await this.untilOperation(disk)
       if (process.isDead) continue
       const kind = world.pick(['power cut', 'power cut', 'kill', 'kill', 'stop'] as const)
@@ -99,7 +99,7 @@ export class Machine {
     }
   }
 
-  /** Resolves in the middle of one of the next operations, or when none comes. */
+  /** Resolves in the middle of one of the next operations, or after a while. */
   private async untilOperation(disk: FakeDisk): Promise<void> {
     const { world } = this
     const nth = world.chance(0.5) ? world.integer(1, 10) : world.integer(1, 60)
@@ -109,18 +109,18 @@ export class Machine {
     await Promise.race([stopped, world.sleep(10_000)])
   }
 
-  /** Another relay is started on the same data, or with the same buffers: it must not come up. */
-  private async intrude(): Promise<void> {
+  /** Starts another relay on the same data directory or buffers: that must fail. */
+  private async startSecondRelay(): Promise<void> {
     const { world, settings } = this
     await world.sleep(world.between(100, 20_000))
     const { process, disk } = this
-    if (!process?.relay || this.isPeaceful) return
+    if (!process?.relay || this.areFaultsOver) return
     const hasOwnData = process.settings.isDurable && settings.isDurable && world.chance(0.5)
     const life = { ...process.settings, ...(hasOwnData ? { dataDir: 'other' } : {}) }
     world.log(`another relay begins in ${life.dataDir}`)
     try {
-      await new RelayProcess(this.surroundings, disk, life).start()
-      if (!process.isDead) this.surroundings.witness.fault(`two relays run in ${life.dataDir}`)
+      await new RelayProcess(this.environment, disk, life).start()
+      if (!process.isDead) this.environment.witness.fault(`two relays run in ${life.dataDir}`)
     } catch (error) {
       world.log(`another relay cannot start: ${(error as Error).message}`)
     }
@@ -134,7 +134,7 @@ export class Machine {
       if (turn !== world.turns) operations = 0
       turn = world.turns
       if (++operations > MAX_OPERATIONS) {
-        this.surroundings.witness.fault('the relay does not leave the disk alone')
+        this.environment.witness.fault('the relay uses the disk in an endless loop')
         return new Promise(() => {})
       }
       if (world.chance(settings.slowness)) {

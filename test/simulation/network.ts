@@ -1,4 +1,4 @@
-/** What lies between a relay and its servers: time, and everything that can go wrong on the way. */
+/** The network between the relay and its servers: delays, broken connections, lost requests. */
 
 import { gunzipSync } from 'node:zlib'
 import type { Fetch } from '../../src/runtime.ts'
@@ -7,7 +7,7 @@ import type { Reply, SimulatedInfluxDB } from './simulated-influxdb.ts'
 import type { Witness } from './witness.ts'
 import type { World } from './world.ts'
 
-/** The process at the near end of connections. */
+/** The process that opens connections. */
 export interface Caller {
   readonly isDead: boolean
   /** Calls back when the process ends. */
@@ -20,7 +20,7 @@ export class Network {
   private readonly servers: ReadonlyMap<string, SimulatedInfluxDB>
   private lossiness: number
 
-  /** @param lossiness how many requests are lost on their way */
+  /** @param lossiness the share of requests that are lost */
   constructor(
     world: World,
     witness: Witness,
@@ -33,8 +33,8 @@ export class Network {
     this.servers = new Map(servers.map((server) => [server.name, server]))
   }
 
-  /** Nothing is lost any more. */
-  makePeace(): void {
+  /** Ends the loss of requests. */
+  endFaults(): void {
     this.lossiness = 0
   }
 
@@ -100,23 +100,23 @@ class Call {
   }
 
   /**
-   * The near end goes away. What was on its way reaches the server now or never: a request that is
-   * delayed past its own timeout and overtaken by later ones is beyond what a relay can guard against.
+   * The process aborts the request. It reaches the server now or never: no relay can guard against a request
+   * that arrives after its own timeout, behind later ones.
    */
   abort(): void {
     if (this.isOver) return
-    if (!this.hasArrived && this.server.mood !== 'down' && this.world.chance(0.5)) this.write()
+    if (!this.hasArrived && this.server.state !== 'down' && this.world.chance(0.5)) this.write()
     this.fail('aborted')
   }
 
   private arrive(): void {
     if (this.isOver) return
-    const { mood } = this.server
-    if (mood === 'down') this.fail('connect ECONNREFUSED')
-    else if (mood === 'stalled') this.server.whenChanged(() => this.arrive())
-    else if (mood === 'busy') this.answer({ status: 503, error: 'busy', retryAfter: '2' })
-    else if (mood === 'failing') this.failInside()
-    else if (mood === 'flaky') this.loseConnection()
+    const { state } = this.server
+    if (state === 'down') this.fail('connect ECONNREFUSED')
+    else if (state === 'stalled') this.server.whenChanged(() => this.arrive())
+    else if (state === 'busy') this.answer({ status: 503, error: 'busy', retryAfter: '2' })
+    else if (state === 'failing') this.failInside()
+    else if (state === 'flaky') this.loseConnection()
     else this.answer(this.write())
   }
 
@@ -125,7 +125,7 @@ class Call {
     this.answer({ status: 500, error: 'timeout' })
   }
 
-  /** The connection breaks, or nobody ever learns what has become of it. */
+  /** The connection breaks, or the request is never answered. */
   private loseConnection(): void {
     const reply = this.world.chance(0.7) ? this.write() : undefined
     if (this.world.chance(0.2)) return
@@ -166,13 +166,13 @@ class Call {
     if (!this.options.caller.isDead) this.options.reject(new Error(message))
   }
 
-  /** Most answers come at once, some take long. */
+  /** Most answers are quick, some take long. */
   private latency(): number {
     return this.world.chance(0.1) ? this.world.between(5, 80) : this.world.between(0.1, 3)
   }
 }
 
-/** The part of a Response that the relay looks at: real ones take most of the simulation's time. */
+/** The part of a Response that the relay uses: real ones would take most of the simulation's time. */
 function responseOf({ status, error, retryAfter }: Reply): Response {
   const headers: Record<string, string | undefined> = {
     'x-influxdb-error': error,

@@ -1,6 +1,6 @@
 /** The lines that clients of the simulation write, as points: `m,s=a v=1i,w=1i 1600…`. */
 
-/** Where a line goes, and for whom: what writes of the same lane have in common, and the precision. */
+/** The lane of a line, and its precision. */
 export interface Target {
   readonly database: string
   readonly retentionPolicy: string
@@ -11,7 +11,7 @@ export interface Target {
 
 /** The value of one field of a line. */
 export interface Point {
-  /** Names the place that the value is written to; each user has places of its own. */
+  /** The series, field and timestamp of the value; each user has series of its own. */
   readonly key: string
   readonly value: string
   /** Nanoseconds since the Unix epoch. */
@@ -47,7 +47,7 @@ export function isBroken(line: string): boolean {
   return line.startsWith('broken')
 }
 
-/** The Authorization header of a user; none for nobody. */
+/** The Authorization header of a user; empty without a user. */
 export function credentialsOf(user: string): string {
   return user === '' ? '' : `Basic ${btoa(`${user}:secret`)}`
 }

@@ -1,19 +1,19 @@
-/** When all is well but for one grievance of one server, writes that it does not concern must pass. */
+/** With one restriction at one server, writes that it does not concern must still be delivered. */
 
 import type { Clients } from './clients.ts'
 import { credentialsOf, pointsOf, type Target } from './points.ts'
 import type { RelayProcess } from './relay-process.ts'
-import type { Grievance, SimulatedInfluxDB } from './simulated-influxdb.ts'
+import type { Restriction, SimulatedInfluxDB } from './simulated-influxdb.ts'
 import type { World } from './world.ts'
 
-/** A disk that is slow takes its time; but nothing that fails is waited for. */
-const PATIENCE_MS = 20_000
+/** Enough for a slow disk. A write must not wait for one that fails. */
+const WAIT_MS = 20_000
 
 interface Probe extends Target {
   readonly line: string
 }
 
-/** What is wrong, if something is. In the end the server lacks nothing. */
+/** The fault, if there is one. Ends the restriction. */
 export async function probe(
   world: World,
   servers: readonly SimulatedInfluxDB[],
@@ -24,28 +24,30 @@ export async function probe(
     const target = { database: 'd', retentionPolicy: '', precision: '', credentials: '', ...parts }
     return { ...target, line: clients.goodLine() }
   }
-  const [grievance, concerned] = world.pick(troublesomeTargets())
+  const [restriction, concerned] = world.pick(restrictedTargets())
   const server = world.pick(servers)
-  server.resent(grievance)
+  server.restrict(restriction)
   try {
     for (const parts of [concerned, {}, concerned, {}, {}]) {
       const sent = write(parts)
       const status = await statusOf(world, relay, sent)
       const isConcerned = parts === concerned
-      const what = isConcerned ? 'what one server resents' : 'what no server resents'
+      const what = isConcerned
+        ? 'a write that one server restricts'
+        : 'a write that no server restricts'
       if (status !== 204) return `${what} is answered ${status ?? 'by nothing'}`
       if (isConcerned) continue
-      await world.sleep(PATIENCE_MS)
+      await world.sleep(WAIT_MS)
       const points = pointsOf(sent, sent.line, 0n)
       if (servers.some((one) => !one.hasSeen(points))) return `${what} does not arrive`
     }
     return undefined
   } finally {
-    server.resent(undefined)
+    server.restrict(undefined)
   }
 }
 
-function troublesomeTargets(): [Grievance, Partial<Target>][] {
+function restrictedTargets(): [Restriction, Partial<Target>][] {
   const [database, retentionPolicy, credentials] = ['probe', 'gone', credentialsOf('eve')]
   return [
     [{ kind: 'no database', database }, { database }],
@@ -63,5 +65,5 @@ function statusOf(world: World, relay: RelayProcess, probe: Probe): Promise<numb
     authorization: credentials || undefined,
     ...{ body: line, sending: 'whole' },
   })
-  return Promise.race([answer, world.sleep(PATIENCE_MS).then(() => undefined)])
+  return Promise.race([answer, world.sleep(WAIT_MS).then(() => undefined)])
 }

@@ -1,26 +1,28 @@
-/** One life of the relay: from its start to its stop, or to the moment when the power goes. */
+/** One process of the relay: from its start to its stop, or to a crash. */
 
 import { gzipSync } from 'node:zlib'
 import type { Hono } from 'hono'
-import type { Config, HttpConfig, UdpConfig } from '../../src/config/config.ts'
+import type { HttpConfig, UdpConfig } from '../../src/config/config.ts'
 import { createApp } from '../../src/http/app.ts'
+import type { Write } from '../../src/influxdb/write.ts'
 import { createLog } from '../../src/observe/log.ts'
 import { gunzip, gzip } from '../../src/platform/gzip.ts'
 import type { Relay } from '../../src/relay/relay.ts'
-import type { Clock, Host, Runtime, UdpRuntime } from '../../src/runtime.ts'
+import type { Clock, Runtime, UdpRuntime } from '../../src/runtime.ts'
 import { openData, openRelay } from '../../src/start.ts'
 import { UdpRelay } from '../../src/udp/udp-relay.ts'
 import type { FakeDisk } from '../support/fake-disk.ts'
 import { PoisoningPool } from '../support/poisoning-pool.ts'
 import type { Caller, Network } from './network.ts'
+import { linesOf } from './points.ts'
 import type { LifeSettings } from './settings.ts'
 import type { Witness } from './witness.ts'
 import type { World } from './world.ts'
 
-/** Where datagrams go. */
+/** The database of datagrams. */
 export const DATAGRAM_DATABASE = 'd'
 
-/** How a client sends a body: with its length, in chunks, as gzip, or not to its end. */
+/** How a client sends a body: with its length, in chunks, as gzip, or only in part. */
 export type Sending = 'whole' | 'chunked' | 'gzip' | 'cut short' | 'gzip cut short'
 
 export interface ClientRequest {
@@ -31,7 +33,7 @@ export interface ClientRequest {
   readonly sending: Sending
 }
 
-export interface Surroundings {
+export interface Environment {
   readonly world: World
   readonly network: Network
   readonly witness: Witness
@@ -40,20 +42,20 @@ export interface Surroundings {
 export class RelayProcess implements Caller {
   isDead = false
   relay: Relay | undefined
-  /** Requests of clients without an answer. */
+  /** How many requests have no answer yet. */
   unanswered = 0
-  /** Bytes that each backend had on disk when the process began: a smaller bound cannot undo them. */
+  /** Bytes that each backend had on disk at the start. They may exceed a smaller bound. */
   readonly inherited = new Map<string, number>()
   readonly settings: LifeSettings
   private readonly world: World
   private readonly network: Network
   private readonly witness: Witness
-  private readonly disk: FakeDisk
+  readonly disk: FakeDisk
   private app: Hono | undefined
   private udp: UdpRelay | undefined
   private endings = new Set<() => void>()
 
-  constructor({ world, network, witness }: Surroundings, disk: FakeDisk, settings: LifeSettings) {
+  constructor({ world, network, witness }: Environment, disk: FakeDisk, settings: LifeSettings) {
     this.world = world
     this.network = network
     this.witness = witness
@@ -65,14 +67,13 @@ export class RelayProcess implements Caller {
     this.endings.add(callback)
   }
 
-  /** Begins to serve. Never ends if the process dies before. */
+  /** Starts to serve. Never resolves if the process dies before. */
   async start(): Promise<void> {
     const { settings } = this
     const runtime = this.runtime()
     const log = createLog(runtime.writeLog, () => this.world.wallNanoseconds())
     const { dataDir, segmentBytes } = settings
-    const config: Config = { http: [], udp: [], shutdownTimeoutMs: 0, dataDir }
-    const data = await openData(config, { disk: this.disk } as Partial<Host> as Host, log)
+    const data = await openData({ dataDir }, this, log)
     const relay = await openRelay(
       settings.backends,
       runtime,
@@ -106,20 +107,20 @@ export class RelayProcess implements Caller {
     })
   }
 
-  /** Brings a datagram, if the relay is there to take it. */
+  /** Delivers a datagram if the relay serves. */
   datagram(body: string): void {
     if (!this.udp || this.isDead) return
     this.witness.sent(body)
     this.udp.accept(new TextEncoder().encode(body))
   }
 
-  /** Closes its files; it may be cut off before that is done. */
+  /** Closes the relay's files. A crash may come before that is done. */
   async stop(): Promise<void> {
     this.witness.lifeEnds()
     await this.relay?.close()
   }
 
-  /** Cuts the process off from the world. */
+  /** Ends the process without a stop. */
   die(): void {
     this.isDead = true
     const { endings } = this
@@ -127,10 +128,11 @@ export class RelayProcess implements Caller {
     for (const end of endings) end()
   }
 
-  /** Notes in which order the relay accepts writes, and what it says of them. */
+  /** Records in which order the relay accepts writes, and its answers. Gives some writes another kind. */
   private observe(relay: Relay, isDurable: boolean): void {
     const accept = relay.accept.bind(relay)
-    relay.accept = async (write) => {
+    relay.accept = async (points) => {
+      const write = { ...points, kind: kindOf(points) }
       const acceptance = this.witness.accepted(write, { isOwned: false, isDurable })
       const answer = await accept(write)
       if (!this.isDead) this.witness.answered(acceptance, answer.status, answer.error ?? '')
@@ -143,7 +145,7 @@ export class RelayProcess implements Caller {
     }
   }
 
-  private hear(line: string): void {
+  private onLogLine(line: string): void {
     if (this.isDead) return
     this.world.log(`  ${line.replace(/^time=\S+ /, '')}`)
     const [, damage] = /msg="buffer is damaged" (.*)/.exec(line) ?? []
@@ -168,9 +170,17 @@ export class RelayProcess implements Caller {
       gzip,
       createUdpSender: unused,
       resolve: unused,
-      writeLog: (line) => this.hear(line),
+      writeLog: (line) => this.onLogLine(line),
     }
   }
+}
+
+/** Clients send points only. One write in eight is queued as another kind; a retry has the same kind. */
+function kindOf({ points: { bytes } }: Write): Write['kind'] {
+  const [line = ''] = linesOf(new TextDecoder().decode(bytes))
+  const unstamped = line.slice(0, line.lastIndexOf(' '))
+  const sum = new TextEncoder().encode(unstamped).reduce((total, byte) => total + byte, 0)
+  return sum % 8 === 0 ? 'statement' : 'points'
 }
 
 function unused(): never {
@@ -189,7 +199,7 @@ function initOf({ body, sending, authorization }: ClientRequest): RequestInit {
   return { method: 'POST', headers, body: brokenOff(bytes), duplex: 'half' } as RequestInit
 }
 
-/** The first half of a body, behind which the connection breaks. */
+/** The first half of a body, and then an error. */
 function brokenOff(bytes: Uint8Array): ReadableStream {
   let isSent = false
   return new ReadableStream({

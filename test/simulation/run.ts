@@ -1,36 +1,36 @@
 /**
- * One simulated story: clients write through a relay to servers, while servers, network, disk and power
- * do what they like; then all is well, and what must be true is checked.
+ * One simulation: clients write through a relay to servers, while servers, network, disk and power fail at
+ * random. Then all faults end, and the final state is checked.
  */
 
 import process from 'node:process'
 import { parseLedger } from '../../src/losses/gap-ledger-format.ts'
 import { findFaults, isEntered, type Records } from './checks.ts'
 import { Clients } from './clients.ts'
+import { failDisk, failServer } from './faults.ts'
 import { Machine } from './machine.ts'
 import { Network } from './network.ts'
 import { probe } from './probe.ts'
 import { chooseSettings, DATA, type Settings } from './settings.ts'
 import { SimulatedInfluxDB } from './simulated-influxdb.ts'
-import { trouble, wearOut } from './weather.ts'
 import { type Acceptance, Witness } from './witness.ts'
 import { World } from './world.ts'
 
-/** By then clients must have finished, and some time after the last trouble all must be delivered. */
-const STORY_MS = 600_000
+/** Clients must have finished after the first, and everything must be delivered after the second. */
+const CLIENTS_MS = 600_000
 const DRAIN_MS = 300_000
 
-/** By then what could not be entered in the ledger before is there. */
+/** Losses that could not be recorded before are recorded by then. */
 const RECORDS_MS = 5000
 
 const LEDGER = 'gaps.jsonl'
 
-/** A story has some thousand events; one that has so many goes in circles. */
+/** A simulation has some thousand events. More than this are an endless loop. */
 const MAX_EVENTS = 1_000_000
 
 export interface Report {
   readonly seed: number
-  /** What does not hold; nothing, one hopes. */
+  /** The checks that fail. */
   readonly faults: readonly string[]
   readonly trace: readonly string[]
   readonly writes: number
@@ -38,10 +38,10 @@ export interface Report {
   readonly lives: number
 }
 
-/** Tells the story of a seed. */
+/** Runs the simulation of a seed. */
 export async function simulate(seed: number): Promise<Report> {
   const simulation = new Simulation(seed)
-  const onRejection = (reason: unknown) => simulation.fault(`nobody handles a rejection: ${reason}`)
+  const onRejection = (reason: unknown) => simulation.fault(`a rejection is not handled: ${reason}`)
   process.on('unhandledRejection', onRejection)
   try {
     return await simulation.run()
@@ -68,7 +68,7 @@ class Simulation {
   private readonly network: Network
   private readonly machine: Machine
   private readonly clients: Clients
-  private isPeaceful = false
+  private areFaultsOver = false
 
   constructor(seed: number) {
     this.seed = seed
@@ -77,7 +77,7 @@ class Simulation {
     const settings = chooseSettings(world)
     this.settings = settings
     this.servers = settings.servers.map((name) => new SimulatedInfluxDB(name, world))
-    this.witness = new Witness(world, this.servers, settings, (one) => this.dangerTo(one))
+    this.witness = new Witness(world, this.servers, settings, (one) => this.lossOnPowerCut(one))
     const { witness } = this
     this.network = new Network(world, witness, this.servers, settings.lossiness)
     this.machine = new Machine({ world, network: this.network, witness }, settings)
@@ -88,25 +88,25 @@ class Simulation {
     const { world, settings } = this
     this.machine.start()
     this.clients.start(settings.clients)
-    const isOver = () => this.isPeaceful
-    for (const server of this.servers) void trouble(server, world, settings, isOver)
-    if (settings.isDiskFailing) void wearOut(this.machine, world, isOver)
-    const finished = await world.run(STORY_MS, () => this.watch() || this.clients.busy === 0)
-    if (!finished) this.fault('clients wait for ever')
-    await this.makePeace()
+    const isOver = () => this.areFaultsOver
+    for (const server of this.servers) void failServer(server, world, settings, isOver)
+    if (settings.isDiskFailing) void failDisk(this.machine, world, isOver)
+    const finished = await world.run(CLIENTS_MS, () => this.watch() || this.clients.busy === 0)
+    if (!finished) this.fault('a client is never answered')
+    await this.endFaults()
     return this.report()
   }
 
-  private async makePeace(): Promise<void> {
+  private async endFaults(): Promise<void> {
     const { world, servers } = this
-    world.log('all is well from here on')
-    this.isPeaceful = true
+    world.log('all faults end')
+    this.areFaultsOver = true
     for (const server of servers) {
       server.become('well')
-      server.resent(undefined)
+      server.restrict(undefined)
     }
-    this.network.makePeace()
-    await this.until(this.machine.makePeace())
+    this.network.endFaults()
+    await this.until(this.machine.endFaults())
     await this.drain()
     await this.probe()
     await this.drain()
@@ -127,7 +127,7 @@ class Simulation {
   private async drain(): Promise<void> {
     const end = this.world.now() + DRAIN_MS
     if (await this.world.run(end, () => this.watch() || this.isQuiet())) return
-    this.fault(`not all is delivered: ${this.undelivered()}`)
+    this.fault(`writes are not delivered: ${this.undelivered()}`)
   }
 
   private async probe(): Promise<void> {
@@ -138,13 +138,13 @@ class Simulation {
     if (fault !== undefined) this.fault(fault)
   }
 
-  /** Lets things happen until a promise is resolved, or something is wrong. */
+  /** Runs events until a promise has resolved or a check fails. */
   private async until<Value>(promise: Promise<Value>): Promise<Value | undefined> {
     let result: { readonly value: Value } | undefined
     void promise.then((value) => {
       result = { value }
     })
-    const end = this.world.now() + STORY_MS
+    const end = this.world.now() + CLIENTS_MS
     await this.world.run(end, () => this.watch() || result !== undefined)
     return result?.value
   }
@@ -165,19 +165,19 @@ class Simulation {
     }
   }
 
-  /** Checks what must be true at any moment. True to end the story at once. */
+  /** Checks what must hold at any moment. Returns whether a check fails. */
   private watch(): boolean {
-    this.witness.look()
-    if (this.world.turns > MAX_EVENTS) this.fault('there is no end of events')
+    this.witness.checkOverdue()
+    if (this.world.turns > MAX_EVENTS) this.fault('the events never end')
     const { process } = this.machine
     const [options] = process?.settings.backends ?? []
     for (const { name, queue } of process?.relay?.backends ?? []) {
       if (!options) continue
-      const onDisk = queue.isDurable ? queue.store.bytes : 0
+      const onDisk = queue.store?.bytes ?? 0
       const bound = Math.max(options.bufferBytes, process?.inherited.get(name) ?? 0)
       if (onDisk > bound) this.fault(`${name} has ${onDisk} bytes on disk, more than ${bound}`)
       const inMemory = queue.bytes - onDisk
-      const room = options.pendingBytes + (queue.isDurable ? 0 : options.bufferBytes)
+      const room = options.pendingBytes + (queue.store ? 0 : options.bufferBytes)
       if (inMemory > room) this.fault(`${name} has ${inMemory} bytes in memory, of ${room}`)
     }
     return this.witness.faults.size > 0
@@ -197,7 +197,7 @@ class Simulation {
     return `${process?.unanswered} requests are not answered; ${queues?.join(', ')}`
   }
 
-  /** What is left on disk if the power goes now. */
+  /** The records on disk after a power cut at this moment. */
   private records(): Records {
     const ledger: Records['ledger'][number][] = []
     const letters = new Map<string, string>()
@@ -208,12 +208,12 @@ class Simulation {
       const [backend = ''] = name.split('.')
       if (path.includes('dead-letters')) letters.set(backend, (letters.get(backend) ?? '') + text)
     }
-    // Without a buffer on disk there is nowhere to keep what a broken disk does not take as a letter.
+    // Without a buffer on disk, a dead letter that the disk refuses is lost.
     return { ledger, letters: this.settings.isDurable ? letters : undefined }
   }
 
-  /** What is wrong if the power goes now, just when a write is being acknowledged. */
-  private dangerTo(acceptance: Acceptance): string | undefined {
+  /** The fault, if a power cut at the moment of the acknowledgement would lose a write. */
+  private lossOnPowerCut(acceptance: Acceptance): string | undefined {
     const { isDurable } = this.settings
     if (!isDurable || acceptance.isExcused) return undefined
     const lacking = this.servers.filter((server) => !server.hasSeen(acceptance.points))

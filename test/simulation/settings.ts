@@ -1,4 +1,4 @@
-/** What kind of world a seed makes, and how the relay is configured in each of its lives. */
+/** What a seed chooses: the faults that happen, and the configuration of each life of the relay. */
 
 import type { BackendOptions } from '../../src/backend/backend.ts'
 import { DEFAULTS } from '../support/relay-fixture.ts'
@@ -7,28 +7,28 @@ import type { World } from './world.ts'
 
 export const DATA = 'data'
 
-/** What stays the same for as long as a world lasts. */
+/** What stays the same for the whole simulation. */
 export interface Settings {
   readonly servers: readonly string[]
-  /** Without buffers on disk a crash loses what is buffered, as it may: then there is none. */
+  /** Whether buffers are on disk. Without them there are no crashes: a crash may lose what is in memory. */
   readonly isDurable: boolean
-  /** Whether some lives have no buffers on disk all the same, and leave alone what is there. */
+  /** Whether some lives are configured without buffers on disk, and do not touch what is there. */
   readonly isSwitching: boolean
-  /** Whether there is room for everything, and nothing fails but servers. */
+  /** Whether there is room for everything, and only servers fail. */
   readonly isAmple: boolean
   readonly isPowerFailing: boolean
   readonly isDiskFailing: boolean
-  /** How many of a disk's operations take time. */
+  /** The share of disk operations that take time. */
   readonly slowness: number
-  /** How many requests are lost on their way, so that nobody ever answers. */
+  /** The share of requests that are lost and never answered. */
   readonly lossiness: number
-  /** Batches of a lane on their way at one time. With more than one, only a weaker order holds. */
+  /** Batches of a lane in flight at a time. With more than one, only a weaker order holds. */
   readonly maxInFlight: number
   readonly clients: number
   readonly writing: Omit<ClientOptions, 'relay'>
 }
 
-/** What a process is started with. */
+/** The configuration of one life. */
 export interface LifeSettings {
   /** Whether buffers are on disk. */
   readonly isDurable: boolean
@@ -68,9 +68,9 @@ export function chooseSettings(world: World): Settings {
 }
 
 /**
- * A configuration, another one in each life.
+ * The configuration of the next life.
  *
- * @param isLast whether it is the life in which everything is to be delivered
+ * @param isLast whether everything must be delivered in this life
  */
 export function chooseLife(world: World, settings: Settings, isLast: boolean): LifeSettings {
   const { isAmple, isSwitching, maxInFlight } = settings

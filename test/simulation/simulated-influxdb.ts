@@ -1,14 +1,14 @@
-/** An InfluxDB in memory, as far as the relay can tell: points, databases, and what it does not like. */
+/** An InfluxDB in memory, as far as the relay can tell: points, databases, faults, and rejections. */
 
 import { isBroken, linesOf, pointsOf, type Target } from './points.ts'
 import type { World } from './world.ts'
 
-/** How the server is. */
-export type Mood =
+/** The state of a server. */
+export type ServerState =
   | 'well'
   /** Nothing listens. */
   | 'down'
-  /** Takes connections, and does nothing with them for now. */
+  /** Accepts connections, and does not answer yet. */
   | 'stalled'
   /** Answers 500; it may have stored the points all the same. */
   | 'failing'
@@ -16,11 +16,11 @@ export type Mood =
   | 'busy'
   /** Connections break, often after the points were stored. */
   | 'flaky'
-  /** Its databases are not there yet. */
+  /** Its databases do not exist yet. */
   | 'empty'
 
-/** What keeps a server that is well from taking some writes, and only those. */
-export type Grievance =
+/** Why a server that works does not take some writes, and only those. */
+export type Restriction =
   | { readonly kind: 'no database'; readonly database: string }
   | { readonly kind: 'database fails'; readonly database: string }
   | { readonly kind: 'no retention policy'; readonly retentionPolicy: string }
@@ -34,13 +34,13 @@ export interface Reply {
 
 export class SimulatedInfluxDB {
   readonly name: string
-  mood: Mood = 'well'
-  grievance: Grievance | undefined
+  state: ServerState = 'well'
+  restriction: Restriction | undefined
   /** A larger body is refused. */
   maxBodyBytes = Number.POSITIVE_INFINITY
-  /** Values by their places. */
+  /** Values by their keys. */
   readonly points = new Map<string, string>()
-  /** Every value that it has, or has had, behind its place. */
+  /** All values that it has or had, by their keys. */
   private readonly written = new Set<string>()
   private readonly world: World
   private onMood: (() => void)[] = []
@@ -50,36 +50,38 @@ export class SimulatedInfluxDB {
     this.world = world
   }
 
-  become(mood: Mood): void {
-    if (mood === this.mood) return
-    this.world.log(`${this.name} is ${mood}`)
-    this.mood = mood
+  become(state: ServerState): void {
+    if (state === this.state) return
+    this.world.log(`${this.name} is ${state}`)
+    this.state = state
     for (const callback of this.onMood.splice(0)) callback()
   }
 
-  resent(grievance: Grievance | undefined): void {
-    this.world.log(`${this.name} ${grievance ? JSON.stringify(grievance) : 'lacks nothing'}`)
-    this.grievance = grievance
+  restrict(restriction: Restriction | undefined): void {
+    this.world.log(
+      `${this.name} ${restriction ? JSON.stringify(restriction) : 'has no restriction'}`,
+    )
+    this.restriction = restriction
   }
 
-  /** Calls back once, when the server's mood changes. */
+  /** Calls back once, when the server's state changes. */
   whenChanged(callback: () => void): void {
     this.onMood.push(callback)
   }
 
-  /** Whether it has, or has had, all these values. */
+  /** Whether it has or had all these values. */
   hasSeen(points: readonly { readonly key: string; readonly value: string }[]): boolean {
     return points.every(({ key, value }) => this.written.has(`${key}=${value}`))
   }
 
-  /** Whether it will never take the lines as one write, or not all of them. */
+  /** Whether it rejects the lines as one write, at least in part. */
   refuses(lines: readonly string[], bytes: number): boolean {
     return bytes > this.maxBodyBytes || lines.some((line) => isBroken(line) || this.conflicts(line))
   }
 
-  /** Takes a write as influxd does. */
+  /** Handles a write as influxd does. */
   write(target: Target, body: string): Reply {
-    if (this.mood === 'empty') return notFound(target.database)
+    if (this.state === 'empty') return notFound(target.database)
     const complaint = this.complaintOf(target)
     if (complaint) return complaint
     if (body.length > this.maxBodyBytes) return { status: 413, error: 'Request Entity Too Large' }
@@ -98,18 +100,20 @@ export class SimulatedInfluxDB {
   }
 
   private complaintOf(target: Target): Reply | undefined {
-    const { grievance } = this
-    if (grievance?.kind === 'no database') {
-      return grievance.database === target.database ? notFound(target.database) : undefined
+    const { restriction } = this
+    if (restriction?.kind === 'no database') {
+      return restriction.database === target.database ? notFound(target.database) : undefined
     }
-    if (grievance?.kind === 'database fails') {
-      return grievance.database === target.database ? { status: 500, error: 'timeout' } : undefined
+    if (restriction?.kind === 'database fails') {
+      return restriction.database === target.database
+        ? { status: 500, error: 'timeout' }
+        : undefined
     }
-    if (grievance?.kind === 'no retention policy') {
-      if (grievance.retentionPolicy !== target.retentionPolicy) return undefined
+    if (restriction?.kind === 'no retention policy') {
+      if (restriction.retentionPolicy !== target.retentionPolicy) return undefined
       return { status: 500, error: `retention policy not found: ${target.retentionPolicy}` }
     }
-    if (grievance?.credentials !== target.credentials) return undefined
+    if (restriction?.credentials !== target.credentials) return undefined
     return { status: 401, error: 'authorization failed' }
   }
 

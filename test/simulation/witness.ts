@@ -1,6 +1,6 @@
 /**
- * Sees what passes between clients, relay and servers: keeps the writes in the order in which the relay
- * accepted them, and takes note of what must not happen at any moment.
+ * Observes clients, relay and servers: records the writes in the order in which the relay accepted them, and
+ * checks what must hold at any moment.
  */
 
 import type { Write } from '../../src/influxdb/write.ts'
@@ -17,21 +17,21 @@ export interface Acceptance {
   readonly bytes: number
   readonly lines: readonly string[]
   readonly points: readonly Point[]
-  /** How many servers must have it before its client is told that it is stored. */
+  /** How many servers must have it before it is acknowledged. */
   readonly needed: number
-  /** Whether nobody waits for an answer, so that it is the relay's own from the start. */
+  /** Whether its client expects no answer, so that the relay owns it from the start. */
   readonly isOwned: boolean
-  /** Whether it may be lost: the relay died before it put on disk what it owns, or was told not to. */
+  /** Whether it may be lost: the relay owned it and crashed before it was on disk, or used no disk. */
   isExcused: boolean
   /** The relay's answer, and when it came. */
   status: number | undefined
   answeredAt: number
 }
 
-/** An answer may take this long after enough servers have the write: a short grace for the others. */
+/** How long an answer may take after enough servers have the write: the others get some time to answer. */
 const LATE_MS = 50
 
-/** What is owned is on disk by then, if nothing is wrong with the disk. */
+/** A write that the relay owns is on disk by then, if the disk works. */
 const OWNED_MS = 1100
 
 export class Witness {
@@ -40,24 +40,26 @@ export class Witness {
   private readonly world: World
   private readonly servers: readonly SimulatedInfluxDB[]
   private readonly options: Settings
-  /** What a power cut at this moment would do to a write, if anything. */
-  private readonly dangerTo: (acceptance: Acceptance) => string | undefined
+  /** The fault, if a power cut at this moment would lose a write. */
+  private readonly lossOnPowerCut: (acceptance: Acceptance) => string | undefined
   private readonly sentLines = new Set<string>()
-  /** Writes without an answer that came but once, and the servers that have told the relay that they have them. */
+  /** Unanswered writes whose lines came only once, and the servers that have confirmed them. */
   private readonly open = new Map<Acceptance, Set<string>>()
-  /** When enough had. */
+  /** By when an unanswered write must be answered: enough servers have confirmed it. */
   private readonly due = new Map<Acceptance, number>()
-  /** By server and line: when a server asked to be left alone, and until when. */
+  /** Retry-After by server and line: when a server sent it, and until when it holds. */
   private readonly rests = new Map<string, { readonly from: number; readonly until: number }>()
-  /** Which write a line came with, by lines; undefined if it came with several. */
+  /** The write of each line; undefined if the line came with several. */
   private readonly origins = new Map<string, { lane: string; number: number } | undefined>()
-  /** Lines that each server was asked to take; and the latest write of each lane among them. */
+  /** The kind of the write of each line. */
+  private readonly kinds = new Map<string, Write['kind']>()
+  /** Lines that each server was sent, and the latest write of each lane among them. */
   private readonly asked = new Set<string>()
   private readonly latest = new Map<string, number>()
-  /** The latest write of each lane that a server has told this process that it has stored. */
+  /** The latest write of each lane that a server has confirmed to this process. */
   private readonly done = new Map<string, number>()
   private readonly lastAccepted = new Map<string, number>()
-  /** Whether the disk takes no time and does not fail, so that clients need not wait for it. */
+  /** Whether the disk is fast and does not fail, so that no client waits for it. */
   private readonly isCalm: boolean
   private isEnding = false
 
@@ -65,10 +67,10 @@ export class Witness {
     world: World,
     servers: readonly SimulatedInfluxDB[],
     options: Settings,
-    dangerTo: Witness['dangerTo'],
+    lossOnPowerCut: Witness['lossOnPowerCut'],
   ) {
     this.world = world
-    this.dangerTo = dangerTo
+    this.lossOnPowerCut = lossOnPowerCut
     this.servers = servers
     this.options = options
     this.isCalm = options.slowness === 0 && !options.isDiskFailing
@@ -78,13 +80,13 @@ export class Witness {
     this.faults.add(text)
   }
 
-  /** A client sends this, or a part of it. */
+  /** A client sends a body, or a part of it. */
   sent(body: string): void {
     for (const line of linesOf(body)) this.sentLines.add(line)
   }
 
   accepted(
-    { destination, points: { bytes }, consistency }: Write,
+    { kind, destination, points: { bytes }, consistency }: Write,
     { isOwned, isDurable }: { isOwned: boolean; isDurable: boolean },
   ): Acceptance {
     const { world } = this
@@ -107,14 +109,15 @@ export class Witness {
     }
     world.log(`accept #${acceptance.number} ${database} ${text.replaceAll('\n', ' | ')}`)
     this.acceptances.push(acceptance)
-    // Of a write that came before nobody can tell which of the two a server has.
+    // If a line comes again, the servers do not show which of the two writes they have.
     const isRepeated = lines.some((line) => this.lastAccepted.has(line))
     this.remember(acceptance)
     if (isRepeated) this.forget(lines)
     else if (!isOwned) this.open.set(acceptance, new Set())
     for (const line of lines) {
+      this.kinds.set(line, kind)
       this.lastAccepted.set(line, world.now())
-      if (!this.wasSent(line)) this.fault(`#${acceptance.number}: nobody has sent ${line}`)
+      if (!this.wasSent(line)) this.fault(`#${acceptance.number}: no client has sent ${line}`)
     }
     return acceptance
   }
@@ -127,8 +130,8 @@ export class Witness {
     acceptance.status = status
     acceptance.answeredAt = this.world.now()
     if (status === 204) {
-      const danger = this.dangerTo(acceptance)
-      if (danger !== undefined) this.fault(`#${number} is acknowledged, and ${danger}`)
+      const loss = this.lossOnPowerCut(acceptance)
+      if (loss !== undefined) this.fault(`#${number} is acknowledged, and ${loss}`)
       const have = this.servers.filter((server) => server.hasSeen(acceptance.points)).length
       if (have >= acceptance.needed) return
       this.fault(`#${number} is acknowledged, ${have} of ${acceptance.needed} servers have it`)
@@ -138,7 +141,7 @@ export class Witness {
     }
   }
 
-  /** The relay learns that a server has stored a body. */
+  /** A server has confirmed a body to the relay. */
   stored(server: SimulatedInfluxDB, body: string): void {
     if (this.isEnding) return
     const lines = new Set(linesOf(body))
@@ -151,12 +154,12 @@ export class Witness {
     }
   }
 
-  /** The relay learns that a server wants to be left alone with a body. */
+  /** A server has sent the relay a Retry-After for a body. */
   askedToWait(server: SimulatedInfluxDB, body: string, ms: number): void {
-    // With more than one batch in flight, the first that is refused says how long the lane rests.
+    // With more than one batch in flight, the first Retry-After determines the lane's pause.
     if (this.options.maxInFlight > 1) return
     const from = this.world.now()
-    this.world.log(`${server.name} asks to be left alone for ${ms} ms`)
+    this.world.log(`${server.name} sends Retry-After: ${ms} ms`)
     for (const line of linesOf(body)) {
       this.rests.set(`${server.name} ${line}`, { from, until: from + ms })
     }
@@ -165,27 +168,30 @@ export class Witness {
   /** The relay sends a body to a server. */
   asks(server: SimulatedInfluxDB, body: string): void {
     const now = this.world.now()
+    const kinds = new Set(linesOf(body).map((line) => this.kinds.get(line)))
+    if (kinds.size > 1)
+      this.fault(`${server.name} gets several kinds in one batch: ${body.replaceAll('\n', ' | ')}`)
     for (const line of linesOf(body)) {
       this.checkOrder(server, line)
       const rest = this.rests.get(`${server.name} ${line}`)
-      // A client may have sent the same once more in the meantime.
+      // A client may have sent the same line again meanwhile.
       if (!rest || now >= rest.until || (this.lastAccepted.get(line) ?? 0) >= rest.from) continue
       this.fault(`${server.name} was asked again before its Retry-After: ${line}`)
     }
   }
 
   /**
-   * The relay says that a buffer is damaged. A crash leaves odd bytes, but nothing is missing and all can be
-   * read, unless the disk has failed.
+   * The relay logs that a buffer is damaged. A crash may leave torn bytes. Missing or unreadable files need a
+   * fault of the disk.
    */
   sawDamage(damage: string): void {
     const needsFault = /reason=(missing|head|unreadable)\b/.test(damage)
     if (needsFault && !this.options.isDiskFailing) {
-      this.fault(`a buffer is said to be damaged: ${damage}`)
+      this.fault(`a buffer is logged as damaged: ${damage}`)
     }
   }
 
-  /** The relay is told to stop: it need not answer any more. */
+  /** The relay is being stopped: it need not answer any more. */
   lifeEnds(): void {
     this.isEnding = true
     this.due.clear()
@@ -194,7 +200,7 @@ export class Witness {
   /**
    * The relay's process has ended.
    *
-   * @param hadAgeLimit whether it may have given up what comes back now, with all that follows
+   * @param hadAgeLimit whether it may have dropped writes that come back now, with all that follow
    */
   lifeEnded(hadAgeLimit: boolean): void {
     if (hadAgeLimit) {
@@ -212,18 +218,18 @@ export class Witness {
     }
   }
 
-  /** Sees whether something should have happened by now. */
-  look(): void {
+  /** Checks for answers that are overdue. */
+  checkOverdue(): void {
     if (!this.isCalm) return
     for (const [{ number }, due] of this.due) {
-      // What a buffer has no room for waits, while its server only is slow, for what the server says.
+      // A write that does not fit into the buffer waits for the answer of its slow server.
       if (this.options.isAmple && this.world.now() > due) {
         this.fault(`#${number} is stored, and its client waits`)
       }
     }
   }
 
-  /** As InfluxDB Enterprise has it; what is queued on disk does for `any`. */
+  /** As in InfluxDB Enterprise; for `any`, a write on disk is enough. */
   private neededFor(level: Write['consistency'], isDurable: boolean): number {
     const total = this.servers.length
     if (level === 'all') return total
@@ -246,14 +252,14 @@ export class Witness {
     this.done.set(lane, Math.max(this.done.get(lane) ?? 0, origin.number))
   }
 
-  /** A write must not be sent for the first time behind one of its lane that was accepted later. */
+  /** A write must not be sent for the first time after one of its lane that was accepted later. */
   private checkOrder(server: SimulatedInfluxDB, line: string): void {
     const { maxInFlight, isSwitching } = this.options
     const origin = this.origins.get(line)
     if (!origin || maxInFlight > 1 || isSwitching) return
     const lane = `${server.name} ${origin.lane}`
     const done = this.done.get(lane) ?? 0
-    if (origin.number < done) this.fault(`${lane} gets #${origin.number} once more behind #${done}`)
+    if (origin.number < done) this.fault(`${lane} gets #${origin.number} again after #${done}`)
     const first = `${server.name} ${line}`
     if (this.asked.has(first)) return
     this.asked.add(first)

@@ -1,8 +1,8 @@
 /**
- * Time, chance and memory of a simulated world: what happens when, and a record of it.
+ * The clock, the random numbers and the trace of a simulation.
  *
- * All that happens does so in an event, one at a time; between two of them everything runs until it waits
- * for another event. Chance comes from the seed alone, so the same seed is the same story.
+ * Everything happens in events, one at a time; between two events all code runs until it waits for another
+ * event. Random numbers come from the seed alone, so the same seed gives the same simulation.
  */
 
 import type { Clock } from '../../src/runtime.ts'
@@ -20,7 +20,7 @@ export const EPOCH = 1_700_000_000_000_000_000n
 
 export class World implements Clock {
   readonly random: () => number
-  /** What happened: time in ms and text. */
+  /** What happened, a line each: time in ms and text. */
   readonly trace: string[] = []
   /** Events so far. */
   turns = 0
@@ -36,7 +36,7 @@ export class World implements Clock {
     return this.time
   }
 
-  /** Each reading differs from those before it, as real ones do. */
+  /** Each reading differs from those before it, as with a real clock. */
   wallNanoseconds(): bigint {
     this.readings++
     return EPOCH + BigInt(Math.round(this.time * 1e6)) + this.readings
@@ -62,7 +62,7 @@ export class World implements Clock {
     return this.random() < probability
   }
 
-  /** A number from `min` up to, and without, `max`. */
+  /** A number from `min` up to, but not including, `max`. */
   between(min: number, max: number): number {
     return min + this.random() * (max - min)
   }
@@ -76,7 +76,7 @@ export class World implements Clock {
     return values[this.integer(0, values.length - 1)] as Value
   }
 
-  /** Lets things happen until `isOver`, or until it is `end`. Returns whether it was over. */
+  /** Runs events until `isOver`, or until the time is `end`. Returns whether it is over. */
   async run(end: number, isOver: () => boolean): Promise<boolean> {
     await settle()
     while (!isOver()) {
@@ -95,7 +95,7 @@ export class World implements Clock {
     return true
   }
 
-  /** The events stand in reverse order: the next one is the last. */
+  /** Events are in reverse order: the next one is the last. */
   private placeOf({ at, tie }: Event): number {
     let low = 0
     let high = this.events.length
@@ -109,7 +109,7 @@ export class World implements Clock {
   }
 }
 
-/** Lets everything run that waits for no event: promises come before the next turn of the real loop. */
+/** Runs all code that waits for no event: promises resolve before the next turn of the real event loop. */
 function settle(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
 }

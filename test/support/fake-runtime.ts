@@ -1,5 +1,5 @@
 import { PoisoningPool } from './poisoning-pool.ts'
-/** A runtime for tests in which time moves only when told to, and backends are functions. */
+/** A runtime for tests: time moves only by `advance`, and backends are functions. */
 
 import { gunzip, gzip } from '../../src/platform/gzip.ts'
 import type { Fetch, Runtime } from '../../src/runtime.ts'
@@ -12,7 +12,7 @@ export interface Received {
   readonly body: string
 }
 
-/** Answers a request; may take its time, or throw for a fault of the network. */
+/** Answers a request, at once or later, or throws a network error. */
 export type Handler = (request: Received) => Response | Promise<Response>
 
 interface Timer {
@@ -20,7 +20,7 @@ interface Timer {
   readonly callback: () => void
 }
 
-/** Time that stands still. */
+/** A clock that moves only by `advance`. */
 export class FakeClock {
   private time = 0
   private readonly timers = new Set<Timer>()
@@ -35,7 +35,7 @@ export class FakeClock {
     return () => this.timers.delete(timer)
   }
 
-  /** Lets `ms` pass, and everything happen that is due in it. */
+  /** Moves the clock by `ms` and runs the timers that are due. */
   async advance(ms: number): Promise<void> {
     const end = this.time + ms
     await settle()
@@ -53,7 +53,7 @@ export class FakeClock {
   }
 }
 
-/** Lets everything happen that waits for nothing but its turn. */
+/** Resolves when all code has run that needs no time to pass. */
 export async function settle(): Promise<void> {
   for (let turn = 0; turn < 6; turn++) await new Promise((resolve) => setTimeout(resolve, 0))
 }
@@ -61,7 +61,7 @@ export async function settle(): Promise<void> {
 export interface FakeRuntime extends Runtime {
   readonly clock: FakeClock
   readonly log: string[]
-  /** What each backend was asked, in order, by host name. */
+  /** The requests to each backend, in order, by host name. */
   readonly received: Map<string, Received[]>
 }
 
@@ -101,20 +101,20 @@ export const answer = (status: number, error: string, headers: Record<string, st
     headers: { 'content-type': 'application/json', 'x-influxdb-error': error, ...headers },
   })
 
-/** A connection that cannot be made. */
+/** A backend that refuses connections. */
 export const refused = (): never => {
   throw new Error('connect ECONNREFUSED')
 }
 
-/** An answer that never comes. */
+/** A backend that never answers. */
 export const silence = () => new Promise<Response>(() => {})
 
-/** A response that comes when the test says so. */
+/** A backend that answers when the test says so. */
 export function later() {
   const waiting: ((response: Response) => void)[] = []
   return {
     handler: () => new Promise<Response>((resolve) => waiting.push(resolve)),
-    /** Answers the oldest request that is still waiting. */
+    /** Answers the oldest unanswered request. */
     async respond(response: Response) {
       waiting.shift()?.(response)
       await settle()

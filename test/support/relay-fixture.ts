@@ -1,13 +1,14 @@
 /** A relay with fake backends, written to by name of backend and line of text. */
 
-import { Backend, type BackendOptions } from '../../src/backend/backend.ts'
+import type { BackendOptions } from '../../src/backend/backend.ts'
 import type { Answer } from '../../src/influxdb/answer.ts'
 import type { ConsistencyLevel } from '../../src/influxdb/consistency.ts'
 import { v1DestinationOf } from '../../src/influxdb/destination.ts'
 import { stamp } from '../../src/influxdb/stamp.ts'
 import type { Write } from '../../src/influxdb/write.ts'
 import { createLog } from '../../src/observe/log.ts'
-import { Relay } from '../../src/relay/relay.ts'
+import { openData, openRelay } from '../../src/start.ts'
+import type { FakeDisk } from './fake-disk.ts'
 import { createFakeRuntime, type Handler, settle } from './fake-runtime.ts'
 
 export const DEFAULTS: Omit<BackendOptions, 'name' | 'writeUrl'> = {
@@ -27,58 +28,60 @@ export const DEFAULTS: Omit<BackendOptions, 'name' | 'writeUrl'> = {
   skipTlsVerification: false,
 }
 
-/** What became of a write: its answer's status, once there is one. */
+/** The answer to a write, once there is one. */
 export interface Sent {
   status: number | undefined
   answer: Answer | undefined
 }
 
-export function createFixture(
+/** A write to the database `d`, unless `search` says otherwise. Points without a timestamp get 1. */
+export function writeOf(
+  body: string | Uint8Array,
+  search = 'db=d',
+  authorization?: string,
+  consistency: ConsistencyLevel = 'one',
+): Write {
+  const destination = v1DestinationOf(search, authorization, '')
+  if (!destination) throw new Error(`no database in ${search}`)
+  const bytes = typeof body === 'string' ? new TextEncoder().encode(body) : body
+  return { kind: 'points', destination, points: stamp(bytes, () => '1'), consistency }
+}
+
+/** @param disk holds the data directory `data`; undefined for a relay without one */
+export async function createFixture(
   handlers: Record<string, Handler>,
   options: Partial<BackendOptions> = {},
+  disk?: FakeDisk,
 ) {
   const runtime = createFakeRuntime(handlers)
   const log = createLog(runtime.writeLog, runtime.clock.wallNanoseconds)
-  const backends = Object.keys(handlers).map(
-    (name) =>
-      new Backend(
-        { ...DEFAULTS, name, writeUrl: `http://${name}/write`, ...options },
-        runtime,
-        log,
-      ),
-  )
-  const relay = new Relay(backends)
+  const data = disk && (await openData({ dataDir: 'data' }, { disk }, log))
+  const backends = Object.keys(handlers).map((name) => {
+    const all = { ...DEFAULTS, name, writeUrl: `http://${name}/write`, ...options }
+    return { ...all, folder: disk && all.bufferBytes > 0 ? `data/${name}` : undefined }
+  })
+  const relay = await openRelay(backends, runtime, log, data)
 
-  const parse = (
-    body: string | Uint8Array,
-    search: string,
-    authorization?: string,
-    level: ConsistencyLevel = 'one',
-  ): Write => {
-    const destination = v1DestinationOf(search, authorization, '')
-    if (!destination) throw new Error(`no database in ${search}`)
-    const bytes = typeof body === 'string' ? new TextEncoder().encode(body) : body
-    const points = stamp(bytes, () => '1')
-    return { kind: 'points', destination, points, consistency: level }
+  const accept = async (write: Write): Promise<Sent> => {
+    const sent: Sent = { status: undefined, answer: undefined }
+    void relay.accept(write).then((answer) => {
+      sent.answer = answer
+      sent.status = answer.status
+    })
+    await settle()
+    return sent
   }
 
   return {
     runtime,
     relay,
-    /** Gives the relay a write and lets happen what happens at once. */
-    async send(body: string | Uint8Array, search = 'db=d', authorization?: string): Promise<Sent> {
-      const sent: Sent = { status: undefined, answer: undefined }
-      void relay.accept(parse(body, search, authorization)).then((answer) => {
-        sent.answer = answer
-        sent.status = answer.status
-      })
-      await settle()
-      return sent
-    },
-    own(body: string, search = 'db=d'): void {
-      relay.own(parse(body, search))
-    },
-    /** The bodies that a backend has got, in order. */
+    data,
+    accept,
+    /** Gives the relay a write and waits until all has happened that needs no time to pass. */
+    send: (body: string | Uint8Array, search?: string, authorization?: string) =>
+      accept(writeOf(body, search, authorization)),
+    own: (body: string, search?: string) => relay.own(writeOf(body, search)),
+    /** The bodies that a backend has received, in order. */
     bodies: (name: string) => (runtime.received.get(name) ?? []).map(({ body }) => body),
     logged: (text: string) => runtime.log.filter((line) => line.includes(text)),
   }

@@ -20,14 +20,14 @@ describe("a lane's file", () => {
     ['db=%C3%A9&rp=%80', 'Token a:b'],
     ['db=d&u=name&p=%F0', undefined],
     ['precision=s&db=d&consistency=all', ''],
-  ])('keeps the lane of %s', (search, authorization) => {
+  ])("a lane's file keeps the lane of %s", (search, authorization) => {
     const destination = destinationOf(search, authorization)
     const lane = decodeLane(encodeLane(destination))
     expect(lane?.lane).toBe(destination.lane)
     expect(lane && recordedDestination(destination.query, lane).key).toBe(destination.key)
   })
 
-  test('keeps the lane of any bytes for names', () => {
+  test("a lane's file keeps names of any bytes", () => {
     const escaped = (bytes: Uint8Array) =>
       Array.from(bytes, (byte) => `%${byte.toString(16).padStart(2, '0')}`).join('')
     const names = fc.uint8Array({ minLength: 1, maxLength: 6 }).map(escaped)
@@ -39,7 +39,10 @@ describe("a lane's file", () => {
     )
   })
 
-  test.each(['', '{"db', 'null', '7', '{}', '{"db":1}'])('that says %j is damaged', (text) => {
-    expect(decodeLane(new TextEncoder().encode(text))).toBeUndefined()
-  })
+  test.each(['', '{"db', 'null', '7', '{}', '{"db":1}'])(
+    "a lane's file with the text %j counts as damaged",
+    (text) => {
+      expect(decodeLane(new TextEncoder().encode(text))).toBeUndefined()
+    },
+  )
 })

@@ -1,7 +1,7 @@
-/** The folders of a backend's lanes, held against faults of the disk and crashes at every moment. */
+/** The folders of a backend's lanes under faults of the disk and crashes at every operation. */
 
 import { describe, expect, test } from 'vitest'
-import { Store } from '../../../src/delivery/lane-store.ts'
+import { LaneStore } from '../../../src/delivery/lane-store.ts'
 import { type Destination, v1DestinationOf } from '../../../src/influxdb/destination.ts'
 import type { SegmentLog } from '../../../src/segments/segment-log.ts'
 import { createDurableFixture } from '../../support/durable-fixture.ts'
@@ -16,16 +16,16 @@ const TIMEOUT_MS = 60_000
 
 const SEARCHES = ['db=d', 'db=e']
 
-/** What clients were told of the writes to each destination; writes are numbered in their order. */
+/** The writes to each destination that were acknowledged, and those whose loss was recorded. */
 class Clients {
   private readonly acknowledged = new Map<string, number[]>(SEARCHES.map((one) => [one, []]))
-  private readonly entered = new Set<string>()
+  private readonly recorded = new Set<string>()
   private last = 0
 
-  /** A relay's life: each destination gets some writes, beside those of the other. */
+  /** Writes to both destinations at the same time, as one process of the relay does. */
   async use(disk: FakeDisk): Promise<void> {
     const store = await this.open(disk)
-    const lanes = await store.lanes()
+    const lanes = store.lanes
     const writeAll = async (search: string) => {
       const destination = v1DestinationOf(search, undefined, '') as Destination
       let log: SegmentLog | undefined
@@ -37,38 +37,38 @@ class Clients {
           await log.append([record(id, 20)])
           this.acknowledged.get(search)?.push(id)
         } catch {
-          // The client was told.
+          // The write is not acknowledged.
         }
       }
     }
     await Promise.all(SEARCHES.map(writeAll))
   }
 
-  /** Whether all that was acknowledged is there, once and in order, or was entered as lost. */
+  /** Expects each acknowledged write to be there, once and in order, or to be recorded as lost. */
   async check(disk: FakeDisk, hint: string): Promise<void> {
     const store = await this.open(disk)
-    const lanes = await store.lanes()
+    const lanes = store.lanes
     expect(new Set(lanes.map(({ destination }) => destination.lane)).size, hint).toBe(lanes.length)
     for (const [search, ids] of this.acknowledged) {
       const lane = lanes.find(({ destination }) => destination.query === search)
       const found: number[] = []
       for (const log of lane?.logs ?? []) found.push(...(await drain(log, 1e6)))
       expect(found, hint).toEqual([...new Set(found)].sort((a, b) => a - b))
-      const missing = ids.filter((id) => !found.includes(id) && !this.entered.has(bodyOf(id)))
+      const missing = ids.filter((id) => !found.includes(id) && !this.recorded.has(bodyOf(id)))
       expect(missing, hint).toEqual([])
     }
     await store.close()
   }
 
-  private open(disk: FakeDisk): Promise<Store> {
-    return Store.open(disk, {
+  private open(disk: FakeDisk): Promise<LaneStore> {
+    return LaneStore.open(disk, {
       ...{ folder: 'b', maxBytes: 1e9, whenFull: 'reject', maxAgeMs: undefined },
       buffers: new PoisoningPool(),
       onDamage: () => {},
-      // It counts what may be lost, such as a write whose sync failed.
+      // It also counts writes that may be lost, such as one whose sync failed.
       onLoss: async () => {},
       onLost: async ({ points }) => {
-        this.entered.add(new TextDecoder().decode(points.bytes))
+        this.recorded.add(new TextDecoder().decode(points.bytes))
       },
     })
   }
@@ -76,8 +76,8 @@ class Clients {
 
 const bodyOf = (id: number) => new TextDecoder().decode(record(id, 20).body)
 
-describe('two lanes that are made at one time', () => {
-  /** The same each time, but for what fails; returns whether something has. */
+describe('two lanes that are created at the same time', () => {
+  /** Fails some operations in a row and cuts the power. Resolves with whether anything has failed. */
   async function failAt(nth: number, times: number, seed: number): Promise<boolean> {
     const disk = new FakeDisk()
     await disk.makeFolder('b')
@@ -90,7 +90,7 @@ describe('two lanes that are made at one time', () => {
     return disk.operations > nth
   }
 
-  test('have all their writes after a fault anywhere and a crash', async () => {
+  test('lanes created at the same time keep all their writes after any fault and a crash', async () => {
     let nth = 1
     for (let goesOn = true; goesOn; nth++) {
       for (const times of [1, 2, 7]) {
@@ -110,7 +110,9 @@ describe('two lanes that are made at one time', () => {
     ...(['open', 'read', 'sync'] as const).map((kind) => [kind, 'head'] as const),
   ]
 
-  test('have them through several lives', { timeout: TIMEOUT_MS }, async () => {
+  test('lanes created at the same time keep all their writes through several crashes', {
+    timeout: TIMEOUT_MS,
+  }, async () => {
     for (const seed of seeds(1500)) {
       const random = seededRandom(seed)
       const clients = new Clients()
@@ -130,7 +132,7 @@ describe('two lanes that are made at one time', () => {
   })
 })
 
-/** A disk with folders for one destination, by their names, and what each holds. */
+/** A disk on which one destination has several folders, each with some writes. */
 async function diskWith(folders: Record<string, string[]>): Promise<FakeDisk> {
   const disk = new FakeDisk()
   for (const [lane, bodies] of Object.entries(folders)) {
@@ -150,7 +152,7 @@ describe('a destination with several folders', () => {
   const OLD = ['m none=0 0', 'm v=1 1', 'm none=0 0', 'm v=2 1']
   const singly = { maxBatchBytes: 1 }
 
-  test('gets the older first, and what is new behind the younger', async () => {
+  test('of two folders of a destination the older is delivered first, and new writes last', async () => {
     let up = false
     const a = () => (up ? stored() : refused())
     const { send, runtime, bodies, relay } = await createDurableFixture(
@@ -167,13 +169,13 @@ describe('a destination with several folders', () => {
     expect(bodies('a').at(-1)).toBe('m v=4 1')
   })
 
-  test('never gets what is older last, whenever the power is cut', async () => {
+  test('of two folders of a destination the older is never delivered last, whenever the power is cut', async () => {
     for (let count = 1; count <= 5; count++) {
       for (const seed of seeds(10)) {
         let left = count
         const a = () => (left-- > 0 ? stored() : refused())
         const whole = await twoFull()
-        // At the end of the older one, half of the time.
+        // In half of the cases, the head at the end of the older log is not saved.
         if (seed % 2) whole.fail({ code: 'EIO', kinds: ['write'], path: 'lane-9/head', nth: 3 })
         const first = await createDurableFixture({ a, b: stored }, whole, singly)
         await first.runtime.clock.advance(1000)
@@ -187,19 +189,19 @@ describe('a destination with several folders', () => {
     }
   })
 
-  test('drops the older first', async () => {
-    const { send, books, bodies, runtime } = await createDurableFixture(
+  test('of two folders of a destination the older is dropped first', async () => {
+    const { send, ledger, bodies, runtime } = await createDurableFixture(
       { a: refused, b: stored },
       await twoFull(),
       { bufferBytes: 220, whenFull: 'drop-oldest' },
     )
     expect(await send('m v=3 1')).toMatchObject({ status: 204 })
-    expect(books.ledger.entries()).toMatchObject([{ points: 2, reason: 'buffer full' }])
+    expect(ledger.entries()).toMatchObject([{ points: 2, reason: 'buffer full' }])
     await runtime.clock.advance(1000)
     expect(bodies('a').at(-1)).toBe('m none=0 0\nm v=2 1\nm v=3 1\n')
   })
 
-  test('leaves those that are empty to others', async () => {
+  test('empty folders of a destination are used for others', async () => {
     const disk = await diskWith({ 'lane-1': [], 'lane-2': ['m v=1 1'], 'lane-3': [] })
     const first = await createDurableFixture({ a: refused, b: stored }, disk)
     for (const search of ['db=d', 'db=e', 'db=f']) await first.send('m v=2 2', search)
@@ -215,25 +217,25 @@ describe('a destination with several folders', () => {
 })
 
 describe("a lane's file that cannot be read", () => {
-  test('for a moment does no harm', async () => {
+  test("a lane's file that cannot be read once is read again", async () => {
     const first = await createDurableFixture({ a: refused, b: stored })
     await first.send('m v=1 1')
     const disk = first.disk.kill()
     disk.fail({ code: 'EIO', kinds: ['read'], path: 'lane-1.json' })
-    const { bodies, runtime, books } = await createDurableFixture({ a: stored, b: stored }, disk)
+    const { bodies, runtime, ledger } = await createDurableFixture({ a: stored, b: stored }, disk)
     await runtime.clock.advance(1)
     expect(bodies('a')).toEqual(['m v=1 1'])
-    expect(books.ledger.entries()).toEqual([])
+    expect(ledger.entries()).toEqual([])
   })
 
-  test('has its writes entered and set aside, and the relay starts', async () => {
+  test('the writes of a lane whose file cannot be read are recorded as lost, and the relay starts', async () => {
     const first = await createDurableFixture({ a: refused, b: stored })
     await first.send('m v=1 1')
     const disk = first.disk.kill()
     disk.fail({ code: 'EIO', path: 'lane-1.json', times: 1e6 })
     const second = await createDurableFixture({ a: refused, b: stored }, disk)
-    expect(second.books.ledger.entries()).toMatchObject([{ points: 1, reason: 'damaged' }])
-    expect(second.logged('damage {')).toHaveLength(1)
+    expect(second.ledger.entries()).toMatchObject([{ points: 1, reason: 'damaged' }])
+    expect(second.logged('buffer is damaged')).toHaveLength(1)
     expect(await second.send('m v=2 2')).toMatchObject({ status: 204 })
     const third = await createDurableFixture({ a: stored, b: stored }, second.disk.kill())
     await third.runtime.clock.advance(1)
@@ -243,25 +245,28 @@ describe("a lane's file that cannot be read", () => {
   test.each([
     ['nor its segments', [{ code: 'EIO', kinds: ['read'], path: 'lane-2', times: 1e6 }]],
     [
-      'nor what is there be entered in the ledger',
+      'nor the loss of its writes recorded',
       [
         { code: 'EIO', kinds: ['read'], path: 'lane-2.json', times: 2 },
         { code: 'ENOSPC', kinds: ['create'], path: 'gaps' },
       ],
     ],
-  ] as const)('%s stops the start, and nothing is lost', async (_, faults) => {
-    const disk = await diskWith({ 'lane-2': ['m v=1 1'] })
-    for (const fault of faults) disk.fail(fault)
-    const advice = /lane-2\.json cannot be used, .* move both away to start without them/
-    await expect(createDurableFixture({ a: stored, b: stored }, disk)).rejects.toThrow(advice)
-    const later = await createDurableFixture({ a: stored, b: stored }, disk.kill())
-    expect(await later.send('m v=2 1')).toMatchObject({ status: 204 })
-    await later.runtime.clock.advance(1)
-    expect(later.bodies('a').join('')).toBe('m none=0 0\nm v=1 1\nm v=2 1')
-    expect(later.books.ledger.entries()).toEqual([])
-  })
+  ] as const)(
+    "a lane's file that cannot be read, %s, stops the start, and nothing is lost",
+    async (_, faults) => {
+      const disk = await diskWith({ 'lane-2': ['m v=1 1'] })
+      for (const fault of faults) disk.fail(fault)
+      const advice = /lane-2\.json cannot be read, .* move both away to start without them/
+      await expect(createDurableFixture({ a: stored, b: stored }, disk)).rejects.toThrow(advice)
+      const later = await createDurableFixture({ a: stored, b: stored }, disk.kill())
+      expect(await later.send('m v=2 1')).toMatchObject({ status: 204 })
+      await later.runtime.clock.advance(1)
+      expect(later.bodies('a').join('')).toBe('m none=0 0\nm v=1 1\nm v=2 1')
+      expect(later.ledger.entries()).toEqual([])
+    },
+  )
 
-  test('has its folder left alone, also if nothing is in it', async () => {
+  test('the folder of a lane whose file cannot be read is not used again', async () => {
     const disk = await diskWith({ 'lane-1': [] })
     disk.fail({ code: 'EIO', path: 'lane-1.json', times: 1e6 })
     const { send } = await createDurableFixture({ a: refused, b: stored }, disk)

@@ -1,11 +1,10 @@
 import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
-import { Backend } from '../../../src/backend/backend.ts'
 import { loadConfig } from '../../../src/config/load.ts'
 import { createEdgeRuntime } from '../../../src/edge.ts'
 import { createApp } from '../../../src/http/app.ts'
 import { createLog } from '../../../src/observe/log.ts'
-import { Relay } from '../../../src/relay/relay.ts'
+import { openRelay } from '../../../src/start.ts'
 import {
   answer,
   createFakeRuntime,
@@ -27,7 +26,7 @@ async function createFixture(handlers: Record<string, Handler>, keys = '', outpu
   if (!config) throw new Error('no [[http]] block')
   const runtime = createFakeRuntime(handlers)
   const log = createLog(runtime.writeLog, runtime.clock.wallNanoseconds)
-  const relay = new Relay(config.backends.map((options) => new Backend(options, runtime, log)))
+  const relay = await openRelay(config.backends, runtime, log)
   const app = createApp(config, relay, runtime, log)
   return {
     runtime,
@@ -321,7 +320,7 @@ test('the app runs on web-standard globals alone', async () => {
   const [http] = config.http
   if (!http) throw new Error('no [[http]] block')
   const log = createLog(() => {}, runtime.clock.wallNanoseconds)
-  const relay = new Relay(http.backends.map((options) => new Backend(options, runtime, log)))
+  const relay = await openRelay(http.backends, runtime, log)
   const app = createApp(http, relay, runtime, log)
   const write = (body: BodyInit, headers = {}) =>
     app.request('/write?db=d', { method: 'POST', body, headers })

@@ -5,22 +5,22 @@ import { createFakeRuntime } from '../../support/fake-runtime.ts'
 function createFixture() {
   const { clock } = createFakeRuntime({})
   const backends = [{ lag: 0.3 }, { lag: 0.35 }, { lag: 0.32 }]
-  const pacer = new Backpressure(clock, backends)
+  const backpressure = new Backpressure(clock, backends)
   const resumed: string[] = []
   const pause = (name: string) => {
-    const pausing = pacer.pause()
+    const pausing = backpressure.pause()
     void pausing?.then(() => resumed.push(name))
     return pausing !== undefined
   }
   return { clock, slow: backends[1] as { lag: number }, pause, resumed }
 }
 
-describe('a write', () => {
-  test('need not wait while all backends are about as far', () => {
+describe('backpressure', () => {
+  test('a write is not delayed while all backends lag about the same', () => {
     expect(createFixture().pause('a')).toBe(false)
   })
 
-  test('waits for one that is far behind until it has caught up', async () => {
+  test('a write is delayed until a lagging backend has caught up', async () => {
     const { clock, slow, pause, resumed } = createFixture()
     slow.lag = 0.4
     expect(pause('a')).toBe(true)
@@ -34,7 +34,7 @@ describe('a write', () => {
     expect(pause('c')).toBe(false)
   })
 
-  test('waits for 250 ms at the most', async () => {
+  test('a write is delayed for at most 250 ms', async () => {
     const { clock, slow, pause, resumed } = createFixture()
     slow.lag = 0.4
     pause('a')

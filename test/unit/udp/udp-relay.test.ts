@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import { Backend, type BackendOptions } from '../../../src/backend/backend.ts'
+import type { BackendOptions } from '../../../src/backend/backend.ts'
 import type { UdpConfig } from '../../../src/config/config.ts'
 import { createLog } from '../../../src/observe/log.ts'
-import { Relay } from '../../../src/relay/relay.ts'
 import type { Address } from '../../../src/runtime.ts'
+import { openRelay } from '../../../src/start.ts'
 import { UdpRelay } from '../../../src/udp/udp-relay.ts'
 import {
   createFakeRuntime,
@@ -31,7 +31,7 @@ interface Sent {
   readonly text: string
 }
 
-function createFixture(config: Partial<UdpConfig>, handlers: Record<string, Handler> = {}) {
+async function createFixture(config: Partial<UdpConfig>, handlers: Record<string, Handler> = {}) {
   const runtime = createFakeRuntime(handlers)
   const sent: Sent[] = []
   const network = {
@@ -44,11 +44,10 @@ function createFixture(config: Partial<UdpConfig>, handlers: Record<string, Hand
   const held: (() => void)[] = []
   const log = createLog(runtime.writeLog, runtime.clock.wallNanoseconds)
   const options: Omit<BackendOptions, 'name' | 'writeUrl'> = { ...DEFAULTS, bufferBytes: 100_000 }
-  const relay = new Relay(
-    Object.keys(handlers).map(
-      (name) => new Backend({ ...options, name, writeUrl: `http://${name}/write` }, runtime, log),
-    ),
-  )
+  const backends = Object.keys(handlers).map((name) => {
+    return { ...options, name, writeUrl: `http://${name}/write` }
+  })
+  const relay = await openRelay(backends, runtime, log)
   const udpRuntime = {
     clock: runtime.clock,
     createUdpSender: () => ({
@@ -94,7 +93,7 @@ const output = (mtu = 1024) => ({
 
 describe('an output for datagrams', () => {
   test('gets each point with a timestamp', async () => {
-    const { accept, sent } = createFixture({ outputs: [output()], precision: 's' })
+    const { accept, sent } = await createFixture({ outputs: [output()], precision: 's' })
     await accept('m v=1\nm v=2 5\n')
     expect(sent).toEqual([
       { to: { host: '10.0.0.1', port: 8089 }, text: 'm v=1 1700000000\nm v=2 5\n' },
@@ -102,26 +101,26 @@ describe('an output for datagrams', () => {
   })
 
   test('gets nothing for an empty datagram or comments', async () => {
-    const { accept, sent } = createFixture({ outputs: [output()] })
+    const { accept, sent } = await createFixture({ outputs: [output()] })
     for (const text of ['', '\n\n', '# x\n', '\0\0']) await accept(text)
     expect(sent).toEqual([])
   })
 
   test('gets pieces of up to its mtu, cut between points', async () => {
-    const { accept, texts } = createFixture({ outputs: [output(20)] })
+    const { accept, texts } = await createFixture({ outputs: [output(20)] })
     await accept('m v=1 1\nm v=2 2\nm v="a\nb" 3\nm v=4 4')
     expect(texts()).toEqual(['m v=1 1\nm v=2 2\n', 'm v="a\nb" 3\nm v=4 4'])
   })
 
   test('does not get a line larger than its mtu, which is counted and logged', async () => {
-    const { accept, texts, logged } = createFixture({ outputs: [output(10)] })
+    const { accept, texts, logged } = await createFixture({ outputs: [output(10)] })
     await accept(`m v=1 1\nm v="${'x'.repeat(20)}" 2\nm v=3 3\n`)
     expect(texts()).toEqual(['m v=1 1\n', 'm v=3 3\n'])
     expect(logged('larger than the mtu')[0]).toContain('mtu=10 bytes=29')
   })
 
   test('does not get datagrams past the bound, which are counted and logged', async () => {
-    const { accept, network, sent, logged, runtime } = createFixture({
+    const { accept, network, sent, logged, runtime } = await createFixture({
       outputs: [output()],
       maxQueuedDatagrams: 2,
     })
@@ -134,7 +133,7 @@ describe('an output for datagrams', () => {
   })
 
   test('gets datagrams that waited together, in order, as many as its mtu allows', async () => {
-    const { accept, network, release, texts } = createFixture({ outputs: [output(25)] })
+    const { accept, network, release, texts } = await createFixture({ outputs: [output(25)] })
     network.open = false
     const lines = ['m v=1 1', 'm v=2 2', 'm v=3 3\n', 'm v=4 4', 'm v=5 5', 'm v=6 6', 'm v=7 7']
     for (const line of lines) await accept(line)
@@ -147,7 +146,7 @@ describe('an output for datagrams', () => {
   })
 
   test('gets points that a server may reject in datagrams of their own', async () => {
-    const { accept, network, release, texts } = createFixture({ outputs: [output()] })
+    const { accept, network, release, texts } = await createFixture({ outputs: [output()] })
     network.open = false
     const lines = ['m v=0 1', 'm v=1 1', 'm v=2 2', 'm v=bad 3', 'm v=4 4', 'm v=5 5', 'm v="open']
     for (const line of lines) await accept(line)
@@ -161,7 +160,9 @@ describe('an output for datagrams', () => {
   })
 
   test('fails for each point of a shared datagram, which is counted and logged', async () => {
-    const { accept, network, release, logged, runtime } = createFixture({ outputs: [output()] })
+    const { accept, network, release, logged, runtime } = await createFixture({
+      outputs: [output()],
+    })
     network.open = false
     for (let i = 0; i < 4; i++) await accept(`m v=${i} ${i}`)
     network.fault = new Error('unreachable')
@@ -173,7 +174,7 @@ describe('an output for datagrams', () => {
   })
 
   test('is drained once everything that waited has been sent', async () => {
-    const { accept, network, release, udp, texts } = createFixture({ outputs: [output()] })
+    const { accept, network, release, udp, texts } = await createFixture({ outputs: [output()] })
     network.open = false
     await accept('m v=1 1')
     await accept('m v=2 2')
@@ -188,7 +189,7 @@ describe('an output for datagrams', () => {
   })
 
   test('is looked up once, and again later in the background', async () => {
-    const { accept, network, sent, runtime } = createFixture({ outputs: [output()] })
+    const { accept, network, sent, runtime } = await createFixture({ outputs: [output()] })
     await accept('m v=1 1')
     await accept('m v=2 2')
     expect(network.lookups).toBe(1)
@@ -201,7 +202,7 @@ describe('an output for datagrams', () => {
   })
 
   test('keeps its last address when the name server fails', async () => {
-    const { accept, network, sent, runtime } = createFixture({ outputs: [output()] })
+    const { accept, network, sent, runtime } = await createFixture({ outputs: [output()] })
     await accept('m v=1 1')
     network.addresses.clear()
     await runtime.clock.advance(30_000)
@@ -211,7 +212,7 @@ describe('an output for datagrams', () => {
   })
 
   test('is looked up once a second while the name server fails', async () => {
-    const { accept, network, logged, runtime } = createFixture({ outputs: [output()] })
+    const { accept, network, logged, runtime } = await createFixture({ outputs: [output()] })
     network.addresses.clear()
     for (let i = 0; i < 5; i++) await accept(`m v=${i} ${i}`)
     expect(network.lookups).toBe(1)
@@ -223,7 +224,7 @@ describe('an output for datagrams', () => {
   })
 
   test('gets the next datagram after a fault of the network', async () => {
-    const { accept, network, texts, logged } = createFixture({ outputs: [output()] })
+    const { accept, network, texts, logged } = await createFixture({ outputs: [output()] })
     network.fault = new Error('send ENETUNREACH')
     await accept('m v=1 1')
     network.fault = undefined
@@ -235,7 +236,7 @@ describe('an output for datagrams', () => {
 
 describe('an output for writes', () => {
   test('gets datagrams as writes to the configured database', async () => {
-    const { accept, runtime } = createFixture(
+    const { accept, runtime } = await createFixture(
       { database: 'my db', retentionPolicy: 'r', precision: 'ms' },
       { a: stored },
     )
@@ -248,7 +249,7 @@ describe('an output for writes', () => {
 
   test('gets them in one batch once it is back', async () => {
     let up = false
-    const { accept, runtime } = createFixture({}, { a: () => (up ? stored() : refused()) })
+    const { accept, runtime } = await createFixture({}, { a: () => (up ? stored() : refused()) })
     for (let i = 0; i < 3; i++) await accept(`m v=${i} ${i}`)
     up = true
     await runtime.clock.advance(500)

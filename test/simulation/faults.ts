@@ -1,12 +1,20 @@
-/** What befalls servers and disks: for a while, and then again. */
+/** Faults of servers and disks at random moments. */
 
 import type { FakeDisk, OperationKind } from '../support/fake-disk.ts'
 import { credentialsOf } from './points.ts'
 import type { Settings } from './settings.ts'
-import type { Grievance, Mood, SimulatedInfluxDB } from './simulated-influxdb.ts'
+import type { Restriction, ServerState, SimulatedInfluxDB } from './simulated-influxdb.ts'
 import type { World } from './world.ts'
 
-const BAD_MOODS: readonly Mood[] = ['down', 'down', 'stalled', 'failing', 'busy', 'flaky', 'empty']
+const BAD_MOODS: readonly ServerState[] = [
+  'down',
+  'down',
+  'stalled',
+  'failing',
+  'busy',
+  'flaky',
+  'empty',
+]
 
 /** Operations that may fail, some more often than others. */
 const FRAIL: readonly OperationKind[] = [
@@ -15,11 +23,11 @@ const FRAIL: readonly OperationKind[] = [
   ...(['open', 'read', 'read', 'list', 'size', 'close', 'lock'] as const),
 ]
 
-/** What is done when the bytes of a write are there, and what would undo it. */
+/** Operations after the bytes of a write are in the file, and those that would undo it. */
 const LATE: readonly OperationKind[] = ['sync', 'syncFolder', 'truncate', 'remove']
 
-/** Changes a server's mood now and then, until `isOver`. */
-export async function trouble(
+/** Changes a server's state at random moments, until `isOver`. */
+export async function failServer(
   server: SimulatedInfluxDB,
   world: World,
   settings: Settings,
@@ -29,18 +37,18 @@ export async function trouble(
   while (!isOver()) {
     await world.sleep(world.between(100, 8000))
     if (isOver()) return
-    if (world.chance(0.2)) server.resent(grievance(world, settings))
+    if (world.chance(0.2)) server.restrict(restriction(world, settings))
     else server.become(world.pick(BAD_MOODS))
     await world.sleep(world.chance(0.5) ? world.between(10, 1000) : world.between(1000, 15_000))
     if (isOver()) return
     server.become('well')
-    if (server.grievance) server.resent(undefined)
+    if (server.restriction) server.restrict(undefined)
   }
 }
 
-function grievance(world: World, { writing: { databases, users } }: Settings): Grievance {
+function restriction(world: World, { writing: { databases, users } }: Settings): Restriction {
   const database = world.pick(databases)
-  return world.pick<Grievance>([
+  return world.pick<Restriction>([
     { kind: 'no database', database },
     { kind: 'database fails', database },
     { kind: 'no retention policy', retentionPolicy: 'long' },
@@ -49,14 +57,18 @@ function grievance(world: World, { writing: { databases, users } }: Settings): G
 }
 
 /** A machine whose disk may fail. */
-interface Frail {
+interface FaultyMachine {
   readonly disk: FakeDisk
-  /** Ends the relay, which tells what a disk that has failed has kept. */
+  /** Ends the relay, to see what a failed disk has kept. */
   breakDown(): void
 }
 
-/** Has the disk that is in use fill up or fail now and then, until `isOver`. */
-export async function wearOut(machine: Frail, world: World, isOver: () => boolean): Promise<void> {
+/** Fills the disk in use or makes it fail at random moments, until `isOver`. */
+export async function failDisk(
+  machine: FaultyMachine,
+  world: World,
+  isOver: () => boolean,
+): Promise<void> {
   while (!isOver()) {
     await world.sleep(world.between(200, 10_000))
     if (isOver()) return
@@ -65,7 +77,7 @@ export async function wearOut(machine: Frail, world: World, isOver: () => boolea
     if (world.chance(0.15)) world.after(world.between(1, 2000), () => machine.breakDown())
     await world.sleep(world.chance(0.5) ? world.between(1, 500) : world.between(500, 5000))
     if (isOver()) return
-    world.log('disk is well')
+    world.log('disk works')
     machine.disk.heal()
     if (world.chance(0.4)) world.after(world.between(1, 1500), () => machine.breakDown())
   }

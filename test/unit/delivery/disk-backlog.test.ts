@@ -1,10 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Backend } from '../../../src/backend/backend.ts'
-import type { Fate } from '../../../src/delivery/queued-write.ts'
+import type { Ownership } from '../../../src/delivery/queued-write.ts'
 import type { ConsistencyLevel } from '../../../src/influxdb/consistency.ts'
-import { type Destination, v1DestinationOf } from '../../../src/influxdb/destination.ts'
-import { stamp } from '../../../src/influxdb/stamp.ts'
-import type { Write } from '../../../src/influxdb/write.ts'
 import { parseLedger } from '../../../src/losses/gap-ledger-format.ts'
 import { createDurableFixture as createFixture } from '../../support/durable-fixture.ts'
 import { FakeDisk } from '../../support/fake-disk.ts'
@@ -17,33 +14,31 @@ import {
   silence,
   stored,
 } from '../../support/fake-runtime.ts'
+import { writeOf } from '../../support/relay-fixture.ts'
 
-/** A write that the test decides about. */
-function deliveryOf(line: string, onSecured = () => {}) {
-  const destination = v1DestinationOf('db=d', undefined, '') as Destination
-  const points = stamp(new TextEncoder().encode(line), () => '1')
+/** A tracker whose ownership the test sets. */
+function createTracker(onSpilled = () => {}) {
   return {
-    write: { kind: 'points', destination, points, consistency: 'one' } as Write,
-    fate: 'undecided' as Fate,
+    ownership: 'client' as Ownership,
     isOpen: true,
-    isSecured: false,
-    ...{ stored() {}, rejected() {}, delayed() {}, abandoned() {}, insecure() {} },
-    secured() {
-      this.isSecured = true
-      onSecured()
+    isSpilled: false,
+    ...{ stored() {}, rejected() {}, deferred() {}, dropped() {}, spillFailed() {}, released() {} },
+    spilled() {
+      this.isSpilled = true
+      onSpilled()
     },
   }
 }
 
 describe('a backend with a buffer on disk', () => {
-  test('does not touch the disk while it answers', async () => {
+  test('the disk is not touched while all backends answer promptly', async () => {
     const { send, disk } = await createFixture({ a: stored, b: stored })
     const before = disk.operations
     expect(await send('m v=1 1')).toMatchObject({ status: 204 })
     expect(disk.operations).toBe(before)
   })
 
-  test('has its client wait for the disk when it is slow', async () => {
+  test('a write that a slow backend has not answered within 10 ms is acknowledged from disk', async () => {
     const { send, runtime, disk } = await createFixture({ a: silence, b: stored })
     const sent = await send('m v=1 1')
     expect(sent.status).toBeUndefined()
@@ -53,7 +48,7 @@ describe('a backend with a buffer on disk', () => {
     expect(sent.status).toBe(204)
   })
 
-  test('gets everything after a crash of the relay, in order', async () => {
+  test('writes on disk are delivered in order after a crash, once', async () => {
     const first = await createFixture({ a: refused, b: stored })
     for (let i = 0; i < 5; i++)
       expect(await first.send(`m v=${i} ${i}`)).toMatchObject({ status: 204 })
@@ -70,7 +65,7 @@ describe('a backend with a buffer on disk', () => {
     expect(third.bodies('a')).toEqual([])
   })
 
-  test('gets new writes only behind those on disk', async () => {
+  test('writes on disk are delivered before new ones', async () => {
     const a = later()
     let up = false
     const { send, runtime, bodies } = await createFixture({
@@ -90,34 +85,34 @@ describe('a backend with a buffer on disk', () => {
     expect(bodies('a').at(-1)).toBe('m v=3 1')
   })
 
-  test('is not written to when no backend takes the write', async () => {
+  test('a write that no backend takes is not written to disk', async () => {
     const { send, disk } = await createFixture({ a: refused, b: refused })
     const before = disk.operations
     expect(await send('m v=1 1')).toMatchObject({ status: 503 })
     expect(disk.operations).toBe(before)
   })
 
-  test('leaves the write with its client when the disk fails', async () => {
+  test('a client gets 503 for a write that the disk does not take', async () => {
     const { send, disk, logged } = await createFixture({ a: refused, b: stored })
     disk.fail({ code: 'ENOSPC', kinds: ['write'], times: 100 })
     const { answer: got } = await send('m v=1 1')
     expect(got).toMatchObject({ status: 503, retryAfter: '1' })
-    // Where the relay keeps its files is nothing for clients.
+    // The answer does not name the relay's files.
     expect(got?.error).toBe('unable to keep the write: disk full (ENOSPC)')
     expect(logged('disk failed')).toHaveLength(1)
     expect(logged('data/a/lane-1')).toHaveLength(1)
   })
 
-  test('sets aside, alone, what it rejects after it was acknowledged', async () => {
+  test('an acknowledged write that is rejected becomes a dead letter, its neighbours are delivered', async () => {
     let up = false
     const a = ({ body }: { body: string }) =>
       up ? (body.includes('poison') ? answer(400, 'field type conflict') : stored()) : refused()
-    const { send, runtime, bodies, disk, books } = await createFixture({ a, b: stored })
+    const { send, runtime, bodies, disk, ledger } = await createFixture({ a, b: stored })
     for (const body of ['m v=1 1', 'm poison=1 2', 'm v=3 3']) await send(body)
     up = true
     await runtime.clock.advance(500)
     expect(bodies('a').slice(-3)).toEqual(['m v=1 1', 'm poison=1 2', 'm v=3 3'])
-    expect(books.ledger.entries()).toMatchObject([
+    expect(ledger.entries()).toMatchObject([
       { backend: 'a', database: 'd', points: 1, reason: 'rejected', first: 2n, last: 2n },
     ])
     const letters = [...disk.files()].filter(([path]) => path.includes('dead-letters'))
@@ -129,34 +124,34 @@ describe('a full buffer on disk', () => {
   const small = { bufferBytes: 400 }
   const line = (i: number) => `m v="${'x'.repeat(100)}" ${i}`
 
-  test('refuses, by default, what it cannot keep', async () => {
+  test('a full buffer refuses writes by default', async () => {
     const { send } = await createFixture({ a: refused, b: stored }, new FakeDisk(), small)
     const statuses = []
     for (let i = 0; i < 4; i++) statuses.push((await send(line(i))).status)
     expect(statuses).toEqual([204, 204, 503, 503])
   })
 
-  test('drops the newest if it is told to, and the ledger says which', async () => {
-    const { send, books } = await createFixture({ a: refused, b: stored }, new FakeDisk(), {
+  test('drop-newest drops new writes and records them in the gap ledger', async () => {
+    const { send, ledger } = await createFixture({ a: refused, b: stored }, new FakeDisk(), {
       ...small,
       whenFull: 'drop-newest',
     })
     for (let i = 0; i < 4; i++) expect(await send(line(i))).toMatchObject({ status: 204 })
-    expect(books.ledger.entries()).toMatchObject([
+    expect(ledger.entries()).toMatchObject([
       { first: 2n, last: 3n, points: 2, reason: 'buffer full' },
     ])
   })
 
-  test('drops the oldest if it is told to, and the ledger says which', async () => {
-    const { send, books } = await createFixture({ a: refused, b: stored }, new FakeDisk(), {
+  test('drop-oldest drops the oldest writes and records them in the gap ledger', async () => {
+    const { send, ledger } = await createFixture({ a: refused, b: stored }, new FakeDisk(), {
       ...small,
       whenFull: 'drop-oldest',
     })
     for (let i = 0; i < 4; i++) expect(await send(line(i))).toMatchObject({ status: 204 })
-    expect(books.ledger.entries()).toMatchObject([{ first: 0n, reason: 'buffer full' }])
+    expect(ledger.entries()).toMatchObject([{ first: 0n, reason: 'buffer full' }])
   })
 
-  test('tells who waits for what it gives up, even if the disk cannot note where it is', async () => {
+  test('the client of a dropped write is answered even if the disk cannot save the head', async () => {
     const { send, disk, runtime } = await createFixture(
       { a: later().handler, b: stored },
       new FakeDisk(),
@@ -170,36 +165,36 @@ describe('a full buffer on disk', () => {
     expect(sent).toMatchObject({ status: 503 })
   })
 
-  test('gives up what is too old', async () => {
-    const { send, runtime, books, relay } = await createFixture(
+  test('a write older than max-age is dropped and recorded in the gap ledger', async () => {
+    const { send, runtime, ledger, relay } = await createFixture(
       { a: refused, b: stored },
       new FakeDisk(),
       { maxAgeMs: 60_000 },
     )
     await send(line(1))
     await runtime.clock.advance(90_000)
-    expect(books.ledger.entries()).toMatchObject([{ points: 1, reason: 'too old' }])
+    expect(ledger.entries()).toMatchObject([{ points: 1, reason: 'too old' }])
     expect(relay.undeliveredBytes).toBe(0)
   })
 })
 
-describe('a batch on its way that the disk has no room for', () => {
-  test('is not put behind newer writes when the backend fails', async () => {
+describe('a batch in flight that the disk does not take', () => {
+  test('a batch that the disk dropped in flight is not requeued behind newer writes', async () => {
     const answers = { d: later(), e: later() }
     const a: Handler = ({ query }) => answers[query.get('db') as 'd' | 'e'].handler()
-    const { send, runtime, books } = await createFixture({ a, b: stored }, new FakeDisk(), {
+    const { send, runtime, ledger } = await createFixture({ a, b: stored }, new FakeDisk(), {
       bufferBytes: 300,
       whenFull: 'drop-newest',
     })
-    const grace = () => runtime.clock.advance(10)
+    const expire = () => runtime.clock.advance(10)
     await send(`m v="${'x'.repeat(150)}" 1`, 'db=e')
-    await grace()
+    await expire()
     expect(await send(`m v="${'y'.repeat(100)}" 1`)).toMatchObject({ status: undefined })
-    await grace()
-    expect(books.ledger.entries()).toMatchObject([{ database: 'd', reason: 'buffer full' }])
+    await expire()
+    expect(ledger.entries()).toMatchObject([{ database: 'd', reason: 'buffer full' }])
     await answers.e.respond(stored())
     await send('m v="new" 1')
-    await grace()
+    await expire()
     await answers.d.respond(answer(500, 'timeout'))
     await runtime.clock.advance(500)
     await answers.d.respond(stored())
@@ -209,10 +204,10 @@ describe('a batch on its way that the disk has no room for', () => {
       'm v="new" 1',
     ])
     expect(answers.d.waiting).toBe(0)
-    expect(books.ledger.entries()).toMatchObject([{ points: 1, times: 1 }])
+    expect(ledger.entries()).toMatchObject([{ points: 1, times: 1 }])
   })
 
-  test('goes back to its client, and is not kept, when the backend fails, too', async () => {
+  test('a batch in flight that neither disk nor backend takes goes back to its client', async () => {
     const a = later()
     const { send, runtime, disk, bodies, relay } = await createFixture({ a: a.handler, b: stored })
     const old = await send('m v=1 1')
@@ -234,10 +229,10 @@ describe('a batch on its way that the disk has no room for', () => {
     ['broken', {}],
     ['full', { bufferBytes: 1 }],
   ])(
-    'is safe once a slow backend has answered it, as are those behind it, disk %s',
+    'a batch that the disk refused is acknowledged once its slow backend stores it, disk %s',
     async (_, options) => {
       const a = later()
-      const { send, runtime, disk, books } = await createFixture(
+      const { send, runtime, disk, ledger } = await createFixture(
         { a: a.handler, b: stored },
         new FakeDisk(),
         options,
@@ -255,76 +250,79 @@ describe('a batch on its way that the disk has no room for', () => {
       expect([second.status, third.status]).toEqual([400, undefined])
       await a.respond(answer(500, 'timeout'))
       expect(third.status).toBe(503)
-      expect(books.ledger.entries()).toEqual([])
+      expect(ledger.entries()).toEqual([])
       expect(await send('m v=4 4')).toMatchObject({ status: 503 })
     },
   )
 })
 
-/** The rest of a lane after its first failure. */
-const FIRST_REST_MS = 500
+/** The pause of a lane after its first failure. */
+const FIRST_PAUSE_MS = 500
 
-/** Some turns of the event loop's innermost queue. */
+/** Resolves after some microtasks. */
 async function pass(turns: number): Promise<void> {
   for (let turn = 0; turn < turns; turn++) await undefined
 }
 
-describe('a write that another backend has just stored', () => {
-  /** So many turns after the lane's second attempt has begun; what the next life delivers. */
-  async function keptDuringAttempt(turns: number) {
+describe('a write that the relay owns', () => {
+  /**
+   * Lets the relay own a write some microtasks after the lane's second attempt has begun. Resolves with what
+   * the next process delivers.
+   */
+  async function ownedDuringAttempt(turns: number) {
     let attempts = 0
     const a = () => (attempts++ === 0 ? refused() : silence())
     const { runtime, relay, disk } = await createFixture({ a, b: stored })
     const { queue } = relay.backends[0] as Backend
-    const old = deliveryOf('m v=1 1')
+    const old = createTracker()
     const { after } = runtime.clock
     const andKeep: typeof after = (ms, callback) =>
       after(ms, async () => {
         callback()
-        if (ms !== FIRST_REST_MS) return
+        if (ms !== FIRST_PAUSE_MS) return
         await pass(turns)
-        old.fate = 'kept'
-        queue.append({ ...deliveryOf('m v=2 1'), fate: 'kept' })
-        queue.keep(entry)
+        old.ownership = 'relay'
+        queue.append(writeOf('m v=2 1'), { ...createTracker(), ownership: 'relay' })
+        queued.lane.mustDeliver(queued)
       })
     Object.assign(runtime.clock, { after: andKeep })
-    const entry = queue.append(old)
-    await runtime.clock.advance(FIRST_REST_MS)
+    const queued = queue.append(writeOf('m v=1 1'), old)
+    await runtime.clock.advance(FIRST_PAUSE_MS)
     const next = await createFixture({ a: stored, b: stored }, disk.kill())
     await settle()
     return next.bodies('a')
   }
 
-  test('goes to disk before newer ones, also while its batch is being made up', async () => {
+  test('a write is spilled before newer ones, also while its batch is being taken', async () => {
     for (let turns = 0; turns < 12; turns++) {
-      expect(await keptDuringAttempt(turns), `${turns} turns`).toEqual(['m v=1 1\nm v=2 1\n'])
+      expect(await ownedDuringAttempt(turns), `${turns} turns`).toEqual(['m v=1 1\nm v=2 1\n'])
     }
   })
 
-  test('goes to disk, also if a trip there is just about to end', async () => {
+  test('a write that comes while a spill ends is spilled, too', async () => {
     for (let turns = 0; turns < 12; turns++) {
       const { relay } = await createFixture({ a: refused, b: stored })
       const { queue } = relay.backends[0] as Backend
-      const last = deliveryOf('m v=2 2')
-      const first = deliveryOf('m v=1 1', async () => {
+      const last = createTracker()
+      const first = createTracker(async () => {
         await pass(turns)
-        last.fate = 'kept'
-        queue.keep(queue.append(last))
+        last.ownership = 'relay'
+        const queued = queue.append(writeOf('m v=2 2'), last)
+        queued.lane.mustDeliver(queued)
       })
-      const entry = queue.append(first)
+      const queued = queue.append(writeOf('m v=1 1'), first)
       await settle()
-      first.fate = 'kept'
-      queue.keep(entry)
+      first.ownership = 'relay'
+      queued.lane.mustDeliver(queued)
       await settle()
-      expect(last.isSecured, `${turns} turns`).toBe(true)
+      expect(last.isSpilled, `${turns} turns`).toBe(true)
     }
   })
 
-  test('does not go to disk once it was answered', async () => {
+  test('a write that its backend has answered is not spilled', async () => {
     const a = later()
     const { relay, runtime, disk } = await createFixture({ a: a.handler, b: stored })
-    const { destination, points } = deliveryOf('m v=1 1').write
-    relay.own({ kind: 'points', destination, points, consistency: 'one' })
+    relay.own(writeOf('m v=1 1'))
     await settle()
     disk.before = ({ path }) => (path.includes('dead-letters') ? new Promise(() => {}) : undefined)
     await a.respond(answer(400, 'field type conflict'))
@@ -345,7 +343,7 @@ describe('a stop', () => {
   test.each([
     ['with buffers on disk', { bufferBytes: 1, whenFull: 'drop-newest' }],
     ['without buffers', { bufferBytes: 0 }],
-  ] as const)('puts in the ledger what the disk has refused before, %s', async (_, options) => {
+  ] as const)('a stop records losses that the disk has refused before, %s', async (_, options) => {
     const { send, disk, relay } = await createFixture(
       { a: refused, b: stored },
       new FakeDisk(),
@@ -358,32 +356,39 @@ describe('a stop', () => {
     expect(ledgerOn(disk)).toMatchObject([{ backend: 'a', points: 1 }])
   })
 
-  test.each(['gaps', 'dead-letters'])('waits for notes on their way to disk: %s', async (part) => {
-    const a = later()
-    const { send, disk, relay } = await createFixture({ a: a.handler, b: stored }, new FakeDisk(), {
-      bufferBytes: 0,
-    })
-    let release = () => {}
-    disk.before = ({ kind, path }) => {
-      if (kind !== 'sync' || !path.includes(part)) return
-      return new Promise((resolve) => {
-        release = resolve
+  test.each(['gaps', 'dead-letters'])(
+    'a stop waits for records that are being written: %s',
+    async (part) => {
+      const a = later()
+      const { send, disk, relay } = await createFixture(
+        { a: a.handler, b: stored },
+        new FakeDisk(),
+        {
+          bufferBytes: 0,
+        },
+      )
+      let release = () => {}
+      disk.before = ({ kind, path }) => {
+        if (kind !== 'sync' || !path.includes(part)) return
+        return new Promise((resolve) => {
+          release = resolve
+        })
+      }
+      await send('m v=1 1')
+      await a.respond(answer(400, 'field type conflict'))
+      let closed = false
+      const closing = relay.close().then(() => {
+        closed = true
       })
-    }
-    await send('m v=1 1')
-    await a.respond(answer(400, 'field type conflict'))
-    let closed = false
-    const closing = relay.close().then(() => {
-      closed = true
-    })
-    await settle()
-    expect(closed).toBe(false)
-    release()
-    await closing
-    expect(ledgerOn(disk)).toMatchObject([{ backend: 'a', points: 1 }])
-  })
+      await settle()
+      expect(closed).toBe(false)
+      release()
+      await closing
+      expect(ledgerOn(disk)).toMatchObject([{ backend: 'a', points: 1 }])
+    },
+  )
 
-  test('does not wait for a disk that refuses for good, and says so', async () => {
+  test('a stop does not wait for a disk that fails for good, and logs that', async () => {
     const { send, disk, relay, logged } = await createFixture(
       { a: refused, b: stored },
       new FakeDisk(),
@@ -407,7 +412,7 @@ describe('consistency', () => {
     ['all', [stored, refused], 503],
     ['all', [stored, stored], 204],
   ] as [ConsistencyLevel, [Handler, Handler], number][])(
-    '%s, %#',
+    'consistency %s is checked, case %#',
     async (level, [a, b], status) => {
       const { send } = await createFixture({ a, b })
       expect(await send('m v=1 1', 'db=d', level)).toMatchObject({ status })

@@ -1,4 +1,4 @@
-/** What becomes of writes on disk when the disk, or a crash, has spoilt files. */
+/** Delivery of writes on disk after a fault of the disk or a crash has damaged files. */
 
 import { describe, expect, test } from 'vitest'
 import { createDurableFixture as createFixture } from '../../support/durable-fixture.ts'
@@ -10,7 +10,7 @@ import { seeds } from '../../support/seeds.ts'
 describe("a lane's file", () => {
   const LANE = 'data/a/lane-1.json'
 
-  test('and its name are synced before a write is acknowledged', async () => {
+  test("a lane's file and its name are synced before a write is acknowledged", async () => {
     for (const seed of seeds(40)) {
       const first = await createFixture({ a: refused, b: stored })
       expect(await first.send('m v=1 1')).toMatchObject({ status: 204 })
@@ -18,11 +18,11 @@ describe("a lane's file", () => {
       const second = await createFixture({ a: stored, b: stored }, disk)
       await settle()
       expect(second.bodies('a'), `seed ${seed}`).toEqual(['m v=1 1'])
-      expect(second.logged('damage')).toEqual([])
+      expect(second.logged('buffer is damaged')).toEqual([])
     }
   })
 
-  test('that a killed process has left unsynced is synced by the next', async () => {
+  test("a lane's file that a killed process has not synced is synced by the next", async () => {
     for (const seed of seeds(40)) {
       const first = await createFixture({ a: refused, b: stored })
       first.disk.before = ({ kind, path }) =>
@@ -37,44 +37,44 @@ describe("a lane's file", () => {
     }
   })
 
-  test('that a crash has torn before anything was acknowledged is no damage', async () => {
+  test("a lane's file that a crash has torn is no damage while the lane is empty", async () => {
     for (const torn of ['', '{"data', undefined]) {
       const disk = new FakeDisk()
       await disk.makeFolder('data/a/lane-1')
       if (torn !== undefined) disk.put(LANE, new TextEncoder().encode(torn))
       const { send, logged } = await createFixture({ a: refused, b: stored }, disk)
       expect(await send('m v=1 1')).toMatchObject({ status: 204 })
-      expect(logged('damage')).toEqual([])
+      expect(logged('buffer is damaged')).toEqual([])
       const second = await createFixture(
         { a: stored, b: stored },
         disk.crash(() => 0),
       )
       await settle()
       expect(second.bodies('a')).toEqual(['m v=1 1'])
-      expect(second.logged('damage')).toEqual([])
+      expect(second.logged('buffer is damaged')).toEqual([])
     }
   })
 
-  test('that is damaged is reported, and its writes are entered and set aside, once', async () => {
+  test("a damaged lane's file is logged and the loss of its writes is recorded, once", async () => {
     const first = await createFixture({ a: refused, b: stored })
     for (const body of ['m v=1 1', 'm v=2 2']) await first.send(body)
     const disk = first.disk.kill()
     disk.put(LANE, new Uint8Array([1, 2, 3]))
     const second = await createFixture({ a: refused, b: stored }, disk)
-    expect(second.logged('damage {')).toHaveLength(1)
+    expect(second.logged('buffer is damaged')).toHaveLength(1)
     const entries = [{ database: 'd', first: 1n, last: 2n, points: 2, reason: 'damaged' }]
-    expect(second.books.ledger.entries()).toMatchObject(entries)
+    expect(second.ledger.entries()).toMatchObject(entries)
     expect(disk.files().has('data/a/lane-1/damaged/0000000000000001.segment')).toBe(true)
     const third = await createFixture({ a: refused, b: stored }, disk.crash(seededRandom(1)))
-    expect(third.logged('damage {')).toEqual([])
-    expect(third.books.ledger.entries()).toMatchObject(entries)
+    expect(third.logged('buffer is damaged')).toEqual([])
+    expect(third.ledger.entries()).toMatchObject(entries)
     expect(await third.send('m v=3 3')).toMatchObject({ status: 204 })
     const fourth = await createFixture({ a: stored, b: stored }, third.disk.kill())
     await settle()
     expect(fourth.bodies('a')).toEqual(['m v=3 3'])
   })
 
-  test('that is damaged does not keep the relay from starting if the ledger is stuck', async () => {
+  test("a damaged lane's file does not prevent the start even if the ledger cannot be written", async () => {
     const first = await createFixture({ a: refused, b: stored })
     await first.send('m v=1 1')
     const disk = first.disk.kill()
@@ -84,7 +84,7 @@ describe("a lane's file", () => {
     expect(disk.files().has('data/a/lane-1/0000000000000001.segment')).toBe(true)
   })
 
-  test('that the disk refuses leaves its folder to the next attempt', async () => {
+  test("a lane's folder whose file could not be written is used by the next attempt", async () => {
     const { send, disk } = await createFixture({ a: refused, b: stored })
     disk.fail({ code: 'ENOSPC', kinds: ['write', 'remove'], path: LANE, times: 2 })
     expect(await send('m v=1 1')).toMatchObject({ status: 503 })
@@ -94,11 +94,11 @@ describe("a lane's file", () => {
   })
 })
 
-describe('a damaged buffer on disk', () => {
+describe('a damaged segment', () => {
   const SEGMENT = 'data/a/lane-1/0000000000000001.segment'
 
   /** Changes the first byte of a line on disk. */
-  async function spoil(disk: FakeDisk, line: string) {
+  async function damage(disk: FakeDisk, line: string) {
     const at = Buffer.from(disk.files().get(SEGMENT) as Uint8Array).indexOf(line)
     expect(at).toBeGreaterThan(0)
     await (await disk.open(SEGMENT)).write(at, new Uint8Array([120]))
@@ -108,52 +108,52 @@ describe('a damaged buffer on disk', () => {
     { backend: 'a', database: 'd', first: undefined, points: 0, writes, reason: 'damaged' },
   ]
 
-  test('has the ledger say what is lost, once, and delivers the rest', async () => {
+  test('the loss of a damaged record is recorded once, and the other records are delivered', async () => {
     const first = await createFixture({ a: refused, b: stored })
     for (const body of ['m v=1 1', 'm v=2 2', 'm v=3 3']) await first.send(body)
     const disk = first.disk.crash(() => 0)
-    await spoil(disk, 'm v=2 2')
+    await damage(disk, 'm v=2 2')
     let up = false
     const second = await createFixture({ a: () => (up ? stored() : refused()), b: stored }, disk)
-    expect(second.books.ledger.entries()).toEqual([])
+    expect(second.ledger.entries()).toEqual([])
     up = true
     await second.runtime.clock.advance(500)
     expect(second.bodies('a').slice(-2)).toEqual(['m v=1 1', 'm v=3 3'])
-    expect(second.books.ledger.entries()).toMatchObject(lacking(1))
+    expect(second.ledger.entries()).toMatchObject(lacking(1))
     const third = await createFixture({ a: stored, b: stored }, disk.kill())
-    expect(third.books.ledger.entries()).toMatchObject(lacking(1))
+    expect(third.ledger.entries()).toMatchObject(lacking(1))
   })
 
-  test('keeps back what is behind the damage until the ledger has its entry', async () => {
+  test('records behind damage wait until the gap ledger has the loss', async () => {
     const first = await createFixture({ a: refused, b: stored })
     for (const body of ['m v=1 1', 'm v=2 2']) await first.send(body)
     const disk = first.disk.crash(() => 0)
-    await spoil(disk, 'm v=1 1')
+    await damage(disk, 'm v=1 1')
     disk.fail({ code: 'ENOSPC', kinds: ['create'], path: 'gaps', times: 1000 })
-    const { runtime, bodies, books } = await createFixture({ a: stored, b: stored }, disk)
+    const { runtime, bodies, ledger } = await createFixture({ a: stored, b: stored }, disk)
     await runtime.clock.advance(5000)
     expect(bodies('a')).toEqual([])
     disk.heal()
     await runtime.clock.advance(10_000)
     expect(bodies('a')).toEqual(['m v=2 2'])
-    expect(books.ledger.entries()).toMatchObject([{ reason: 'damaged' }])
+    expect(ledger.entries()).toMatchObject([{ reason: 'damaged' }])
   })
 
-  test('tells the client that waits for what is lost', async () => {
+  test('the client of a write lost to damage gets 503', async () => {
     const a = later()
     const { send, runtime, disk, bodies } = await createFixture({ a: a.handler, b: stored })
     await send('m v=1 1')
     await runtime.clock.advance(10)
     const lost = await send('m v=2 2', 'db=d', 'all')
-    const kept = await send('m v=3 3', 'db=d', 'all')
-    await spoil(disk, 'm v=2 2')
+    const intact = await send('m v=3 3', 'db=d', 'all')
+    await damage(disk, 'm v=2 2')
     await a.respond(stored())
     await a.respond(stored())
     expect(bodies('a')).toEqual(['m v=1 1', 'm v=3 3'])
-    expect([lost.status, kept.status]).toEqual([503, 204])
+    expect([lost.status, intact.status]).toEqual([503, 204])
   })
 
-  test('that cannot be read for a minute is set aside, and the rest is delivered', async () => {
+  test('a segment that cannot be read for a minute is set aside, and the others are delivered', async () => {
     const first = await createFixture({ a: refused, b: stored })
     for (const body of ['m v=1 1', 'm v=2 2']) await first.send(body)
     const second = await createFixture({ a: refused, b: stored }, first.disk.kill())
@@ -161,28 +161,31 @@ describe('a damaged buffer on disk', () => {
     for (const kind of ['read', 'open'] as const) {
       const disk = FakeDisk.of(second.disk.files())
       disk.fail({ code: 'EIO', kinds: [kind], path: SEGMENT, times: 1e6 })
-      const { runtime, bodies, books, logged } = await createFixture({ a: stored, b: stored }, disk)
+      const { runtime, bodies, ledger, logged } = await createFixture(
+        { a: stored, b: stored },
+        disk,
+      )
       await runtime.clock.advance(55_000)
-      expect(books.ledger.entries()).toEqual([])
+      expect(ledger.entries()).toEqual([])
       expect(bodies('a')).toEqual([])
       await runtime.clock.advance(30_000)
       expect(bodies('a')).toEqual(['m v=3 3'])
-      expect(books.ledger.entries()).toMatchObject(lacking(2))
-      expect(logged('damage {')).toHaveLength(1)
+      expect(ledger.entries()).toMatchObject(lacking(2))
+      expect(logged('buffer is damaged')).toHaveLength(1)
       expect(disk.files().has('data/a/lane-1/damaged/0000000000000001.segment')).toBe(true)
     }
   })
 
-  test('that cannot be read for less than a minute is delivered whole', async () => {
+  test('a segment that cannot be read for less than a minute is delivered whole', async () => {
     const first = await createFixture({ a: refused, b: stored })
     await first.send('m v=1 1')
     const second = await createFixture({ a: refused, b: stored }, first.disk.kill())
     await second.send('m v=2 2')
     const disk = FakeDisk.of(second.disk.files())
     disk.fail({ code: 'EIO', kinds: ['read'], path: SEGMENT, times: 5 })
-    const { runtime, bodies, books } = await createFixture({ a: stored, b: stored }, disk)
+    const { runtime, bodies, ledger } = await createFixture({ a: stored, b: stored }, disk)
     await runtime.clock.advance(120_000)
     expect(bodies('a')).toEqual(['m v=1 1\nm v=2 2\n'])
-    expect(books.ledger.entries()).toEqual([])
+    expect(ledger.entries()).toEqual([])
   })
 })
