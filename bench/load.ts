@@ -52,23 +52,23 @@ export async function send(
   return check(JSON.parse(json), mayRefuse, text)
 }
 
-type Told = Record<
+type WrkResult = Record<
   'requests' | 'us' | 'status' | 'connect' | 'read' | 'write' | 'timeout' | 'p50' | 'p99' | 'p999',
   number
 >
 
-function check(told: Told, mayRefuse: boolean, text: string): Seen {
-  const broken = told.connect + told.read + told.write + told.timeout
-  if (broken > 0 || told.requests === 0 || (told.status > 0 && !mayRefuse)) {
+function check(result: WrkResult, mayRefuse: boolean, text: string): Seen {
+  const broken = result.connect + result.read + result.write + result.timeout
+  if (broken > 0 || result.requests === 0 || (result.status > 0 && !mayRefuse)) {
     throw new Error(`writes failed:\n${text}`)
   }
   return {
-    requests: told.requests,
-    seconds: told.us / 1e6,
-    p50: told.p50 / 1000,
-    p99: told.p99 / 1000,
-    p999: told.p999 / 1000,
-    refused: told.status,
+    requests: result.requests,
+    seconds: result.us / 1e6,
+    p50: result.p50 / 1000,
+    p99: result.p99 / 1000,
+    p999: result.p999 / 1000,
+    refused: result.status,
   }
 }
 

@@ -24,8 +24,8 @@ export async function describeMachine(subjects: readonly Subject[]): Promise<Mac
   versions.influxd = await influxdVersion()
   versions.nginx = await versionOf('nginx')
   for (const { name, version } of subjects) {
-    const told = await version()
-    if (told !== '') versions[name] = told
+    const text = await version()
+    if (text !== '') versions[name] = text
   }
   return {
     cores: cpus().length,
@@ -60,7 +60,15 @@ function commit(): string {
 }
 
 /** Two lines of text. */
-export function tell({ cores, processor, memoryGb, system, date, commit, versions }: Machine) {
+export function machineText({
+  cores,
+  processor,
+  memoryGb,
+  system,
+  date,
+  commit,
+  versions,
+}: Machine) {
   const programs = Object.entries(versions).map(([name, version]) => `${name} ${version}`)
   return [
     `${date}, commit ${commit}: ${cores} cores (${processor}), ${memoryGb} GB, ${system}.`,

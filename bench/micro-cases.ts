@@ -136,9 +136,9 @@ function decode(bytes: Uint8Array): number {
   return points
 }
 
-const told: Record<string, { bytes: number; nanoseconds: number }> = {}
+const timings: Record<string, { bytes: number; nanoseconds: number }> = {}
 for (const [name, [bytes, work]] of Object.entries(cases)) {
   const { p50 } = await measure(work, { min_cpu_time: Number(process.env.MICRO_MS ?? 300) * 1e6 })
-  told[name] = { bytes, nanoseconds: p50 }
+  timings[name] = { bytes, nanoseconds: p50 }
 }
-console.log(JSON.stringify(told))
+console.log(JSON.stringify(timings))

@@ -33,8 +33,8 @@ export const micro: Part = {
       .map(([subject, command]) => ({ name: `${subject}, micro`, subject, command }))
     await lab.rounds(arms, async ({ subject, command }, round) => {
       const [program = '', ...args] = await command()
-      const told = JSON.parse(await run(program, [...args, file], { cwd: root, env })) as Told
-      for (const [setting, { bytes, nanoseconds }] of Object.entries(told)) {
+      const timings = JSON.parse(await run(program, [...args, file], { cwd: root, env })) as Timings
+      for (const [setting, { bytes, nanoseconds }] of Object.entries(timings)) {
         const figures = { 'MB/s': (bytes / nanoseconds) * 1000, 'us each': nanoseconds / 1000 }
         lab.record({ part: MICRO, setting, subject, round, figures })
       }
@@ -42,7 +42,7 @@ export const micro: Part = {
   },
 }
 
-type Told = Record<string, { bytes: number; nanoseconds: number }>
+type Timings = Record<string, { bytes: number; nanoseconds: number }>
 
 /** Bundles the cases as JavaScript: Node.js 20 cannot run TypeScript. */
 async function bundle(): Promise<string> {

@@ -1,7 +1,7 @@
 /** A run's figures as text. */
 
 import { faultSetting, HEALTHY } from './faults.ts'
-import { tell } from './machine.ts'
+import { machineText } from './machine.ts'
 import type { Result } from './result.ts'
 import { MICRO, Samples, type Spread } from './samples.ts'
 import { beforeOf, OURS } from './subjects.ts'
@@ -24,7 +24,7 @@ export function report(result: Result): string {
 
 export function introduction({ machine, rounds, seconds }: Result): string {
   const how = `Medians of ${rounds} round${rounds === 1 ? '' : 's'} of ${seconds} s, in turns`
-  return `${tell(machine)}\n${how}; in parentheses the least and the most of any round.`
+  return `${machineText(machine)}\n${how}; in parentheses the least and the most of any round.`
 }
 
 export function sectionsOf(result: Result): Section[] {

@@ -19,8 +19,8 @@ const socket = await Bun.udpSocket({
   connect: { port, hostname: HOST },
   socket: {
     // Mostly ECONNREFUSED. Bun passes only the error, though its types have the socket first.
-    error(...told: unknown[]) {
-      console.error((told.at(-1) as Error).message)
+    error(...args: unknown[]) {
+      console.error((args.at(-1) as Error).message)
       process.exit(1)
     },
   },

@@ -116,8 +116,8 @@ async function measureRate(running: Running, sink: Sink, rate: number, seconds: 
 
 async function sendAt({ url }: Running, rate: number, seconds: number) {
   const port = Number(new URL(url).port)
-  const told = await runScript('udp-sender.ts', [port, rate, seconds, DATAGRAM_BYTES])
-  return told as { sent: number; seconds: number }
+  const result = await runScript('udp-sender.ts', [port, rate, seconds, DATAGRAM_BYTES])
+  return result as { sent: number; seconds: number }
 }
 
 /** Waits until no more arrive. */

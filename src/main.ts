@@ -1,4 +1,4 @@
-/** The program: from arguments to configuration to running relays, and back to a clean end. */
+/** The program: arguments, configuration, running relays, a clean stop. */
 
 import { parseArguments, USAGE, VERSION } from './cli/arguments.ts'
 import { describe } from './cli/check.ts'
@@ -16,11 +16,11 @@ import { UdpRelay } from './udp/udp-relay.ts'
 
 /** A relay that listens. */
 interface Running {
-  /** Stops taking writes and finishes those in flight, at most until `signal` aborts. */
+  /** Stops accepting writes. Resolves when those in flight are answered, or when `signal` aborts. */
   stop(signal: AbortSignal): Promise<void>
-  /** Resolves when everything is delivered. */
+  /** Resolves when every write is delivered. */
   drained(): Promise<void>
-  /** Says in the log what is left, and closes files. */
+  /** Logs what is undelivered, and closes files. */
   close(): Promise<void>
 }
 
@@ -54,7 +54,8 @@ async function run(config: Config, host: Host): Promise<void> {
   log.info('starting', { version: VERSION, runtime: host.name })
   const data = await openData(config, host, log)
   const running: Running[] = []
-  const limits = connectionLimits(await host.maxOpenFiles(), config.http)
+  const maxOpenFiles = await host.maxOpenFiles()
+  const limits = { maxOpenFiles, ...connectionLimits(maxOpenFiles, config.http) }
   for (const relay of config.http) running.push(await startHttp(relay, host, log, data, limits))
   for (const relay of config.udp) running.push(await startUdp(relay, host, log, data))
   log.info('ready')
@@ -91,7 +92,7 @@ async function startHttp(
   host: Host,
   parent: Log,
   data: Data | undefined,
-  limits: ConnectionLimits,
+  { maxOpenFiles, backlog, ...limits }: ConnectionLimits & { maxOpenFiles: number },
 ): Promise<Running> {
   const log = parent.with({ relay: config.name })
   const maxConnections = Math.min(config.maxConnections, limits.maxConnections)
@@ -100,14 +101,17 @@ async function startHttp(
     log.warn('fewer connections than max-connections can be open', { limit: maxConnections, hint })
   }
   const relay = await openRelay(config.backends, host, log, data)
-  const app = createApp(config, relay, host, log)
+  const app = createApp({ ...config, maxConnections }, relay, host, log)
   const refused = new RepeatedWarning(host.clock, log, 'connection refused: too many are open')
+  const malformed = new RepeatedWarning(host.clock, log, 'bad request refused')
   const server = await listening(config, () =>
     host.serveHttp(app.fetch, {
       ...config,
       maxConnections,
-      backlog: limits.backlog,
-      onRefused: () => refused.report({ limit: maxConnections }),
+      backlog,
+      maxOpenFiles,
+      onConnectionRefused: () => refused.report({ limit: maxConnections }),
+      onBadRequest: (reason) => malformed.report({ reason }),
     }),
   )
   for (const key of config.ignored) log.warn('this key of the configuration has no effect', { key })
@@ -116,7 +120,7 @@ async function startHttp(
     stop: (signal) => server.stop(signal),
     drained: () => relay.drained(),
     async close() {
-      refused.flush()
+      for (const warning of [refused, malformed]) warning.flush()
       await relay.close()
     },
   }

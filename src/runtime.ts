@@ -19,10 +19,14 @@ export interface Clock {
  * The part of the web's fetch that a backend uses. It never follows a redirect. Once it resolves with a
  * success, nothing looks at the body any more.
  */
-export type Fetch = (
-  url: string,
-  init: { method: string; headers: Record<string, string>; body?: Uint8Array; signal: AbortSignal },
-) => Promise<Response>
+export type Fetch = (url: string, request: FetchRequest) => Promise<Response>
+
+export interface FetchRequest {
+  readonly method: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body?: Uint8Array
+  readonly signal: AbortSignal
+}
 
 /** How to reach one backend. */
 export interface FetchOptions {
@@ -76,20 +80,27 @@ export interface HttpServer {
   stop(signal: AbortSignal): Promise<void>
 }
 
+/** Answers requests. Never rejects. */
+export type FetchHandler = (request: Request) => Response | Promise<Response>
+
 export interface HttpServerOptions {
   readonly bind: Address
   /** A certificate and its key in one PEM: makes the server speak TLS, 1.2 or newer. */
   readonly pem: string | undefined
-  /** Connections past this many are told 503 and closed. */
+  /** Connections past this many are closed at once. No effect on Bun. */
   readonly maxConnections: number
+  /** Files that the process may have open. On Bun idle connections are closed before they take all of them. */
+  readonly maxOpenFiles: number
   /** Connections that may wait to be accepted. No effect on Bun. */
   readonly backlog: number
-  /** The longest that a client may take to send a whole request. */
+  /** The longest that a client may take to send a request's head. Always 12 seconds on Bun. */
   readonly readTimeoutMs: number
-  /** The longest that a connection may rest between two requests. */
+  /** The longest that a connection may be idle between two requests. At most 255 seconds on Bun. */
   readonly idleTimeoutMs: number
-  /** Called for each connection that was turned away. */
-  onRefused(): void
+  /** Called for each connection that was closed because of `maxConnections`. */
+  onConnectionRefused(): void
+  /** Called for each request that was refused before the handler saw it. Never called on Bun. */
+  onBadRequest(reason: string): void
 }
 
 /** A UDP socket that receives datagrams. */
@@ -127,10 +138,7 @@ export interface UdpRuntime {
 export interface Host extends Runtime, UdpRuntime {
   /** The runtime's name and version. */
   readonly name: string
-  serveHttp(
-    fetch: (request: Request) => Response | Promise<Response>,
-    options: HttpServerOptions,
-  ): Promise<HttpServer>
+  serveHttp(fetch: FetchHandler, options: HttpServerOptions): Promise<HttpServer>
   listenUdp(options: UdpListenerOptions): Promise<UdpListener>
   /** The text of a file. */
   readFile(path: string): Promise<string>

@@ -65,14 +65,14 @@ class Lines implements Screen {
   }
 
   show(): void {
-    for (const phase of this.#progress.phases) this.#tell(phase)
+    for (const phase of this.#progress.phases) this.#announce(phase)
     const second = Math.floor(this.#progress.seconds)
     if (second === this.#lastSecond) return
     this.#lastSecond = second
     console.log(line(this.#progress))
   }
 
-  #tell(phase: Phase): void {
+  #announce(phase: Phase): void {
     const { title, began, remark } = phase
     if (began !== undefined && !this.#announced.has(phase)) {
       if (this.#announced.size > 0) console.log()

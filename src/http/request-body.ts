@@ -1,36 +1,66 @@
-/** Reads the body of a write under a bound, and inflates it under the same bound. */
+/** Reads the body of a write, under bounds on its size and on the client's slowness, and inflates it. */
 
 import { type Answer, errorAnswer } from '../influxdb/answer.ts'
 import type { Reservation } from '../limits/budget.ts'
-import type { Runtime } from '../runtime.ts'
+import type { Clock, Runtime } from '../runtime.ts'
+import { firstOf } from './headers.ts'
 
-/** A body that cannot be relayed, and what its client is told. */
+/** A body that cannot be relayed, and the answer to its client. */
 export class BodyError extends Error {
   readonly answer: Answer
+  /** Whether the rest of the body is worth less than the connection. */
+  readonly mustClose: boolean
 
-  constructor(status: number, message: string, retryAfter?: string) {
+  constructor(
+    status: number,
+    message: string,
+    options: { retryAfter?: string; mustClose?: boolean } = {},
+  ) {
     super(message)
-    this.answer = errorAnswer(status, message, retryAfter)
+    this.answer = errorAnswer(status, message, options.retryAfter)
+    this.mustClose = options.mustClose ?? false
   }
 }
+
+export interface BodyLimits {
+  /** The most bytes of a body, both as sent and as inflated. */
+  readonly maxBodyBytes: number
+  /** The longest that a client may send nothing. */
+  readonly readTimeoutMs: number
+}
+
+/** A client that is slower than this on average is timed out. A modem of the eighties is as fast. */
+const MIN_BYTES_PER_MS = 1
+
+/** Bodies up to this size are read at once, within the time that the slowest client needs for all of it. */
+const MAX_SMALL_BYTES = 16 * 1024
+
+const FIRST_BUFFER_BYTES = 64 * 1024
+
+/**
+ * A chunk costs a runtime about a microsecond and half a kilobyte, however small it is. Clients send a
+ * line, a buffer or a packet as a chunk; a body of thousands of smaller chunks is an attack.
+ */
+const MAX_SMALL_PIECES = 4096
+const MIN_MEAN_PIECE_BYTES = 16
 
 /**
  * The body of a request, inflated if it is gzip.
  *
- * @param maxBytes the most that a body may have, as sent and as inflated
  * @param reservation grows by what the body holds in memory
  * @throws BodyError
  */
 export async function readBody(
   request: Request,
-  maxBytes: number,
+  limits: BodyLimits,
   reservation: Reservation,
-  { gunzip, buffers }: Pick<Runtime, 'gunzip' | 'buffers'>,
+  runtime: Pick<Runtime, 'clock' | 'gunzip' | 'buffers'>,
 ): Promise<Uint8Array> {
-  const sent = await readBytes(request, maxBytes, reservation)
+  const { buffers, gunzip } = runtime
+  const sent = await readBytes(request, limits, reservation, runtime)
   // Exactly this value, as in influxd, which takes a body with any other for plain text.
-  if (request.headers.get('content-encoding') !== 'gzip') return sent
-  const inflated = buffers.adopt(await inflate(sent, maxBytes, gunzip))
+  if (firstOf(request.headers.get('content-encoding')) !== 'gzip') return sent
+  const inflated = buffers.adopt(await inflate(sent, limits.maxBodyBytes, gunzip))
   buffers.give(sent)
   reserve(reservation, inflated.length)
   return inflated
@@ -38,52 +68,95 @@ export async function readBody(
 
 async function readBytes(
   request: Request,
-  maxBytes: number,
+  limits: BodyLimits,
   reservation: Reservation,
+  runtime: Pick<Runtime, 'clock' | 'buffers'>,
 ): Promise<Uint8Array> {
-  const length = request.headers.get('content-length')
-  if (length !== null) {
-    if (Number(length) > maxBytes) throw tooLarge()
-    reserve(reservation, Number(length))
-    return request.bytes().catch(cutShort)
-  }
-  const chunks: Uint8Array[] = []
-  let total = 0
-  for await (const chunk of chunksOf(request)) {
-    total += chunk.length
-    if (total > maxBytes) throw tooLarge()
-    reserve(reservation, chunk.length)
-    chunks.push(chunk)
-  }
-  return concatenate(chunks, total)
+  const header = request.headers.get('content-length')
+  const length = header === null ? undefined : Number(header)
+  if (length !== undefined && length > limits.maxBodyBytes) throw tooLarge()
+  const isSmall = length !== undefined && length <= MAX_SMALL_BYTES
+  const bytes = isSmall
+    ? await readAtOnce(request, length, limits, reservation, runtime)
+    : await readPieces(request, length, limits, reservation, runtime)
+  // Deno ends a body that was cut short without an error.
+  if (length !== undefined && bytes.length < length) throw cutShort()
+  return bytes
 }
 
-/** A body of unknown length, piece by piece; cancelled if the caller stops early. */
-async function* chunksOf(request: Request): AsyncGenerator<Uint8Array> {
-  if (!request.body) return
-  const reader = request.body.getReader()
-  let ended = false
+async function readAtOnce(
+  request: Request,
+  length: number,
+  { readTimeoutMs }: BodyLimits,
+  reservation: Reservation,
+  { clock, buffers }: Pick<Runtime, 'clock' | 'buffers'>,
+): Promise<Uint8Array> {
+  reserve(reservation, length)
+  const timeoutMs = readTimeoutMs + length / MIN_BYTES_PER_MS
+  return buffers.adopt(new Uint8Array(await inTime(clock, timeoutMs, request.arrayBuffer())))
+}
+
+/** Reads piece by piece into a buffer that grows: `length` is only what the client claims. */
+async function readPieces(
+  { body }: Request,
+  length: number | undefined,
+  { maxBodyBytes, readTimeoutMs }: BodyLimits,
+  reservation: Reservation,
+  { clock, buffers }: Pick<Runtime, 'clock' | 'buffers'>,
+): Promise<Uint8Array> {
+  if (!body) return new Uint8Array(0)
+  if (length !== undefined && !reservation.hasRoomFor(length)) throw noRoom()
+  const reader = body.getReader()
+  const started = clock.now()
+  let buffer: Uint8Array = new Uint8Array(0)
+  let total = 0
+  let pieces = 0
   try {
     for (;;) {
-      const { done, value } = await reader.read().catch(cutShort)
-      ended = done
-      if (done) return
-      yield value
+      const slowestMs = started + readTimeoutMs + total / MIN_BYTES_PER_MS - clock.now()
+      const { done, value } = await inTime(clock, Math.min(readTimeoutMs, slowestMs), reader.read())
+      if (done) return buffer.subarray(0, total)
+      const filled = total
+      total += value.length
+      pieces++
+      if (total > maxBodyBytes) throw tooLarge()
+      if (pieces > MAX_SMALL_PIECES && total < pieces * MIN_MEAN_PIECE_BYTES) throw inCrumbs()
+      if (pieces === 1) {
+        reserve(reservation, total)
+        buffer = value
+        continue
+      }
+      if (total > buffer.length) {
+        const size = Math.min(Math.max(FIRST_BUFFER_BYTES, 2 * total), length ?? maxBodyBytes)
+        reserve(reservation, size - buffer.length)
+        const larger = buffers.take(size)
+        larger.set(buffer.subarray(0, filled))
+        buffers.give(buffer)
+        buffer = larger
+      }
+      buffer.set(value, filled)
     }
-  } finally {
-    if (!ended) await reader.cancel().catch(() => {})
+  } catch (error) {
+    reader.cancel().catch(() => {})
+    throw error
   }
 }
 
-function concatenate(chunks: readonly Uint8Array[], total: number): Uint8Array {
-  if (chunks.length === 1) return chunks[0] as Uint8Array
-  const bytes = new Uint8Array(total)
-  let at = 0
-  for (const chunk of chunks) {
-    bytes.set(chunk, at)
-    at += chunk.length
-  }
-  return bytes
+/** @throws BodyError if the bytes have not come in time, or if the client has gone */
+function inTime<T>(clock: Clock, timeoutMs: number, bytes: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const cancel = clock.after(timeoutMs, () => reject(tooSlow()))
+    bytes.then(
+      (value) => {
+        cancel()
+        resolve(value)
+      },
+      () => {
+        cancel()
+        reject(cutShort())
+      },
+    )
+  })
 }
 
 async function inflate(
@@ -100,14 +173,27 @@ async function inflate(
 }
 
 function reserve(reservation: Reservation, bytes: number): void {
-  if (!reservation.grow(bytes)) throw new BodyError(503, 'too many bytes in flight', '1')
+  if (!reservation.grow(bytes)) throw noRoom()
 }
 
-/** The client went away, or was too slow; in influxd's words. */
-function cutShort(): never {
-  throw new BodyError(400, 'unexpected EOF')
+/** Not 400: Telegraf drops the metrics that a 400 answers, and sends them again after any other error. */
+function tooSlow(): BodyError {
+  return new BodyError(408, 'request timed out', { mustClose: true })
+}
+
+/** The client has gone, so this is for the log alone. */
+function cutShort(): BodyError {
+  return new BodyError(400, 'unexpected EOF', { mustClose: true })
+}
+
+function noRoom(): BodyError {
+  return new BodyError(503, 'too many bytes in flight', { retryAfter: '1' })
 }
 
 function tooLarge(): BodyError {
   return new BodyError(413, 'Request Entity Too Large')
+}
+
+function inCrumbs(): BodyError {
+  return new BodyError(413, 'the chunks of the body are too small', { mustClose: true })
 }

@@ -18,9 +18,13 @@ export class Budget {
     return (this.bytes + this.takers * this.overhead) / this.limit
   }
 
+  hasRoomFor(bytes: number): boolean {
+    return this.bytes + bytes + (this.takers + 1) * this.overhead <= this.limit
+  }
+
   /** Returns false, and takes nothing, if there is no room. */
   take(bytes: number): boolean {
-    if (this.bytes + bytes + (this.takers + 1) * this.overhead > this.limit) return false
+    if (!this.hasRoomFor(bytes)) return false
     this.bytes += bytes
     this.takers++
     return true
@@ -39,6 +43,10 @@ export class Reservation {
 
   constructor(budget: Budget) {
     this.budget = budget
+  }
+
+  hasRoomFor(bytes: number): boolean {
+    return this.budget.hasRoomFor(bytes)
   }
 
   /** Returns false, and takes nothing, if the budget has no room. */

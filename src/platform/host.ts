@@ -1,4 +1,4 @@
-/** What all three runtimes have in common: a host made of the node: modules that each of them brings. */
+/** What Bun, Deno and Node.js have in common: a host on the node: modules that each of them implements. */
 
 import { lookup } from 'node:dns/promises'
 import { readFile } from 'node:fs/promises'
@@ -7,21 +7,22 @@ import type { Host } from '../runtime.ts'
 import { createClock } from './clock.ts'
 import { gunzip, gzip } from './gzip.ts'
 import { createFetch } from './http-client.ts'
-import { serveHttp } from './http-server.ts'
 import { createNodeDisk } from './node-disk.ts'
 import { createUdpSender, listenUdp } from './node-udp.ts'
 
-/** @param name the runtime's name and version */
-export function createHost(name: string): Host {
-  const buffers = new BufferPool()
+/**
+ * A host that lacks an HTTP server, which the entry of a runtime adds.
+ *
+ * @param name the runtime's name and version
+ */
+export function createHost(name: string): Omit<Host, 'serveHttp'> {
   return {
     name,
     clock: createClock(Date.now, () => performance.now()),
     createFetch,
     gunzip,
     gzip,
-    buffers,
-    serveHttp: (fetch, options) => serveHttp(fetch, options, buffers),
+    buffers: new BufferPool(),
     listenUdp,
     createUdpSender,
     disk: createNodeDisk(),
@@ -43,7 +44,7 @@ export function createHost(name: string): Host {
   }
 }
 
-/** Linux tells, after the runtime has raised the soft limit to the hard one. */
+/** On Linux the soft limit, which each runtime raises to the hard one at its start; elsewhere infinite. */
 async function maxOpenFiles(): Promise<number> {
   const limits = await readFile('/proc/self/limits', 'utf8').catch(() => '')
   const [, soft] = /^Max open files +(\d+)/m.exec(limits) ?? []

@@ -7,13 +7,17 @@ type Keys = Record<string, unknown>
 /** The database that both servers of a bench write their datagrams to. */
 export const UDP_DATABASE = 'by_udp'
 
+export type Runtime = 'bun' | 'deno' | 'node'
+
 /** What the tests of one way to run the relay have in common: two real servers, and the command. */
 export class Bench {
+  readonly runtime: Runtime
   readonly command: readonly string[]
   #servers: Influxd[] = []
   #databases = 0
 
-  constructor(command: readonly string[]) {
+  constructor(runtime: Runtime, command: readonly string[]) {
+    this.runtime = runtime
     this.command = command
   }
 
@@ -95,8 +99,8 @@ export class Bench {
 }
 
 /** A bench for the tests of the current file or describe block. */
-export function setUpBench(command: readonly string[]): Bench {
-  const bench = new Bench(command)
+export function setUpBench(runtime: Runtime, command: readonly string[]): Bench {
+  const bench = new Bench(runtime, command)
   beforeAll(() => bench.start())
   afterAll(() => bench.stop())
   return bench

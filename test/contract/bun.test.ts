@@ -1,3 +1,3 @@
 import { contract } from './contract.ts'
 
-contract(['bun', 'run', 'src/bun.ts'])
+contract('bun', ['bun', 'run', 'src/bun.ts'])

@@ -1,3 +1,3 @@
 import { contract } from './contract.ts'
 
-contract(['deno', 'run', '-A', 'src/deno.ts'])
+contract('deno', ['deno', 'run', '-A', 'src/deno.ts'])

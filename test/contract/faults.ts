@@ -39,7 +39,7 @@ const failing: [what: string, Behaviour, reason: string | RegExp][] = [
   ['redirects', answering(307, undefined, { location: '/write' }), '307'],
   ['hangs', hanging, 'no answer within 1000 ms'],
   ['closes the connection', closing, /hang up|ECONNRESET|clos/i],
-  ['speaks no HTTP', babbling, /not HTTP/],
+  ['speaks no HTTP', babbling, /Parse Error/],
 ]
 
 function harmless(bench: Bench): void {

@@ -1,3 +1,3 @@
 import { contract } from './contract.ts'
 
-contract([process.execPath, 'dist/node.js'])
+contract('node', [process.execPath, 'dist/node.js'])

@@ -8,8 +8,8 @@ const cache = join(import.meta.dirname, '..', '..', '.cache')
  * Returns the directory `.cache/<name>` of the repository, filled.
  *
  * `needed` lists the programs that must be in it. When one is missing, `fill` writes into a
- * directory of its own that is then renamed, so that nobody ever sees a half-filled cache, and
- * test processes that start together do not disturb each other: one rename wins.
+ * draft directory that is then renamed, so that no process ever sees a half-filled cache. If several
+ * processes start together, one rename wins.
  */
 export async function cached(
   name: string,
@@ -55,7 +55,7 @@ export async function isProgram(path: string): Promise<boolean> {
   )
 }
 
-/** Runs a program to its end and returns what it printed; a failure carries its complaint. */
+/** Runs a program to its end and returns its output; an error has what it printed to stderr. */
 export function run(file: string, args: string[], options: ExecFileOptions = {}): Promise<string> {
   return new Promise((resolve, reject) => {
     execFile(file, args, { maxBuffer: 2 ** 26, ...options }, (error, stdout, stderr) => {

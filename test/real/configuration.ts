@@ -1,19 +1,19 @@
 import { join } from 'node:path'
 import type { Ports } from './ports.ts'
 
-/** What a test may want of its influxd beyond the plain HTTP server. */
+/** Options of an influxd beyond plain HTTP. */
 export type InfluxdOptions = {
-  /** Demands a user's name and password, and creates this administrator. */
+  /** Turns authentication on, and creates this administrator. */
   auth?: { username: string; password: string }
   /** Speaks HTTPS with these PEM files. */
   https?: { certificate: string; key: string }
   /** The largest body of a write, in bytes; 0 lifts the limit. */
   maxBodySize?: number
-  /** Writes what comes in by UDP to this database. */
+  /** Writes points that come by UDP to this database. */
   udp?: { database: string; precision?: string }
 }
 
-/** influxd's configuration file: everything under one directory, nothing on a port of its own. */
+/** influxd's configuration file: all data in one directory, no port but the given ones. */
 export function configuration(dir: string, ports: Ports, options: InfluxdOptions): string {
   const lines = [
     'reporting-disabled = true',

@@ -5,7 +5,7 @@ import { run } from './cache.ts'
 /**
  * Downloads Debian's packages of these names and unpacks them into a directory, without root.
  *
- * `withMissing` also brings what they depend on and this machine lacks.
+ * `withMissing` also unpacks the dependencies that this machine lacks.
  */
 export async function unpackPackages(
   dir: string,
@@ -25,8 +25,8 @@ export async function unpackPackages(
 }
 
 /**
- * The machine's package lists usually do, and reading them needs no root. Where they are missing,
- * as in a fresh container, or older than the archive, lists of our own are fetched.
+ * Uses the machine's package lists, which needs no root. Where they are missing, as in a new
+ * container, or older than the archive, fetches other lists.
  */
 async function download(
   apt: string,
@@ -49,7 +49,7 @@ async function download(
   throw new Error([...new Set(failures)].join('; '))
 }
 
-/** What apt-get would install here, if it were to. */
+/** The packages, and those that apt-get would install with them here. */
 async function missing(
   apt: string,
   names: readonly string[],

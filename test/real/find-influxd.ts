@@ -14,11 +14,11 @@ const advice =
 let found: Promise<InfluxdPaths> | undefined
 
 /**
- * Finds a real InfluxDB 1.x, or brings one: the program named by the environment variable INFLUXD,
+ * Finds or unpacks a real InfluxDB 1.x: the program named by the environment variable INFLUXD,
  * else the one on PATH, else Debian's packages, unpacked into `.cache/influxdb` without root.
  *
- * It fails rather than letting a test skip: a relay that was never run against a real influxd has
- * not been tested.
+ * Throws where there is none, so that no test is skipped: a relay that never ran against a real
+ * influxd has not been tested.
  */
 export function findInfluxd(): Promise<InfluxdPaths> {
   found ??= locate()

@@ -4,8 +4,8 @@ import type { Socket } from 'node:net'
 import type { Writable } from 'node:stream'
 
 /**
- * A shell that ends a server and removes its directory when the test process is gone, however that
- * went: vitest ends its workers by signal, so that `process.on('exit')` would never be called.
+ * A shell that ends a server and removes its directory once the test process is gone, for whatever
+ * reason: vitest ends its workers by a signal, so `process.on('exit')` would not run.
  *
  * It reads the server's process id from a pipe, an empty line while there is none; the pipe's end
  * means that the test process has ended.
@@ -14,7 +14,7 @@ export class Guard {
   readonly #shell: ChildProcess
 
   constructor(dir: string) {
-    // Detached, as the interrupt key would otherwise end it first.
+    // Detached: Ctrl-C would otherwise end it first.
     this.#shell = spawn('sh', ['-c', script, 'guard', dir], {
       detached: true,
       stdio: ['pipe', 'ignore', 'ignore'],
@@ -29,7 +29,7 @@ export class Guard {
     this.#shell.stdin?.write(`${pid ?? ''}\n`)
   }
 
-  /** Lets the guard do its work now, and waits for it. */
+  /** Ends the server and removes the directory now. */
   async end(): Promise<void> {
     if (this.#shell.exitCode !== null) return
     this.#shell.ref()

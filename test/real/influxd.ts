@@ -17,7 +17,7 @@ export { findInfluxd, type InfluxdPaths } from './find-influxd.ts'
 
 const startLimit = 20_000
 
-/** How a question is asked: `db` may be left out where the query names it. */
+/** Options of a query: `db` may be left out where the query names it. */
 export type QueryOptions = { db?: string; epoch?: string; method?: 'GET' | 'POST' }
 
 /** Starts a real influxd on free loopback ports, with its data in a fresh temporary directory. */
@@ -46,7 +46,7 @@ class StartError extends Error {
   }
 }
 
-/** A real influxd that tests can kill, restart, freeze and ask. */
+/** A real influxd that tests can kill, restart, freeze and query. */
 export class Influxd {
   readonly dir: string
   readonly #program: string
@@ -85,7 +85,7 @@ export class Influxd {
     return this.#child?.pid
   }
 
-  /** Starts on ports of its choice, and on others when somebody took one of them meanwhile. */
+  /** Starts on free ports; tries others if one has been taken meanwhile. */
   async startAnywhere(): Promise<void> {
     for (let attempts = 5; ; attempts--) {
       this.#ports = await choosePorts()
@@ -165,7 +165,7 @@ export class Influxd {
     return readRows((q, database) => this.#ask(q, { db: database }), db, measurement)
   }
 
-  /** Makes the administrator that influxd demands before it lets anyone else in. */
+  /** Creates the administrator, without whom influxd accepts no other request. */
   async createAdmin(): Promise<void> {
     const { username, password } = this.#options.auth ?? { username: '', password: '' }
     await this.query(`CREATE USER "${username}" WITH PASSWORD '${password}' WITH ALL PRIVILEGES`)
@@ -201,7 +201,7 @@ export class Influxd {
     }
   }
 
-  /** Its own word is needed too: another influxd may have taken the port and answer the ping. */
+  /** The log is needed, too: another influxd may have taken the port and answer the ping. */
   async #isReady(log: () => Promise<string>): Promise<boolean> {
     if (!(await log()).includes('Listening for signals')) return false
     const ping = httpRequest(this.url, 'GET', '/ping', { timeout: 1000 })
@@ -245,14 +245,14 @@ function hasEnded(child: ChildProcess): boolean {
   return child.exitCode !== null || child.signalCode !== null
 }
 
-/** influxd answers 200 to a query that failed while it ran, and tells so inside. */
+/** influxd answers 200 to a query that failed while it ran, with the error in the body. */
 function errorIn(body: string): string | undefined {
   if (!body.includes('"error"')) return undefined
   const answer = JSON.parse(body)
   return answer.error ?? answer.results?.find((result: { error?: string }) => result.error)?.error
 }
 
-/** Nobody ever wakes who waits for it. */
+/** A synchronous wait: nothing ever notifies it. */
 const NEVER = new Int32Array(new SharedArrayBuffer(4))
 
 /** Whether all threads of a process are stopped, or it is gone. */

@@ -14,7 +14,7 @@ export function findNewestNode(): Promise<string> {
   return findNode(newestVersion)
 }
 
-/** The same for a version of one's choice. */
+/** The same for any version. */
 export async function findNode(version: string): Promise<string> {
   const name = platformPackage()
   const program = join('node_modules', name, 'bin', 'node')

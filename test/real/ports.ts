@@ -7,9 +7,9 @@ export type Ports = { http: number; rpc: number; udp: number }
 
 /**
  * Chooses free ports. They are drawn from below the range that the system hands out for outgoing
- * connections (32768 and up on Linux), as port 0 would not be: while a test keeps an influxd down,
- * any connection could get its port, even the relay's own attempt to reach it, which would then
- * talk to itself.
+ * connections (32768 and up on Linux). A port from that range could be given to any connection while
+ * a test keeps its influxd down, even to the relay's attempt to reach it, which would then connect
+ * to itself.
  */
 export async function choosePorts(): Promise<Ports> {
   const http = await freePort(isFreeForTcp)

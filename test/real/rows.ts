@@ -1,4 +1,4 @@
-/** Asks influxd one question about a database and returns its answer, as the text it sent. */
+/** Sends a query about a database to influxd and returns the text of its answer. */
 export type Ask = (q: string, db: string) => Promise<string>
 
 /** A cell of an answer, once numbers are strings. */
@@ -31,7 +31,7 @@ async function retentionPolicies(ask: Ask, db: string): Promise<string[]> {
   return series.flatMap(({ values }) => values.map(([name]) => String(name)))
 }
 
-/** Without a policy in its FROM, SHOW FIELD KEYS would tell of the default one alone. */
+/** Without a policy in its FROM, SHOW FIELD KEYS covers only the default one. */
 async function fieldsByMeasurement(
   ask: Ask,
   db: string,

@@ -12,10 +12,10 @@ export interface SmallDisk {
 }
 
 /**
- * Mounts a tmpfs in a mount namespace of its own, which needs no root and goes with this process. Others
- * reach it by way of the process that holds the namespace.
+ * Mounts a tmpfs in a new mount namespace, which needs no root and ends with this process. Others
+ * reach it through the process that holds the namespace.
  *
- * @param options how large it is, as `mount -o` takes it: `size=4m`, `nr_inodes=20`
+ * @param options its size, as for `mount -o`: `size=4m`, `nr_inodes=20`
  */
 export async function mountSmallDisk(options: string): Promise<SmallDisk> {
   const dir = await mkdtemp(join(tmpdir(), 'small-disk-'))

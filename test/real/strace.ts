@@ -14,7 +14,7 @@ export interface Injection {
   /** The calls' names, and the name of the error that they end with. */
   readonly calls: readonly string[]
   readonly error: string
-  /** Which calls of each thread fail, as strace's `when` says it; all without. */
+  /** Which calls of each thread fail, in the syntax of strace's `when`; by default all. */
   readonly when?: string
 }
 
@@ -61,7 +61,7 @@ export class Fault {
     const dir = await mkdtemp(join(tmpdir(), 'strace-'))
     const names = calls.join(',')
     const inject = `inject=${names}:error=${error}${when ? `:when=${when}` : ''}`
-    // The calls go to a file, so that what strace itself has to say is apart.
+    // The calls go to a file, apart from strace's own messages.
     const output = ['-o', join(dir, TRACE), '-e', `trace=${names}`]
     const args = ['-f', '-p', String(pid), ...output, '-e', inject]
     const strace = spawn(program, args, { env: environment, stdio: ['ignore', 'ignore', 'pipe'] })
@@ -84,7 +84,7 @@ export class Fault {
     })
   }
 
-  /** Lets the process go on as if nothing had been. Resolves with how many calls have failed. */
+  /** Ends the injection. Resolves with the number of calls that have failed. */
   end(): Promise<number> {
     this.#ending ??= this.#detach()
     return this.#ending

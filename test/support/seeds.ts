@@ -1,4 +1,4 @@
-/** How many seeds a test runs with: all of them in `vitest run`, one in ten in `vitest run --mode quick`. */
+/** The seeds of a test: all of them in `vitest run`, one in ten in `vitest run --mode quick`. */
 
 import { inject } from 'vitest'
 
@@ -9,7 +9,7 @@ declare module 'vitest' {
   }
 }
 
-/** The seeds from 1 to `count`, or the first of them where fewer have to do. */
+/** The seeds from 1 to `count`; in quick mode the first tenth of them. */
 export function seeds(count: number): number[] {
   const length = Math.ceil(count * inject('shareOfSeeds'))
   return Array.from({ length }, (_, i) => i + 1)

@@ -32,6 +32,7 @@ const CLOCK_FILES = ['edge.ts']
 /** Packages, and the only room that may import each. */
 const PACKAGES: Record<string, string> = {
   hono: 'http',
+  '@hono/node-server': 'platform',
   'smol-toml': 'config',
   valibot: 'config',
 }

@@ -1,0 +1,135 @@
+/**
+ * HTTP on node:http, for Node.js and for Deno.
+ *
+ * Deno's own server is faster, but it has no timeouts, ends the process when it runs out of open files,
+ * and takes seconds for a body in one-byte chunks.
+ */
+
+import * as http from 'node:http'
+import * as https from 'node:https'
+import type { AddressInfo, Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { setTimeout as delay } from 'node:timers/promises'
+import { getRequestListener } from '@hono/node-server'
+import { errorAnswer } from '../influxdb/answer.ts'
+import { toResponse } from '../influxdb/response.ts'
+import type { FetchHandler, HttpServer, HttpServerOptions } from '../runtime.ts'
+
+/** The longest request head, as for the Go relay's usual proxies. */
+const MAX_HEAD_BYTES = 32 * 1024
+
+/** How often node:http looks for clients whose head is late. */
+const TIMEOUT_CHECK_INTERVAL_MS = 250
+
+/** How often a stopping server looks for requests in flight. */
+const CHECK_INTERVAL_MS = 50
+
+/** The statuses of node:http's errors; 400 for all others. */
+const STATUSES = new Map([
+  ['HPE_HEADER_OVERFLOW', 431],
+  ['ERR_HTTP_REQUEST_TIMEOUT', 408],
+])
+
+/** @throws Error with the system's reason if it cannot listen */
+export async function serveHttp(
+  fetch: FetchHandler,
+  options: HttpServerOptions,
+): Promise<HttpServer> {
+  const listener = getRequestListener(fetch, {
+    hostname: 'relay', // of a request of HTTP/1.0, which need not have a Host
+    errorHandler(error) {
+      const { message } = error as Error
+      options.onBadRequest(message)
+      return toResponse(errorAnswer(400, message))
+    },
+  })
+  const sockets = new Set<Socket>()
+  const inFlight = new Set<http.ServerResponse>()
+  const server = createServer(options, (incoming, outgoing) => {
+    inFlight.add(outgoing)
+    outgoing.once('close', () => inFlight.delete(outgoing))
+    if (!server.listening) outgoing.shouldKeepAlive = false
+    void listener(incoming, outgoing)
+  })
+  server.on('connection', (socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
+  await listen(server, options)
+  // A connection that could not be accepted must not end the process.
+  server.on('error', () => {})
+  const { address, port } = server.address() as AddressInfo
+  return {
+    address: { host: address, port },
+    async stop(signal) {
+      server.close()
+      for (const response of inFlight) response.shouldKeepAlive = false
+      do {
+        await delay(CHECK_INTERVAL_MS)
+        server.closeIdleConnections()
+      } while (inFlight.size > 0 && !signal.aborted)
+      // Some have never sent a request, and count as busy for node:http.
+      for (const socket of sockets) socket.destroy()
+    },
+  }
+}
+
+function createServer(options: HttpServerOptions, listener: http.RequestListener): http.Server {
+  const { pem, maxConnections, readTimeoutMs, idleTimeoutMs } = options
+  const limits = {
+    headersTimeout: readTimeoutMs,
+    requestTimeout: 0, // the body's deadline is the application's
+    keepAliveTimeout: idleTimeoutMs,
+    connectionsCheckingInterval: TIMEOUT_CHECK_INTERVAL_MS,
+    maxHeaderSize: MAX_HEAD_BYTES,
+    noDelay: true,
+  }
+  const server =
+    pem === undefined
+      ? http.createServer(limits, listener)
+      : https.createServer(
+          {
+            ...limits,
+            cert: pem,
+            key: pem,
+            minVersion: 'TLSv1.2',
+            handshakeTimeout: readTimeoutMs,
+          },
+          listener,
+        )
+  server.maxConnections = maxConnections
+  // A client may close its half of the connection once it has sent its request. Not in node's types.
+  Object.assign(server, { httpAllowHalfOpen: true })
+  server.on('drop', () => options.onConnectionRefused())
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    answerBadRequest(error, socket, options)
+  })
+  return server
+}
+
+/** Answers as node:http itself would, and reports it. A client that has gone needs neither. */
+function answerBadRequest(
+  { code = '', message }: NodeJS.ErrnoException,
+  socket: Duplex,
+  { onBadRequest }: HttpServerOptions,
+): void {
+  if (code !== 'ECONNRESET') onBadRequest(message)
+  if (!/^(HPE|ERR_HTTP)_/.test(code) || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const status = STATUSES.get(code) ?? 400
+  const head = `HTTP/1.1 ${status} ${http.STATUS_CODES[status]}`
+  socket.end(`${head}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`, () => socket.destroy())
+}
+
+function listen(server: http.Server, { bind, backlog }: HttpServerOptions): Promise<void> {
+  const address = bind.host === '' ? { port: bind.port } : bind
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen({ ...address, backlog }, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+}
