@@ -22,6 +22,8 @@ export class BackendClient {
   private readonly options: ClientOptions
   private readonly runtime: Runtime
   private readonly fetch: Fetch
+  /** Controllers that have aborted nothing. A new one with its listener takes Node.js 20 µs. */
+  private readonly unused: AbortController[] = []
 
   constructor(options: ClientOptions, runtime: Runtime) {
     this.options = options
@@ -32,7 +34,7 @@ export class BackendClient {
   /** Sends one body once. Never rejects. */
   async send(destination: Destination, body: Uint8Array): Promise<Outcome> {
     const { timeoutMs } = this.options
-    const controller = new AbortController()
+    const controller = this.unused.pop() ?? new AbortController()
     const cancel = this.runtime.clock.after(timeoutMs, () => controller.abort())
     try {
       const response = await this.post(destination, body, controller.signal)
@@ -50,6 +52,7 @@ export class BackendClient {
       return controller.signal.aborted ? timedOut(timeoutMs) : failure(reasonOf(error))
     } finally {
       cancel()
+      if (!controller.signal.aborted) this.unused.push(controller)
     }
   }
 
@@ -73,7 +76,7 @@ export class BackendClient {
  * 429: Telegraf drops its batch for it, and keeps it for the relay's own 503.
  */
 function isForClients({ status }: Answer): boolean {
-  return status >= 400 && status !== 429
+  return status >= 400 && status < 600 && status !== 429
 }
 
 function timedOut(timeoutMs: number): Failure {

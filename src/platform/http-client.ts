@@ -22,51 +22,66 @@ const MAX_JOINED_BYTES = 64 * 1024
 /** Statuses whose Response must not have a body. */
 const NO_BODY = new Set([204, 205, 304])
 
-/** A backend's address in the form that node:http wants. */
-type Target = Pick<https.RequestOptions, 'protocol' | 'hostname' | 'port' | 'agent' | 'servername'>
+/** What node:http needs to know of a backend. */
+type Target = Pick<
+  https.RequestOptions,
+  | 'protocol'
+  | 'hostname'
+  | 'port'
+  | 'agent'
+  | 'servername'
+  | 'ca'
+  | 'rejectUnauthorized'
+  | 'minVersion'
+>
 
-/** A kept-alive connection was closed by the server before any byte of an answer. */
+/** The server closed a kept-alive connection before it sent a byte of an answer. */
 class StaleConnectionError extends Error {}
 
 export function createFetch(options: FetchOptions): Fetch {
-  const agents = createAgents(options)
   let target: Target = {}
   let origin = ''
-  return async (url, init) => {
-    const path = url.indexOf('/', url.indexOf('://') + 3)
-    if (url.slice(0, path) !== origin) {
-      origin = url.slice(0, path)
-      target = targetOf(origin, agents)
+  return async (url, request) => {
+    const cut = url.indexOf('/', url.indexOf('://') + 3)
+    if (url.slice(0, cut) !== origin) {
+      origin = url.slice(0, cut)
+      target = createTarget(new URL(origin), options)
     }
+    const path = url.slice(cut)
     try {
-      return await send({ ...target, path: url.slice(path) }, init)
+      return await send({ ...target, path }, request)
     } catch (error) {
-      // The server closed the connection while it was idle, so it has not seen the request.
+      // The connection was closed while it was idle, so the server has not seen the request.
       if (!(error instanceof StaleConnectionError)) throw error
-      return send({ ...target, path: url.slice(path), agent: false }, init)
+      return send({ ...target, path, agent: false }, request)
     }
   }
 }
 
-function createAgents({ ca, skipTlsVerification }: FetchOptions) {
+function createTarget(
+  { protocol, hostname, port }: URL,
+  { ca, skipTlsVerification }: FetchOptions,
+): Target {
+  const host = hostname.replace(/^\[(.*)\]$/, '$1')
+  const address = { protocol, hostname: host, ...(port === '' ? {} : { port }) }
   const pool = {
     keepAlive: true,
     maxFreeSockets: MAX_IDLE_CONNECTIONS,
     noDelay: true,
     scheduling: 'lifo', // so that connections that are not needed become old, and are closed
   } as const
-  const verification = {
-    ca,
-    rejectUnauthorized: !skipTlsVerification,
-    minVersion: 'TLSv1.2',
-  } as const
+  if (protocol === 'http:') return { ...address, agent: watched(new http.Agent(pool)) }
   return {
-    http: watched(new http.Agent(pool)),
-    https: watched(new https.Agent({ ...pool, ...verification })),
+    ...address,
+    agent: watched(new https.Agent(pool)),
+    servername: isIP(host) ? '' : host,
+    minVersion: 'TLSv1.2',
+    rejectUnauthorized: !skipTlsVerification,
+    ...(ca === undefined ? {} : { ca }),
   }
 }
 
-/** Has an agent close idle connections on which the server says something: it would answer the next request. */
+/** Has idle connections closed on which the server sends something: it would answer the next request. */
 function watched<Agent extends http.Agent>(agent: Agent): Agent {
   const { keepSocketAlive, reuseSocket } = agent
   function destroy(this: Socket) {
@@ -83,15 +98,7 @@ function watched<Agent extends http.Agent>(agent: Agent): Agent {
   return agent
 }
 
-function targetOf(origin: string, agents: ReturnType<typeof createAgents>): Target {
-  const { protocol, hostname, port } = new URL(origin)
-  const host = hostname.replace(/^\[(.*)\]$/, '$1')
-  const address = { protocol, hostname: host, ...(port === '' ? {} : { port }) }
-  if (protocol === 'http:') return { ...address, agent: agents.http }
-  return { ...address, agent: agents.https, servername: isIP(host) ? '' : host }
-}
-
-/** Sends a request. A success resolves once the body is sent, any other answer as soon as it begins. */
+/** Resolves when the answer begins; for a success, when the body is sent, too. */
 function send(
   target: http.RequestOptions,
   { method, headers, body = new Uint8Array(0), signal }: FetchRequest,
@@ -115,12 +122,19 @@ function send(
     })
     request.on('close', () => signal.removeEventListener('abort', abort))
     request.on('response', (incoming) => {
-      const response = toResponse(incoming)
-      if (request.writableFinished) return resolve(response)
-      if (response.ok) return request.once('finish', () => resolve(response))
-      // The server may not read the rest of the request.
-      request.shouldKeepAlive = false
-      resolve(response)
+      try {
+        const response = toResponse(incoming)
+        if (response.ok && !request.writableFinished) {
+          request.once('finish', () => resolve(response))
+          return
+        }
+        // The server may not read the rest of the request.
+        if (!request.writableFinished) request.shouldKeepAlive = false
+        resolve(response)
+      } catch (error) {
+        reject(error) // a status that there is not
+        request.destroy()
+      }
     })
     if (signal.aborted) abort()
     else signal.addEventListener('abort', abort)

@@ -7,7 +7,7 @@
 
 import * as http from 'node:http'
 import * as https from 'node:https'
-import type { AddressInfo, Socket } from 'node:net'
+import { type AddressInfo, Server, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { getRequestListener } from '@hono/node-server'
@@ -18,11 +18,17 @@ import type { FetchHandler, HttpServer, HttpServerOptions } from '../runtime.ts'
 /** The longest request head, as for the Go relay's usual proxies. */
 const MAX_HEAD_BYTES = 32 * 1024
 
+/** Requests in flight beyond one on each connection. Without a limit, Deno reads them as fast as they come. */
+const MAX_PIPELINED = 1000
+
 /** How often node:http looks for clients whose head is late. */
 const TIMEOUT_CHECK_INTERVAL_MS = 250
 
 /** How often a stopping server looks for requests in flight. */
 const CHECK_INTERVAL_MS = 50
+
+/** The errors of a client that has gone. */
+const GONE = new Set(['ECONNRESET', 'EPIPE'])
 
 /** The statuses of node:http's errors; 400 for all others. */
 const STATUSES = new Map([
@@ -46,6 +52,11 @@ export async function serveHttp(
   const sockets = new Set<Socket>()
   const inFlight = new Set<http.ServerResponse>()
   const server = createServer(options, (incoming, outgoing) => {
+    if (inFlight.size >= options.maxConnections + MAX_PIPELINED) {
+      options.onBadRequest('too many requests on one connection')
+      incoming.socket.destroy()
+      return
+    }
     inFlight.add(outgoing)
     outgoing.once('close', () => inFlight.delete(outgoing))
     if (!server.listening) outgoing.shouldKeepAlive = false
@@ -62,7 +73,8 @@ export async function serveHttp(
   return {
     address: { host: address, port },
     async stop(signal) {
-      server.close()
+      // http.Server's own close() would close idle connections now, on which a request may be on its way.
+      Server.prototype.close.call(server)
       for (const response of inFlight) response.shouldKeepAlive = false
       do {
         await delay(CHECK_INTERVAL_MS)
@@ -113,7 +125,7 @@ function answerBadRequest(
   socket: Duplex,
   { onBadRequest }: HttpServerOptions,
 ): void {
-  if (code !== 'ECONNRESET') onBadRequest(message)
+  if (!GONE.has(code)) onBadRequest(message)
   if (!/^(HPE|ERR_HTTP)_/.test(code) || !socket.writable) {
     socket.destroy()
     return

@@ -108,6 +108,32 @@ describe('POST /write', () => {
     expect(last('a')?.headers.authorization).toBe('Basic abc')
   })
 
+  test('takes the first of several headers of one name, as influxd does', async () => {
+    const { app, last } = await createFixture({ a: stored })
+    const headers = new Headers()
+    for (const value of ['Basic abc', 'Basic def']) headers.append('authorization', value)
+    for (const value of ['gzip', 'identity']) headers.append('content-encoding', value)
+    const init = { method: 'POST', body: gzipSync('m v=1 1'), headers }
+    expect((await app.request('/write?db=d', init)).status).toBe(204)
+    expect(last('a')?.headers.authorization).toBe('Basic abc')
+    expect(last('a')?.body).toBe('m v=1 1')
+  })
+
+  test('answers 503 with Retry-After past max-connections requests in flight', async () => {
+    const a = later()
+    const { write } = await createFixture({ a: a.handler }, 'max-connections = 1')
+    const first = write('m v=1 1')
+    await settle()
+    const second = await write('m v=2 2')
+    expect([second.status, second.headers.get('retry-after')]).toEqual([503, '1'])
+    await a.respond(stored())
+    expect((await first).status).toBe(204)
+    const third = write('m v=3 3')
+    await settle()
+    await a.respond(stored())
+    expect((await third).status).toBe(204)
+  })
+
   test("uses an output's own credentials in place of the client's", async () => {
     const { write, last } = await createFixture({ a: stored }, '', ', token = "t"')
     await write('m v=1 1', '?db=d', { authorization: 'Basic abc' })

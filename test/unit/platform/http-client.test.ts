@@ -235,6 +235,18 @@ describe.each(clients)('by %s', (name, createFetch) => {
       await expect(answer).rejects.toThrow()
     })
 
+    test.each([600, 999])('with the status %i is no success', async (status) => {
+      const backend = await start(answering(`HTTP/1.1 ${status} X\r\nContent-Length: 0\r\n\r\n`))
+      const sending = post(createFetch(options), backend)
+      // Bun's fetch takes every status.
+      expect(
+        await sending.then(
+          ({ ok }) => ok,
+          () => false,
+        ),
+      ).toBe(false)
+    })
+
     test.each([
       ['nothing', ''],
       ['half a head', 'HTTP/1.1 2'],
