@@ -7,7 +7,7 @@ export default defineConfig(({ mode }) => ({
       {
         test: {
           name: 'unit',
-          include: ['test/unit/**/*.test.ts', 'test/*.test.ts'],
+          include: ['test/unit/**/*.test.ts'],
           provide: { shareOfSeeds: mode === 'quick' ? 0.1 : 1 },
           // No unit test leaves anything behind. A process for each file took half of the time.
           isolate: false,

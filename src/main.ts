@@ -3,26 +3,11 @@
 import { parseArguments, USAGE, VERSION } from './cli/arguments.ts'
 import { describe } from './cli/check.ts'
 import { printGaps } from './cli/gaps.ts'
-import { formatAddress } from './config/address.ts'
-import type { Config, HttpConfig, UdpConfig } from './config/config.ts'
+import type { Config } from './config/config.ts'
 import { ConfigError, loadConfig } from './config/load.ts'
-import { createApp } from './http/app.ts'
-import { type ConnectionLimits, connectionLimits } from './limits/open-files.ts'
-import { createLog, type Log } from './observe/log.ts'
-import { RepeatedWarning } from './observe/repeated-warning.ts'
-import type { Address, Host } from './runtime.ts'
-import { type Data, openData, openRelay } from './start.ts'
-import { UdpRelay } from './udp/udp-relay.ts'
-
-/** A relay that listens. */
-interface Running {
-  /** Stops accepting writes. Resolves when those in flight are answered, or when `signal` aborts. */
-  stop(signal: AbortSignal): Promise<void>
-  /** Resolves when every write is delivered. */
-  drained(): Promise<void>
-  /** Logs what is undelivered, and closes files. */
-  close(): Promise<void>
-}
+import { createLog } from './observe/log.ts'
+import type { Host } from './runtime.ts'
+import { type Running, startRelays } from './start.ts'
 
 export async function main(host: Host): Promise<void> {
   const command = parseArguments(host.args)
@@ -52,12 +37,7 @@ export async function main(host: Host): Promise<void> {
 async function run(config: Config, host: Host): Promise<void> {
   const log = createLog(host.writeLog, host.clock.wallNanoseconds)
   log.info('starting', { version: VERSION, runtime: host.name })
-  const data = await openData(config, host, log)
-  const running: Running[] = []
-  const maxOpenFiles = await host.maxOpenFiles()
-  const limits = { maxOpenFiles, ...connectionLimits(maxOpenFiles, config.http) }
-  for (const relay of config.http) running.push(await startHttp(relay, host, log, data, limits))
-  for (const relay of config.udp) running.push(await startUdp(relay, host, log, data))
+  const running = await startRelays(config, host, log)
   log.info('ready')
 
   let stopping = false
@@ -85,103 +65,4 @@ async function stop(running: Running[], timeoutMs: number, host: Host): Promise<
   ])
   cancel()
   for (const relay of running) await relay.close()
-}
-
-async function startHttp(
-  config: HttpConfig,
-  host: Host,
-  parent: Log,
-  data: Data | undefined,
-  { maxOpenFiles, backlog, ...limits }: ConnectionLimits & { maxOpenFiles: number },
-): Promise<Running> {
-  const log = parent.with({ relay: config.name })
-  const maxConnections = Math.min(config.maxConnections, limits.maxConnections)
-  if (maxConnections < config.maxConnections) {
-    const hint = 'raise the limit of open files: LimitNOFILE, ulimit -n'
-    log.warn('fewer connections than max-connections can be open', { limit: maxConnections, hint })
-  }
-  const relay = await openRelay(config.backends, host, log, data)
-  const app = createApp({ ...config, maxConnections }, relay, host, log)
-  const refused = new RepeatedWarning(host.clock, log, 'connection refused: too many are open')
-  const malformed = new RepeatedWarning(host.clock, log, 'bad request refused')
-  const server = await listening(config, () =>
-    host.serveHttp(app.fetch, {
-      ...config,
-      maxConnections,
-      backlog,
-      maxOpenFiles,
-      onConnectionRefused: () => refused.report({ limit: maxConnections }),
-      onBadRequest: (reason) => malformed.report({ reason }),
-    }),
-  )
-  for (const key of config.ignored) log.warn('this key of the configuration has no effect', { key })
-  announce(log, config.pem === undefined ? 'http' : 'https', server.address, config.backends)
-  return {
-    stop: (signal) => server.stop(signal),
-    drained: () => relay.drained(),
-    async close() {
-      for (const warning of [refused, malformed]) warning.flush()
-      await relay.close()
-    },
-  }
-}
-
-async function startUdp(
-  config: UdpConfig,
-  host: Host,
-  parent: Log,
-  data: Data | undefined,
-): Promise<Running> {
-  const log = parent.with({ relay: config.name })
-  const relay = await openRelay(config.backends, host, log, data)
-  const udp = new UdpRelay(config, relay, host, log)
-  const socketErrors = new RepeatedWarning(host.clock, log, 'udp socket failed')
-  let stopped = false
-  const socket = await listening(config, () =>
-    host.listenUdp({
-      ...config,
-      onDatagram: (datagram) => {
-        if (!stopped) udp.accept(datagram)
-      },
-      onError: (error) => socketErrors.report({ reason: error.message }),
-    }),
-  )
-  announce(log, 'udp', socket.address, [...config.outputs, ...config.backends])
-  return {
-    async stop() {
-      stopped = true
-    },
-    drained: () => udp.drained(),
-    async close() {
-      socket.close()
-      socketErrors.flush()
-      udp.close()
-      await relay.close()
-    },
-  }
-}
-
-async function listening<Server>(
-  { name, bind }: { name: string; bind: Address },
-  listen: () => Promise<Server>,
-): Promise<Server> {
-  try {
-    return await listen()
-  } catch (error) {
-    const reason = (error as Error).message
-    throw new ConfigError(`relay "${name}": cannot listen on ${formatAddress(bind)}: ${reason}`)
-  }
-}
-
-function announce(
-  log: Log,
-  protocol: string,
-  address: Address,
-  outputs: readonly { readonly name: string }[],
-): void {
-  log.info('listening', {
-    protocol,
-    address: formatAddress(address),
-    backends: outputs.map(({ name }) => name).join(','),
-  })
 }

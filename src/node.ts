@@ -2,6 +2,7 @@
 /** The relay on Node.js. */
 
 import { setFlagsFromString } from 'node:v8'
+import { BufferPool } from './limits/buffer-pool.ts'
 import { main } from './main.ts'
 import { createHost } from './platform/host.ts'
 import { serveHttp } from './platform/node-server.ts'
@@ -12,4 +13,9 @@ import { serveHttp } from './platform/node-server.ts'
 // here; the size of the young generation can be set on the command line only.
 setFlagsFromString('--heap-growing-percent=50')
 
-void main({ ...createHost(`Node.js ${process.versions.node}`), serveHttp })
+void main({
+  ...createHost(`Node.js ${process.versions.node}`),
+  // A search in a Buffer is native code on Node.js, and several times as fast as in a Uint8Array.
+  buffers: new BufferPool((buffer, length) => Buffer.from(buffer, 0, length)),
+  serveHttp,
+})

@@ -1,18 +1,48 @@
 /** Composition: from configuration and platform to running relays. */
 
 import { Backend, type BackendOptions } from './backend/backend.ts'
-import type { Config } from './config/config.ts'
+import { formatAddress } from './config/address.ts'
+import type { Config, HttpConfig, UdpConfig } from './config/config.ts'
 import { ConfigError } from './config/load.ts'
 import { LaneStore } from './delivery/lane-store.ts'
+import { createApp } from './http/app.ts'
+import { type ConnectionLimits, connectionLimits } from './limits/open-files.ts'
 import { DeadLetters } from './losses/dead-letters.ts'
 import { GapLedger } from './losses/gap-ledger.ts'
 import { LEDGER_FILE } from './losses/gap-ledger-format.ts'
 import { DAMAGED, Losses, type LossRecords } from './losses/losses.ts'
 import type { Log } from './observe/log.ts'
+import { RepeatedWarning } from './observe/repeated-warning.ts'
 import { Relay } from './relay/relay.ts'
-import type { Disk, Host, Runtime } from './runtime.ts'
+import type { Address, Disk, Host, Runtime } from './runtime.ts'
+import { UdpRelay } from './udp/udp-relay.ts'
 
 const DEAD_LETTERS = 'dead-letters'
+
+/** A relay that listens. */
+export interface Running {
+  /** Stops accepting writes. Resolves when those in flight are answered, or when `signal` aborts. */
+  stop(signal: AbortSignal): Promise<void>
+  /** Resolves when every write is delivered. */
+  drained(): Promise<void>
+  /** Logs what is undelivered, and closes files. */
+  close(): Promise<void>
+}
+
+/**
+ * Starts every relay of a configuration.
+ *
+ * @throws ConfigError if a folder cannot be used or an address cannot be bound
+ */
+export async function startRelays(config: Config, host: Host, log: Log): Promise<Running[]> {
+  const data = await openData(config, host, log)
+  const running: Running[] = []
+  const maxOpenFiles = await host.maxOpenFiles()
+  const limits = { maxOpenFiles, ...connectionLimits(maxOpenFiles, config.http) }
+  for (const relay of config.http) running.push(await startHttp(relay, host, log, data, limits))
+  for (const relay of config.udp) running.push(await startUdp(relay, host, log, data))
+  return running
+}
 
 /** The data directory, which all relays of a process share. */
 export interface Data {
@@ -105,4 +135,103 @@ async function asConfigError<Result>(path: string, open: () => Promise<Result>):
   } catch (error) {
     throw new ConfigError(`cannot use ${path}: ${(error as Error).message}`)
   }
+}
+
+async function startHttp(
+  config: HttpConfig,
+  host: Host,
+  parent: Log,
+  data: Data | undefined,
+  { maxOpenFiles, backlog, ...limits }: ConnectionLimits & { maxOpenFiles: number },
+): Promise<Running> {
+  const log = parent.with({ relay: config.name })
+  const maxConnections = Math.min(config.maxConnections, limits.maxConnections)
+  if (maxConnections < config.maxConnections) {
+    const hint = 'raise the limit of open files: LimitNOFILE, ulimit -n'
+    log.warn('fewer connections than max-connections can be open', { limit: maxConnections, hint })
+  }
+  const relay = await openRelay(config.backends, host, log, data)
+  const app = createApp({ ...config, maxConnections }, relay, host, log)
+  const refused = new RepeatedWarning(host.clock, log, 'connection refused: too many are open')
+  const malformed = new RepeatedWarning(host.clock, log, 'bad request refused')
+  const server = await listening(config, () =>
+    host.serveHttp(app.fetch, {
+      ...config,
+      maxConnections,
+      backlog,
+      maxOpenFiles,
+      onConnectionRefused: () => refused.report({ limit: maxConnections }),
+      onBadRequest: (reason) => malformed.report({ reason }),
+    }),
+  )
+  for (const key of config.ignored) log.warn('this key of the configuration has no effect', { key })
+  announce(log, config.pem === undefined ? 'http' : 'https', server.address, config.backends)
+  return {
+    stop: (signal) => server.stop(signal),
+    drained: () => relay.drained(),
+    async close() {
+      for (const warning of [refused, malformed]) warning.flush()
+      await relay.close()
+    },
+  }
+}
+
+async function startUdp(
+  config: UdpConfig,
+  host: Host,
+  parent: Log,
+  data: Data | undefined,
+): Promise<Running> {
+  const log = parent.with({ relay: config.name })
+  const relay = await openRelay(config.backends, host, log, data)
+  const udp = new UdpRelay(config, relay, host, log)
+  const socketErrors = new RepeatedWarning(host.clock, log, 'udp socket failed')
+  let stopped = false
+  const socket = await listening(config, () =>
+    host.listenUdp({
+      ...config,
+      onDatagram: (datagram) => {
+        if (!stopped) udp.accept(datagram)
+      },
+      onError: (error) => socketErrors.report({ reason: error.message }),
+    }),
+  )
+  announce(log, 'udp', socket.address, [...config.outputs, ...config.backends])
+  return {
+    async stop() {
+      stopped = true
+    },
+    drained: () => udp.drained(),
+    async close() {
+      socket.close()
+      socketErrors.flush()
+      udp.close()
+      await relay.close()
+    },
+  }
+}
+
+async function listening<Server>(
+  { name, bind }: { name: string; bind: Address },
+  listen: () => Promise<Server>,
+): Promise<Server> {
+  try {
+    return await listen()
+  } catch (error) {
+    const reason = (error as Error).message
+    throw new ConfigError(`relay "${name}": cannot listen on ${formatAddress(bind)}: ${reason}`)
+  }
+}
+
+function announce(
+  log: Log,
+  protocol: string,
+  address: Address,
+  outputs: readonly { readonly name: string }[],
+): void {
+  log.info('listening', {
+    protocol,
+    address: formatAddress(address),
+    backends: outputs.map(({ name }) => name).join(','),
+  })
 }

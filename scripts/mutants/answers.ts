@@ -126,9 +126,8 @@ export const ANSWERS: readonly Mutant[] = [
     name: 'half a body is taken for a whole',
     breaks: 'the part of a body that came before the connection broke is relayed',
     file: 'http/request-body.ts',
-    find: 'const { done, value } = await reader.read().catch(cutShort)',
-    replace:
-      'const { done, value } = await reader.read().catch(() => ({ done: true, value: undefined }))',
+    find: '$reader.read())',
+    replace: '$reader.read().catch(() => ({ done: true, value: undefined })))',
   },
   {
     name: 'bytes in flight are never given back',

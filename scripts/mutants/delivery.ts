@@ -177,8 +177,8 @@ export const DELIVERY: readonly Mutant[] = [
     name: 'memory without a bound',
     breaks: 'a backend holds more in memory than it may',
     file: 'limits/budget.ts',
-    find: '> this.limit',
-    replace: '> this.limit * 3',
+    find: '<= this.limit',
+    replace: '<= this.limit * 3',
   },
   {
     name: 'disk without a bound',

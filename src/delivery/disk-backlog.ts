@@ -16,7 +16,7 @@ import type { HandoffLog, StoredBatch } from './handoff-log.ts'
 import type { LaneStore } from './lane-store.ts'
 import type { Failure } from './outcome.ts'
 import { QueuedWrite, type WriteLane, WriteList, type WriteTracker } from './queued-write.ts'
-import { dropRecorded, refuseSpill, Spill, SpillTimer } from './spill.ts'
+import { dropRecorded, refuseSpill, Spiller, SpillTimer } from './spill.ts'
 
 /** The reason of a drop, as it stands in the gap ledger. */
 const TOO_OLD = 'too old'
@@ -27,7 +27,7 @@ export class DiskBacklog implements Backlog {
   private readonly lane: WriteLane & Waiter
   private readonly store: LaneStore
   private readonly log: HandoffLog
-  private readonly spill: Spill
+  private readonly spiller: Spiller
   private readonly timer: SpillTimer
   /** Accepted after all that is on disk. */
   private readonly waiting = new WriteList()
@@ -42,7 +42,7 @@ export class DiskBacklog implements Backlog {
     this.lane = lane
     this.store = store
     this.log = log
-    this.spill = new Spill(queue, store, log)
+    this.spiller = new Spiller(queue, store, log)
     this.timer = new SpillTimer(
       queue.options.clock,
       () => this.unspilled(),
@@ -198,14 +198,14 @@ export class DiskBacklog implements Backlog {
   private async spillMemory(): Promise<void> {
     const batch = this.unspilledBatch
     if (batch) {
-      batch.last = await this.spill.spill(batch.writes, (reason) => {
+      batch.last = await this.spiller.spill(batch.writes, (reason) => {
         if (this.lastFailure) refuseSpill(batch.writes, reason)
         else batch.spillError = reason
       })
       batch.isDropped = !batch.last
       if (batch.spillError !== undefined) return
     }
-    await this.spill.spillAll(this.waiting)
+    await this.spiller.spillAll(this.waiting)
   }
 }
 

@@ -17,7 +17,7 @@ export interface RecordPosition extends RecordEnd {
 }
 
 /** A write on disk. */
-export interface StoredWrite {
+interface StoredWrite {
   readonly write: Write
   /** The write as this process has queued it, if its client may still wait. */
   readonly queued: QueuedWrite | undefined

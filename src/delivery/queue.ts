@@ -19,7 +19,7 @@ const MAX_LANES_IN_FLIGHT = 64
 /** A backend that has answered nothing for so long does not just lag. */
 const HANGING_MS = 500
 
-export interface QueueOptions extends LaneOptions {
+interface QueueOptions extends LaneOptions {
   /** A batch is no larger than this, unless it is one write. */
   readonly maxBatchBytes: number
   /** Bytes of line protocol a second that may be delivered from disk, 0 for no limit. */
@@ -29,7 +29,7 @@ export interface QueueOptions extends LaneOptions {
 }
 
 /** What a queue is built on. */
-export interface QueueParts extends Pick<LaneQueue, 'send' | 'losses' | 'onDiskError'> {
+interface QueueParts extends Pick<LaneQueue, 'send' | 'losses' | 'onDiskError'> {
   /** Where writes are spilled; undefined to keep them in memory. */
   readonly store: LaneStore | undefined
 }

@@ -49,7 +49,7 @@ export interface WriteLane {
 /** About the memory that a queued write takes beside its bytes. */
 export const WRITE_OVERHEAD_BYTES = 256
 
-export type WriteState = 'pending' | 'deferred' | 'stored' | 'rejected' | 'dropped'
+type WriteState = 'pending' | 'deferred' | 'stored' | 'rejected' | 'dropped'
 
 export class QueuedWrite {
   readonly write: Write

@@ -18,7 +18,7 @@ const MAX_APPEND_BYTES = 8 * 1024 * 1024
 /** How long a backend may take over a write that the relay owns before the write goes to disk. */
 const SPILL_AFTER_MS = 10
 
-export class Spill {
+export class Spiller {
   private readonly queue: LaneQueue
   private readonly store: LaneStore
   private readonly log: HandoffLog

@@ -8,6 +8,8 @@ const MIN_BYTES = 4 * 1024
 /** The most that is kept for later use. */
 const MAX_IDLE_BYTES = 16 * 1024 * 1024
 
+type View = (buffer: ArrayBuffer, length: number) => Uint8Array<ArrayBuffer>
+
 /**
  * Garbage collectors run by the number of objects rather than by the memory behind them. At a thousand bodies
  * of half a megabyte a second, or twenty thousand of ten kilobytes, a process would grow to several times of
@@ -21,6 +23,12 @@ export class BufferPool implements Buffers {
   private readonly taken = new WeakSet<ArrayBufferLike>()
   private readonly adopted = new WeakSet<ArrayBufferLike>()
   private idleBytes = 0
+  private readonly view: View
+
+  /** @param view makes the bytes that `take` returns of a buffer that has at least as many */
+  constructor(view: View = (buffer, length) => new Uint8Array(buffer, 0, length)) {
+    this.view = view
+  }
 
   /** Bytes of any content. */
   take(length: number): Uint8Array<ArrayBuffer> {
@@ -30,7 +38,7 @@ export class BufferPool implements Buffers {
     if (idle) this.idleBytes -= size
     const buffer = idle ?? new ArrayBuffer(size)
     this.taken.add(buffer)
-    return new Uint8Array(buffer, 0, length)
+    return this.view(buffer, length)
   }
 
   /**
