@@ -340,6 +340,19 @@ describe.each(clients)('by %s', (name, createFetch) => {
       expect(backend.connections).toEqual(canTell ? [0, 0] : [0, 0, 1])
     })
 
+    test('is not delayed by hundreds of requests to another backend that does not answer', async () => {
+      const silent = await start(() => {})
+      const fetch = createFetch(options)
+      const controller = new AbortController()
+      const hanging = Array.from({ length: 300 }, () => post(fetch, silent, controller.signal))
+      const ended = Promise.allSettled(hanging)
+      await vi.waitFor(() => expect(silent.requests).toHaveLength(300), patience)
+      const backend = await start(answering(NO_CONTENT))
+      expect((await post(createFetch(options), backend)).status).toBe(204)
+      controller.abort()
+      await ended
+    })
+
     test('that cannot be made says why', async () => {
       const backend = await start(answering(NO_CONTENT))
       const { origin } = backend
