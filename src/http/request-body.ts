@@ -128,7 +128,8 @@ async function readPieces(
         continue
       }
       if (total > buffer.length) {
-        const size = Math.min(Math.max(MIN_BUFFER_BYTES, 2 * total), length ?? maxBodyBytes)
+        const wanted = Math.min(Math.max(MIN_BUFFER_BYTES, 2 * total), length ?? maxBodyBytes)
+        const size = reservation.hasRoomFor(wanted - buffer.length) ? wanted : total
         reserve(reservation, size - buffer.length)
         const larger = buffers.take(size)
         larger.set(buffer.subarray(0, filled))
