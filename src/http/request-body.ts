@@ -29,7 +29,7 @@ export interface BodyLimits {
   readonly readTimeoutMs: number
 }
 
-/** A client that is slower than this on average is timed out. A modem of the eighties is as fast. */
+/** A client that is slower than this on average is timed out. Apache's mod_reqtimeout asks for half of it. */
 const MIN_BYTES_PER_MS = 1
 
 /** Bodies up to this size are read at once, within the time that the slowest client needs for all of it. */

@@ -195,7 +195,7 @@ function slowClients(bench: Bench): void {
     await connection.closed()
   })
 
-  test('but sends as fast as a modem is served, however long it takes', async () => {
+  test('but sends at a steady rate is served, however long it takes', async () => {
     const db = await bench.database()
     const connection = await RawConnection.open(relay().url())
     const body = Buffer.from(numbers(1000).map(point).join('\n'))
