@@ -1,11 +1,12 @@
 /** `/write`: reads a write, gives it to the relay, and answers as influxd does. */
 
 import type { HttpConfig } from '../config/config.ts'
-import { type Answer, errorAnswer } from '../influxdb/answer.ts'
+import { errorAnswer } from '../influxdb/answer.ts'
 import type { Destination } from '../influxdb/destination.ts'
 import { timestampIn } from '../influxdb/precision.ts'
 import { toResponse } from '../influxdb/response.ts'
 import { stamp } from '../influxdb/stamp.ts'
+import type { Write } from '../influxdb/write.ts'
 import { Budget, Reservation } from '../limits/budget.ts'
 import type { Log } from '../observe/log.ts'
 import { RepeatedWarning } from '../observe/repeated-warning.ts'
@@ -40,35 +41,25 @@ export function createWriteHandler(
   const recycle = (bytes: Uint8Array) => buffers.give(bytes)
   let requests = 0
 
-  const relayWrite = async (
-    request: Request,
-    find: FindDestination,
-    reservation: Reservation,
-  ): Promise<Answer> => {
-    const destination = find(
-      searchOf(request.url),
-      firstAuthorization(request.headers.get('authorization')),
-    )
-    if (!destination) return errorAnswer(400, 'database is required')
-    if (requests > config.maxConnections) throw tooManyRequests()
-    const pause = backpressure.pause()
-    if (pause) await pause
-    const body = await readBody(request, config, reservation, runtime)
-    const points = stamp(
-      body,
-      () => timestampIn(destination.precision, clock.wallNanoseconds()),
-      buffers,
-    )
-    if (points.bytes !== body) buffers.give(body)
-    const consistency = destination.consistency ?? config.consistency
-    return relay.accept({ kind: 'points', destination, points, consistency, recycle })
-  }
-
   return async (request, find) => {
     const reservation = new Reservation(pending)
     requests++
     try {
-      const answer = await relayWrite(request, find, reservation)
+      const destination = find(
+        searchOf(request.url),
+        firstAuthorization(request.headers.get('authorization')),
+      )
+      if (!destination) return toResponse(errorAnswer(400, 'database is required'))
+      if (requests > config.maxConnections) throw tooManyRequests()
+      const pause = backpressure.pause()
+      if (pause) await pause
+      const body = await readBody(request, config, reservation, runtime)
+      const timestamp = () => timestampIn(destination.precision, clock.wallNanoseconds())
+      const points = stamp(body, timestamp, buffers)
+      if (points.bytes !== body) buffers.give(body)
+      const consistency = destination.consistency ?? config.consistency
+      const write: Write = { kind: 'points', destination, points, consistency, recycle }
+      const answer = await relay.accept(write)
       return answer === STORED ? new Response(null, { status: 204 }) : toResponse(answer)
     } catch (error) {
       if (!(error instanceof BodyError)) throw error

@@ -39,7 +39,7 @@ export class Budget {
 /** Bytes taken from a budget without overhead, little by little, and given back at once. */
 export class Reservation {
   private readonly budget: Budget
-  private readonly parts: number[] = []
+  private bytes = 0
 
   constructor(budget: Budget) {
     this.budget = budget
@@ -51,12 +51,14 @@ export class Reservation {
 
   /** Returns false, and takes nothing, if the budget has no room. */
   grow(bytes: number): boolean {
-    if (!this.budget.take(bytes)) return false
-    this.parts.push(bytes)
+    if (!this.hasRoomFor(bytes)) return false
+    this.budget.bytes += bytes
+    this.bytes += bytes
     return true
   }
 
   release(): void {
-    for (const bytes of this.parts.splice(0)) this.budget.give(bytes)
+    this.budget.bytes -= this.bytes
+    this.bytes = 0
   }
 }
