@@ -185,6 +185,8 @@ export class Witness {
    * fault of the disk.
    */
   sawDamage(damage: string): void {
+    // Records that were delivered before come back, with all that follow.
+    if (/reason=head\b/.test(damage)) this.latest.clear()
     const needsFault = /reason=(missing|head|unreadable)\b/.test(damage)
     if (needsFault && !this.options.isDiskFailing) {
       this.fault(`a buffer is logged as damaged: ${damage}`)
