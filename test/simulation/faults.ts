@@ -111,14 +111,22 @@ async function refuseNowAndThen(
   while (!isOver()) {
     await world.sleep(world.between(50, 2000))
     if (isOver()) return
-    const targets = world.pick(REFUSALS)
-    world.log(`disk fails once: ${targets.join(' ')}`)
-    for (const [kind, path] of targets) machine.disk.fail({ code: 'EIO', kinds: [kind], path })
-    await world.sleep(world.between(1, 2000))
+    const refused = refuse(machine.disk, world)
+    await Promise.race([refused, world.sleep(world.between(1000, 5000))])
+    await world.sleep(world.between(10, 1500))
     if (isOver()) return
-    if (world.chance(0.4)) machine.breakDown()
+    if (world.chance(0.5)) machine.breakDown()
     machine.disk.heal()
   }
+}
+
+/** Resolves when the disk has failed. */
+function refuse(disk: FakeDisk, world: World): Promise<void> {
+  const targets = world.pick(REFUSALS)
+  world.log(`disk fails once: ${targets.join(' ')}`)
+  return new Promise((failed) => {
+    for (const [kind, path] of targets) disk.fail({ code: 'EIO', kinds: [kind], path, failed })
+  })
 }
 
 /** Makes files that a relay reads at its start unreadable. It gives up after it has tried twice. */

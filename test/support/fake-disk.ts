@@ -33,6 +33,8 @@ export interface Fault {
   readonly nth?: number
   /** How many fail in a row. @default 1 */
   readonly times?: number
+  /** Called for each that fails. */
+  readonly failed?: () => void
 }
 
 /** The operation in which the process stops. */
@@ -240,7 +242,9 @@ export class FakeDisk implements Disk {
       if (!path.includes(fault.path ?? '')) continue
       const nth = fault.nth ?? 1
       entry.seen++
-      if (entry.seen >= nth && entry.seen < nth + (fault.times ?? 1)) code ??= fault.code
+      if (entry.seen < nth || entry.seen >= nth + (fault.times ?? 1)) continue
+      code ??= fault.code
+      fault.failed?.()
     }
     return code
   }
