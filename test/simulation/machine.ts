@@ -82,8 +82,8 @@ export class Machine {
   private end(disk: FakeDisk): void {
     this.process?.die()
     this.process = undefined
-    const life = this.lives.at(-1)
-    this.environment.witness.lifeEnded(life?.backends[0]?.maxAgeMs !== undefined)
+    const { maxAgeMs, timeoutMs = 0 } = this.lives.at(-1)?.backends[0] ?? {}
+    this.environment.witness.lifeEnded(maxAgeMs !== undefined, timeoutMs)
     this.disk = this.prepare(disk)
     this.world.after(this.world.between(10, 3000), () => this.boot())
   }
