@@ -1,9 +1,8 @@
 /**
- * A runtime of web-standard globals alone, for hosts that have Request, Response and fetch but none of
- * the node: modules.
+ * A runtime on web standards alone, for hosts that have Request, Response and fetch but no node: modules.
  *
- * It cannot vouch for a backend's certificate in its own way, and where influxd echoes control bytes of
- * a bad line in a header, most hosts' fetch takes the answer for a network error.
+ * It cannot change how a backend's certificate is verified. When influxd copies control bytes of a bad line
+ * into a header, the fetch of most hosts reports a network error.
  */
 
 import { BufferPool } from './limits/buffer-pool.ts'
@@ -30,7 +29,7 @@ function createFetch({
   skipTlsVerification,
 }: FetchOptions): ReturnType<Runtime['createFetch']> {
   if (ca !== undefined || skipTlsVerification) {
-    throw new Error('ca-pem and skip-tls-verification need a runtime with sockets of its own')
+    throw new Error('ca-pem and skip-tls-verification are not supported by this runtime')
   }
   return (url, init) => fetch(url, { ...init, redirect: 'manual' } as RequestInit)
 }
@@ -46,7 +45,7 @@ async function gunzip(bytes: Uint8Array, limit: number): Promise<Uint8Array> {
   return new Uint8Array(await new Blob(chunks as BlobPart[]).arrayBuffer())
 }
 
-/** What comes out of a transformation of `bytes`. */
+/** The output of a transformation of `bytes`. */
 function through(
   bytes: Uint8Array,
   stream: CompressionStream | DecompressionStream,

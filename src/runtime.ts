@@ -1,6 +1,6 @@
 /**
- * What the relay needs from the outside world, and all that it needs. Each runtime's entry hands one in;
- * so does the web-standard one, and a test or a simulation in which time stands still.
+ * The ports: all that the relay needs from the outside world. The entry of each runtime implements them, as
+ * do `edge.ts` on web standards alone, and the tests and the simulation with a clock that they move.
  */
 
 import type { Allocator } from './influxdb/lines.ts'
@@ -16,8 +16,9 @@ export interface Clock {
 }
 
 /**
- * The part of the web's fetch that a backend uses. It never follows a redirect. Once it resolves with a
- * success, nothing looks at the body any more.
+ * The part of the web's fetch that a backend uses. It never follows a redirect. It may send a request twice
+ * if the connection was closed under it: points are idempotent. Once it resolves with a success, the body's
+ * memory can be used again.
  */
 export type Fetch = (url: string, request: FetchRequest) => Promise<Response>
 
@@ -30,7 +31,7 @@ export interface FetchRequest {
 
 /** How to reach one backend. */
 export interface FetchOptions {
-  /** Certificates, PEM, that vouch for the backend instead of the system's. */
+  /** The certificates, in PEM, of the authorities to trust in place of the system's. */
   readonly ca: string | undefined
   readonly skipTlsVerification: boolean
 }

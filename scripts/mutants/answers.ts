@@ -118,7 +118,7 @@ export const ANSWERS: readonly Mutant[] = [
   {
     name: 'no stamps',
     breaks: 'each server gives a point a timestamp of its own',
-    file: 'http/app.ts',
+    file: 'http/write.ts',
     find: 'if (points.bytes !== body) buffers.give(body)',
     replace: 'Object.assign(points, { bytes: body })',
   },
@@ -132,7 +132,7 @@ export const ANSWERS: readonly Mutant[] = [
   {
     name: 'bytes in flight are never given back',
     breaks: 'at last every write is refused',
-    file: 'http/app.ts',
+    file: 'http/write.ts',
     find: 'reservation.release()',
     replace: '',
   },

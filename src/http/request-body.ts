@@ -2,13 +2,13 @@
 
 import { type Answer, errorAnswer } from '../influxdb/answer.ts'
 import type { Reservation } from '../limits/budget.ts'
-import type { Clock, Runtime } from '../runtime.ts'
+import type { Buffers, Clock, Runtime } from '../runtime.ts'
 import { firstOf } from './headers.ts'
 
 /** A body that cannot be relayed, and the answer to its client. */
 export class BodyError extends Error {
   readonly answer: Answer
-  /** Whether the rest of the body is worth less than the connection. */
+  /** Whether to close the connection rather than to read the rest of the body. */
   readonly mustClose: boolean
 
   constructor(
@@ -29,13 +29,14 @@ export interface BodyLimits {
   readonly readTimeoutMs: number
 }
 
-/** A client that is slower than this on average is timed out. A modem of the eighties is as fast. */
+/** A client that is slower than this on average is timed out. Apache's mod_reqtimeout asks for half of it. */
 const MIN_BYTES_PER_MS = 1
 
 /** Bodies up to this size are read at once, within the time that the slowest client needs for all of it. */
-const MAX_SMALL_BYTES = 16 * 1024
+const MAX_SMALL_BYTES = 64 * 1024
 
-const FIRST_BUFFER_BYTES = 64 * 1024
+/** The smallest buffer for a body that comes in several pieces. Most of these fit, and need not be moved. */
+const MIN_BUFFER_BYTES = 512 * 1024
 
 /**
  * A chunk costs a runtime about a microsecond and half a kilobyte, however small it is. Clients send a
@@ -127,19 +128,26 @@ async function readPieces(
         continue
       }
       if (total > buffer.length) {
-        const size = Math.min(Math.max(FIRST_BUFFER_BYTES, 2 * total), length ?? maxBodyBytes)
+        const wanted = Math.min(Math.max(MIN_BUFFER_BYTES, 2 * total), length ?? maxBodyBytes)
+        const size = reservation.hasRoomFor(wanted - buffer.length) ? wanted : total
         reserve(reservation, size - buffer.length)
         const larger = buffers.take(size)
         larger.set(buffer.subarray(0, filled))
-        buffers.give(buffer)
+        buffers.give(pieces === 2 ? adoptWhole(buffer, buffers) : buffer)
         buffer = larger
       }
       buffer.set(value, filled)
+      buffers.give(adoptWhole(value, buffers))
     }
   } catch (error) {
     reader.cancel().catch(() => {})
     throw error
   }
+}
+
+/** Has the memory of a piece freed when it is given, unless the runtime may use another part of it. */
+function adoptWhole(piece: Uint8Array, buffers: Buffers): Uint8Array {
+  return piece.length === piece.buffer.byteLength ? buffers.adopt(piece) : piece
 }
 
 /** @throws BodyError if the bytes have not come in time, or if the client has gone */

@@ -15,7 +15,7 @@ import { errorAnswer } from '../influxdb/answer.ts'
 import { toResponse } from '../influxdb/response.ts'
 import type { FetchHandler, HttpServer, HttpServerOptions } from '../runtime.ts'
 
-/** The longest request head, as for the Go relay's usual proxies. */
+/** The longest request head: twice the default of node:http, for long query strings. */
 const MAX_HEAD_BYTES = 32 * 1024
 
 /** Requests in flight beyond one on each connection. Without a limit, Deno reads them as fast as they come. */

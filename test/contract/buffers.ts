@@ -6,7 +6,7 @@ import { numbers, point, stored, T } from './points.ts'
 import { patience, type RelayProcess } from './relay-process.ts'
 import { SHARED_POINTS, Writers } from './writers.ts'
 
-/** What is kept for a server that cannot take it now. */
+/** Writes that are buffered in memory for a server that is down or slow. */
 export function buffers(bench: Bench): void {
   describe('a buffer', () => {
     realFaults(bench)
@@ -104,7 +104,7 @@ function order(bench: Bench): void {
     expect(backend.received.length).toBeLessThan(20)
   })
 
-  test('keeps nothing of a write that its client was told has failed', async () => {
+  test('keeps nothing of a write that was answered with an error', async () => {
     const one = await startFaulty(answering(500, 'engine trouble'))
     const two = await startFaulty(answering(500, 'engine trouble'))
     const outputs = [output('one', one, buffered), output('two', two, buffered)]

@@ -73,7 +73,7 @@ function args(run: Run): void {
 const output = 'output = [{ name = "a", location = "http://a/write" }]'
 const block = (...lines: string[]) => ['[[http]]', 'bind-addr = "127.0.0.1:0"', ...lines].join('\n')
 
-/** Each is a file, and what is said about it behind its name. */
+/** Configuration files, and the message that follows the name of each. */
 const wrong: [what: string, toml: string, complaint: string | RegExp][] = [
   ['bad TOML', '[[http]]\nname = "a\n', /^:2:\d+: not valid TOML: ./],
   [
@@ -160,7 +160,7 @@ function mistakes(run: Run): void {
   })
 }
 
-/** Ports that somebody else has. */
+/** Ports in use by another process. */
 function taken(run: Run): void {
   const expectRefusal = async (kind: string, port: number) => {
     const address = `127.0.0.1:${port}`
@@ -179,14 +179,14 @@ function taken(run: Run): void {
     ])
   }
 
-  test('a TCP port that is taken is told in one line', async () => {
+  test('a TCP port in use is reported in one line', async () => {
     const server = createServer().listen(0, '127.0.0.1')
     onTestFinished(() => void server.close())
     await once(server, 'listening')
     await expectRefusal('http', (server.address() as { port: number }).port)
   })
 
-  test('a UDP port that is taken is told in one line', async () => {
+  test('a UDP port in use is reported in one line', async () => {
     const socket = createSocket('udp4')
     socket.bind(0, '127.0.0.1')
     onTestFinished(() => void socket.close())

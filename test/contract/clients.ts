@@ -49,7 +49,7 @@ function influx(bench: Bench, relay: () => RelayProcess): void {
     expect(rows).toContain(`autogen m,k=a\\ b v=1i ${T}`)
   })
 
-  test('is told what is wrong with a point', async () => {
+  test("gets the server's error for a bad point", async () => {
     const client = new InfluxDB({ ...relay().address(), database: await bench.database() })
     const writing = client.writePoints([{ measurement: 'm', fields: {} }])
     await expect(writing).rejects.toThrow(/unable to parse/)

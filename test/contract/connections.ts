@@ -7,7 +7,7 @@ import { numbers, point, stored, T } from './points.ts'
 import { RawConnection } from './raw-connection.ts'
 import { patience, type RelayProcess } from './relay-process.ts'
 
-/** What may happen on a client's connection. */
+/** A client's connection: requests on it, and limits of time and number. */
 export function connections(bench: Bench): void {
   const relay = setUpRelay(bench, () => httpRelay(bench.outputs()))
   const url = () => relay().url()
@@ -65,7 +65,7 @@ function framings(bench: Bench, url: () => string): void {
     await bench.expectRows(db, stored(`m v="é€🎉" ${T}`, `m w=1 ${T}`))
   })
 
-  test('is told to go on when it asks before it sends a body', async () => {
+  test('gets 100 Continue when it asks before it sends a body', async () => {
     const db = await bench.database()
     const connection = await RawConnection.open(url())
     const length = `Content-Length: ${point(1).length}`
@@ -156,7 +156,7 @@ function hangUps(bench: Bench, url: () => string): void {
     await bench.expectRows(db, stored(point(0)))
   })
 
-  test('before its answer comes harms nobody', async () => {
+  test('before its answer comes does no harm', async () => {
     const db = await bench.database()
     for (const server of [bench.a, bench.b]) server.pause()
     const connection = await RawConnection.open(url())
@@ -195,7 +195,7 @@ function slowClients(bench: Bench): void {
     await connection.closed()
   })
 
-  test('but sends as fast as a modem is served, however long it takes', async () => {
+  test('but sends at a steady rate is served, however long it takes', async () => {
     const db = await bench.database()
     const connection = await RawConnection.open(relay().url())
     const body = Buffer.from(numbers(1000).map(point).join('\n'))

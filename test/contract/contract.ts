@@ -46,7 +46,7 @@ const themes = {
  * What every way to run the relay must do, seen from outside.
  *
  * @param runtime has faults of its own, which the relay cannot cure: see the tests that name it
- * @param command starts the relay, in the repository's folder; its arguments are put behind it
+ * @param command starts the relay, in the repository's folder; its arguments are appended
  */
 export function contract(runtime: Runtime, command: readonly string[]): void {
   const bench = setUpBench(runtime, command)

@@ -9,7 +9,7 @@ import { numbers, point, stored } from './points.ts'
 import { patience } from './relay-process.ts'
 import { runRelay, temporaryFile } from './run-relay.ts'
 
-/** What is kept on disk for a server that cannot take it now. */
+/** Writes that are buffered on disk for a server that is down or slow. */
 export function durability(bench: Bench): void {
   describe('a buffer on disk', () => {
     test('outlives a relay that is killed', async () => {

@@ -13,7 +13,7 @@ import {
 import { point, stored } from './points.ts'
 import type { RelayProcess } from './relay-process.ts'
 
-/** What clients are told when servers fail, without a buffer. */
+/** The answers to clients when servers fail and have no buffer. */
 export function faults(bench: Bench): void {
   describe('while one server stores, another one', () => harmless(bench))
   describe('without a server that stores, the answer', () => fatal(bench))

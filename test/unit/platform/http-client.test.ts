@@ -125,7 +125,7 @@ describe.each(clients)('by %s', (name, createFetch) => {
       expect(backend.requests[0]?.text).toContain(`\r\n\r\n${body.toString()}`)
     })
 
-    test('is sent as it is behind others on its connection, whatever their sizes', async () => {
+    test('is sent unchanged after others on its connection, whatever their sizes', async () => {
       const backend = await start(answering(NO_CONTENT))
       const fetch = createFetch(options)
       const bodies = [10, 40_000, 2_000, 65_536, 65_537, 3, 40_000].map((length, i) =>
@@ -174,7 +174,7 @@ describe.each(clients)('by %s', (name, createFetch) => {
       ['of known length', [withBody('body')], 200, 'body'],
       ['byte by byte', [...withBody('body')], 200, 'body'],
       [
-        'behind interim ones',
+        'after interim ones',
         ['HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 X\r\nA: b\r\n\r\n', withBody('b')],
         200,
         'b',
@@ -198,7 +198,7 @@ describe.each(clients)('by %s', (name, createFetch) => {
       expect(backend.connections).toEqual([0, 1])
     })
 
-    test('may come before the request is sent, whose rest nobody reads', async () => {
+    test('may come before the request is sent, if the server reads no more of it', async () => {
       const server = createServer((socket) => {
         socket.on('error', () => {})
         socket.once('readable', () => socket.write('HTTP/1.1 413 X\r\nContent-Length: 0\r\n\r\n'))
@@ -253,7 +253,7 @@ describe.each(clients)('by %s', (name, createFetch) => {
       ['half a body', 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nbody'],
       ['half a chunk', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbody'],
       ['an interim one', 'HTTP/1.1 100 Continue\r\n\r\n'],
-    ])('of which %s has come when the connection is closed is an error', async (_, bytes) => {
+    ])('is an error if the connection is closed after %s', async (_, bytes) => {
       const backend = await start((socket) => socket.end(bytes))
       const sending = post(createFetch(options), backend).then((response) => response.text())
       await expect(sending).rejects.toThrow(/hang up|ECONNRESET|closed|aborted/)
@@ -286,8 +286,8 @@ describe.each(clients)('by %s', (name, createFetch) => {
     test.each([
       ['that says so', 'HTTP/1.1 204 X\r\nConnection: close\r\n\r\n'],
       ['of HTTP/1.0', 'HTTP/1.0 200 X\r\nContent-Length: 0\r\n\r\n'],
-      ['with bytes behind it', `${withBody('body')}more`],
-    ])('is closed behind an answer %s', async (_, bytes) => {
+      ['with bytes after it', `${withBody('body')}more`],
+    ])('is closed after an answer %s', async (_, bytes) => {
       const backend = await start(answering(bytes))
       const fetch = createFetch(options)
       for (let i = 0; i < 2; i++) await post(fetch, backend)
@@ -308,7 +308,7 @@ describe.each(clients)('by %s', (name, createFetch) => {
     test.each([
       ['ended', (socket: Socket) => socket.end()],
       ['reset', (socket: Socket) => socket.resetAndDestroy()],
-    ])('that was %s while it rested is not used again', async (_, close) => {
+    ])('that was %s while it was idle is not used again', async (_, close) => {
       const backend = await start(answering(NO_CONTENT))
       const fetch = createFetch(options)
       await post(fetch, backend)
@@ -338,6 +338,19 @@ describe.each(clients)('by %s', (name, createFetch) => {
       // Bun's fetch and Deno cannot tell whether anything of an answer has come.
       const canTell = name === 'node:http' && !('deno' in process.versions)
       expect(backend.connections).toEqual(canTell ? [0, 0] : [0, 0, 1])
+    })
+
+    test('is not delayed by hundreds of requests to another backend that does not answer', async () => {
+      const silent = await start(() => {})
+      const fetch = createFetch(options)
+      const controller = new AbortController()
+      const hanging = Array.from({ length: 300 }, () => post(fetch, silent, controller.signal))
+      const ended = Promise.allSettled(hanging)
+      await vi.waitFor(() => expect(silent.requests).toHaveLength(300), patience)
+      const backend = await start(answering(NO_CONTENT))
+      expect((await post(createFetch(options), backend)).status).toBe(204)
+      controller.abort()
+      await ended
     })
 
     test('that cannot be made says why', async () => {
@@ -379,7 +392,7 @@ describe.each(clients)('by %s', (name, createFetch) => {
       await expect(reading).rejects.toThrow()
     })
 
-    test('that is given up already has nothing sent', async () => {
+    test('that has aborted already has nothing sent', async () => {
       const backend = await start(answering(NO_CONTENT))
       const fetch = createFetch(options)
       await expect(post(fetch, backend, AbortSignal.abort(reason))).rejects.toBe(reason)
