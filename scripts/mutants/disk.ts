@@ -125,22 +125,17 @@ export const DISK: readonly Mutant[] = [
     replace: '',
   },
   {
-    name: 'name of a lane not synced',
-    breaks: 'a power cut takes the file that says whose writes a folder holds',
-    file: 'delivery/lane-store.ts',
-    find: 'encodeLane(destination))\n    await this.disk.syncFolder(folder)',
-    replace: 'encodeLane(destination))',
-  },
-  {
-    name: 'lane file not synced at start',
+    name: 'lane file written in place',
     breaks: 'the lane file of a killed process is relied on, and then lost',
-    file: 'delivery/lane-recovery.ts',
-    find: 'await this.syncLaneFile(path, destination)',
-    replace: '',
+    file: 'delivery/lane-store.ts',
+    find: 'await replaceFile(this.disk, laneFileOf(path), encodeLane(destination))',
+    replace:
+      'const file = await this.disk\n      .create(laneFileOf(path))\n      .catch(() => this.disk.open(laneFileOf(path)))\n    await file.write(0, encodeLane(destination))\n    await file.sync()\n    await file.close()\n    await this.disk.syncFolder(folder)',
   },
   {
-    name: 'ledger not replaced for good',
-    breaks: 'a power cut takes the newest entries of the ledger',
+    name: 'name of a replaced file not synced',
+    breaks:
+      'a power cut takes the newest entries of the ledger, or says not whose writes a folder holds',
     file: 'disk/atomic-file.ts',
     find: 'await disk.rename(draft, path)\n  await disk.syncFolder(folderOf(path))',
     replace: 'await disk.rename(draft, path)',

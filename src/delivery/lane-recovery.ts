@@ -1,6 +1,6 @@
 /** Finds the lanes that an earlier process has left in the folder of a backend. */
 
-import { readFile, replaceFile } from '../disk/atomic-file.ts'
+import { readFile } from '../disk/atomic-file.ts'
 import { type Destination, laneDestination } from '../influxdb/destination.ts'
 import type { Write } from '../influxdb/write.ts'
 import type { Buffers, Disk } from '../runtime.ts'
@@ -9,7 +9,7 @@ import type { StoredRecord } from '../segments/reader.ts'
 import { firstOf } from '../segments/segment-index.ts'
 import { SegmentLog } from '../segments/segment-log.ts'
 import { recordedWrite } from './handoff-log.ts'
-import { decodeLane, encodeLane } from './lane-file.ts'
+import { decodeLane } from './lane-file.ts'
 
 export interface LaneRecoveryOptions {
   readonly folder: string
@@ -127,7 +127,6 @@ class LaneRecovery {
     const file = await this.readLaneFile(path)
     const destination = file && decodeLane(file)
     if (destination) {
-      await this.syncLaneFile(path, destination)
       return { destination, path, log: await this.openLog(path, destination) }
     }
     // The lane's file is synced before the first record. Without records it was a crash, and nothing is lost.
@@ -143,16 +142,6 @@ class LaneRecovery {
     } catch (error) {
       if (!isUnreadable(error)) throw error
       return UNREADABLE
-    }
-  }
-
-  /** Syncs a lane's file: a process may have been killed between writing and syncing it. */
-  private async syncLaneFile(path: string, destination: Destination): Promise<void> {
-    try {
-      const file = await this.disk.open(laneFileOf(path))
-      await file.sync().finally(() => file.close())
-    } catch {
-      await replaceFile(this.disk, laneFileOf(path), encodeLane(destination))
     }
   }
 

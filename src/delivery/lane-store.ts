@@ -1,6 +1,6 @@
 /** The buffer of one backend on disk: a folder, and in it a folder with a log for each lane. */
 
-import { createFile, removeIfThere } from '../disk/atomic-file.ts'
+import { replaceFile } from '../disk/atomic-file.ts'
 import type { Destination } from '../influxdb/destination.ts'
 import type { Disk, DiskLock } from '../runtime.ts'
 import type { SegmentLog } from '../segments/segment-log.ts'
@@ -102,9 +102,7 @@ export class LaneStore {
     // From now on the lane's file may name the lane, even if writing it fails. No other file may name the
     // same lane, nor this one another: after a crash they could not be told apart.
     this.begun.set(key, path)
-    await removeIfThere(this.disk, laneFileOf(path))
-    await createFile(this.disk, laneFileOf(path), encodeLane(destination))
-    await this.disk.syncFolder(folder)
+    await replaceFile(this.disk, laneFileOf(path), encodeLane(destination))
     const log = await openLog(this.disk, path, destination, this.options)
     this.logs.push(log)
     this.begun.delete(key)

@@ -70,7 +70,8 @@ export class SegmentLog {
     this.writer = new SegmentWriter(disk, folder, index, { segmentBytes, hasStray })
     this.reader = new SegmentReader(disk, folder, index, options, buffers)
     this.isOrphan = options.isOrphan ?? false
-    this.durablyEmpty = index.isEmpty && index.drained.length === 0 && !hasStray
+    // A segment that is drained counts: if the head file is ever lost, its records come back.
+    this.durablyEmpty = index.segments.length === 0 && index.drained.length === 0 && !hasStray
   }
 
   /** Undelivered bytes on disk. Damaged ones count until `peek` has skipped them. */

@@ -26,6 +26,24 @@ const FRAIL: readonly OperationKind[] = [
 /** Operations after the bytes of a write are in the file, and those that would undo it. */
 const LATE: readonly OperationKind[] = ['sync', 'syncFolder', 'truncate', 'remove']
 
+/** Operations of one append or of a new lane, as a kind and a part of the path. */
+type Target = readonly [kind: OperationKind, path: string]
+
+const SEGMENT_SYNC: Target = ['sync', '.segment']
+const SEGMENT_NAME: Target = ['syncFolder', '/lane-']
+/** What cleans up after an append that failed. */
+const CUT_OFF: Target = ['truncate', '.segment']
+
+/** Operations that fail together, once each: the disk refuses an append, or a lane. */
+const REFUSALS: readonly (readonly Target[])[] = [
+  ...[[SEGMENT_SYNC], [SEGMENT_SYNC, CUT_OFF], [SEGMENT_SYNC, CUT_OFF], [SEGMENT_SYNC, CUT_OFF]],
+  ...[
+    [SEGMENT_NAME, CUT_OFF],
+    [SEGMENT_NAME, CUT_OFF],
+  ],
+  ...[[['write', '.segment'] as const, CUT_OFF], [['sync', '.json'] as const]],
+]
+
 /** Changes a server's state at random moments, until `isOver`. */
 export async function failServer(
   server: SimulatedInfluxDB,
@@ -63,12 +81,13 @@ interface FaultyMachine {
   breakDown(): void
 }
 
-/** Fills the disk in use or makes it fail at random moments, until `isOver`. */
+/** Makes the disk in use fail at random moments, until `isOver`: for a while, or often and briefly. */
 export async function failDisk(
   machine: FaultyMachine,
   world: World,
   isOver: () => boolean,
 ): Promise<void> {
+  if (world.chance(0.4)) return refuseNowAndThen(machine, world, isOver)
   while (!isOver()) {
     await world.sleep(world.between(200, 10_000))
     if (isOver()) return
@@ -81,6 +100,40 @@ export async function failDisk(
     machine.disk.heal()
     if (world.chance(0.4)) world.after(world.between(1, 1500), () => machine.breakDown())
   }
+}
+
+/** Lets single appends fail. In many cases the process ends soon after. */
+async function refuseNowAndThen(
+  machine: FaultyMachine,
+  world: World,
+  isOver: () => boolean,
+): Promise<void> {
+  while (!isOver()) {
+    await world.sleep(world.between(50, 2000))
+    if (isOver()) return
+    const refused = refuse(machine.disk, world)
+    await Promise.race([refused, world.sleep(world.between(1000, 5000))])
+    await world.sleep(world.between(10, 1500))
+    if (isOver()) return
+    if (world.chance(0.5)) machine.breakDown()
+    machine.disk.heal()
+  }
+}
+
+/** Resolves when the disk has failed. */
+function refuse(disk: FakeDisk, world: World): Promise<void> {
+  const targets = world.pick(REFUSALS)
+  world.log(`disk fails once: ${targets.join(' ')}`)
+  return new Promise((failed) => {
+    for (const [kind, path] of targets) disk.fail({ code: 'EIO', kinds: [kind], path, failed })
+  })
+}
+
+/** Makes files that a relay reads at its start unreadable. It gives up after it has tried twice. */
+export function failStart(disk: FakeDisk, world: World): void {
+  const path = world.pick(['/head', '/head', '/head', '/head', '.json', '.segment'])
+  world.log(`disk cannot read ${path}`)
+  disk.fail({ code: 'EIO', kinds: ['read'], path, times: world.pick([1, 2, 4]) })
 }
 
 function fillUp(disk: FakeDisk, world: World): void {

@@ -1,6 +1,7 @@
 /** The machine that the relay runs on: its power is cut, and it starts the relay again. */
 
 import { FakeDisk, type OperationKind } from '../support/fake-disk.ts'
+import { failStart } from './faults.ts'
 import { type Environment, RelayProcess } from './relay-process.ts'
 import { chooseLife, type LifeSettings, type Settings } from './settings.ts'
 import type { World } from './world.ts'
@@ -9,6 +10,9 @@ import type { World } from './world.ts'
 const TELLING: readonly OperationKind[] = [
   ...(['remove', 'remove', 'rename', 'truncate', 'syncFolder', 'sync'] as const),
 ]
+
+/** The file of the first lane of a backend, which is written and synced only once. */
+const LANE_FILE = 'lane-1.json'
 
 /** More disk operations than this between two events are an endless loop. */
 const MAX_OPERATIONS = 100_000
@@ -62,6 +66,9 @@ export class Machine {
     const life = chooseLife(world, this.settings, this.areFaultsOver)
     this.lives.push(life)
     world.log(`life ${this.lives.length} begins`)
+    if (this.settings.isDiskFailing && !this.areFaultsOver && world.chance(0.2)) {
+      failStart(disk, world)
+    }
     const relay = new RelayProcess(this.environment, disk, life)
     this.process = relay
     relay.start().catch((error: Error) => {
@@ -75,8 +82,8 @@ export class Machine {
   private end(disk: FakeDisk): void {
     this.process?.die()
     this.process = undefined
-    const life = this.lives.at(-1)
-    this.environment.witness.lifeEnded(life?.backends[0]?.maxAgeMs !== undefined)
+    const { maxAgeMs, timeoutMs = 0 } = this.lives.at(-1)?.backends[0] ?? {}
+    this.environment.witness.lifeEnded(maxAgeMs !== undefined, timeoutMs)
     this.disk = this.prepare(disk)
     this.world.after(this.world.between(10, 3000), () => this.boot())
   }
@@ -84,6 +91,7 @@ export class Machine {
   /** Cuts the power, kills or stops the relay at random moments. */
   private async failNowAndThen(): Promise<void> {
     const { world } = this
+    if (world.chance(0.15)) await this.killInLaneFile()
     while (!this.areFaultsOver) {
       // Some lives are short, so that the next crash finds what the one before left unsynced.
       await world.sleep(world.chance(0.3) ? world.between(1, 300) : world.between(100, 15_000))
@@ -97,6 +105,15 @@ export class Machine {
       if (process.isDead) continue
       this.end(kind === 'power cut' ? disk.crash(world.random) : disk.kill())
     }
+  }
+
+  /** Kills the relay when it syncs the file of a lane: few other crashes come at that moment. */
+  private async killInLaneFile(): Promise<void> {
+    const { disk, world } = this
+    await Promise.race([disk.stopAt(1, world.random, ['sync'], LANE_FILE), world.sleep(10_000)])
+    if (this.areFaultsOver || disk !== this.disk) return
+    world.log('kill')
+    this.end(disk.kill())
   }
 
   /** Resolves in the middle of one of the next operations, or after a while. */

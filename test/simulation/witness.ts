@@ -31,7 +31,7 @@ export interface Acceptance {
 /** How long an answer may take after enough servers have the write: the others get some time to answer. */
 const LATE_MS = 50
 
-/** A write that the relay owns is on disk by then, if the disk works. */
+/** A write that the relay owns is on disk by then, if the disk works and has room. */
 const OWNED_MS = 1100
 
 export class Witness {
@@ -185,6 +185,8 @@ export class Witness {
    * fault of the disk.
    */
   sawDamage(damage: string): void {
+    // Records that were delivered before come back, with all that follow.
+    if (/reason=head\b/.test(damage)) this.latest.clear()
     const needsFault = /reason=(missing|head|unreadable)\b/.test(damage)
     if (needsFault && !this.options.isDiskFailing) {
       this.fault(`a buffer is logged as damaged: ${damage}`)
@@ -201,8 +203,9 @@ export class Witness {
    * The relay's process has ended.
    *
    * @param hadAgeLimit whether it may have dropped writes that come back now, with all that follow
+   * @param timeoutMs how long a write that a full buffer has refused may wait for its server's answer
    */
-  lifeEnded(hadAgeLimit: boolean): void {
+  lifeEnded(hadAgeLimit: boolean, timeoutMs: number): void {
     if (hadAgeLimit) {
       this.asked.clear()
       this.latest.clear()
@@ -212,7 +215,8 @@ export class Witness {
     this.due.clear()
     this.rests.clear()
     this.done.clear()
-    const safe = this.isCalm && this.options.isDurable ? this.world.now() - OWNED_MS : -1
+    const safeMs = OWNED_MS + (this.options.isAmple ? 0 : timeoutMs)
+    const safe = this.isCalm && this.options.isDurable ? this.world.now() - safeMs : -1
     for (const acceptance of this.acceptances) {
       if (acceptance.isOwned && acceptance.at > safe) acceptance.isExcused = true
     }

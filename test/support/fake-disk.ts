@@ -33,6 +33,8 @@ export interface Fault {
   readonly nth?: number
   /** How many fail in a row. @default 1 */
   readonly times?: number
+  /** Called for each that fails. */
+  readonly failed?: () => void
 }
 
 /** The operation in which the process stops. */
@@ -40,6 +42,7 @@ interface Stop {
   left: number
   readonly random: Random
   readonly kinds: readonly OperationKind[] | undefined
+  readonly path: string
   stopped(): void
 }
 
@@ -102,10 +105,11 @@ export class FakeDisk implements Disk {
    * and those of later operations never settle. Resolves when the process has stopped.
    *
    * @param kinds counts only operations of these kinds, by default all
+   * @param path counts only operations on paths that contain this text
    */
-  stopAt(nth: number, random: Random, kinds?: readonly OperationKind[]): Promise<void> {
+  stopAt(nth: number, random: Random, kinds?: readonly OperationKind[], path = ''): Promise<void> {
     return new Promise((stopped) => {
-      this.stop = { left: nth, random, kinds, stopped }
+      this.stop = { left: nth, random, kinds, path, stopped }
     })
   }
 
@@ -208,7 +212,7 @@ export class FakeDisk implements Disk {
     if (this.isDead) return never()
     this.operations++
     this.counts.set(operation.kind, (this.counts.get(operation.kind) ?? 0) + 1)
-    if (this.stop && this.isStopping(this.stop, operation.kind)) {
+    if (this.stop && isStopping(this.stop, operation)) {
       const share = this.stop.random() * 3 - 1
       if (share >= 1) attempt(effect)
       else if (share > 0) failures.part?.(share)
@@ -220,11 +224,6 @@ export class FakeDisk implements Disk {
     if (code === undefined) return effect()
     failures.fail?.()
     throw diskError(code, operation.path)
-  }
-
-  private isStopping(stop: Stop, kind: OperationKind): boolean {
-    if (stop.kinds && !stop.kinds.includes(kind)) return false
-    return --stop.left <= 0
   }
 
   /** For files: free bytes. */
@@ -243,7 +242,9 @@ export class FakeDisk implements Disk {
       if (!path.includes(fault.path ?? '')) continue
       const nth = fault.nth ?? 1
       entry.seen++
-      if (entry.seen >= nth && entry.seen < nth + (fault.times ?? 1)) code ??= fault.code
+      if (entry.seen < nth || entry.seen >= nth + (fault.times ?? 1)) continue
+      code ??= fault.code
+      fault.failed?.()
     }
     return code
   }
@@ -332,6 +333,13 @@ class FakeFile implements DiskFile {
     }
     return this.disk.run({ kind, path, bytes }, checked, failures)
   }
+}
+
+/** Counts an operation if it is one that the stop waits for. */
+function isStopping(stop: Stop, { kind, path }: Operation): boolean {
+  if (stop.kinds && !stop.kinds.includes(kind)) return false
+  if (!path.includes(stop.path)) return false
+  return --stop.left <= 0
 }
 
 function attempt(effect: () => unknown): void {

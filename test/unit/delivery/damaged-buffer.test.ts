@@ -22,11 +22,29 @@ describe("a lane's file", () => {
     }
   })
 
-  test("a lane's file that a killed process has not synced is synced by the next", async () => {
+  test("a lane's file that a killed process has not synced is not relied on by the next", async () => {
     for (const seed of seeds(40)) {
       const first = await createFixture({ a: refused, b: stored })
       first.disk.before = ({ kind, path }) =>
-        kind === 'sync' && path === LANE ? new Promise(() => {}) : undefined
+        kind === 'sync' && path.startsWith(LANE) ? new Promise(() => {}) : undefined
+      expect(await first.send('m v=1 1')).toMatchObject({ status: undefined })
+      const second = await createFixture({ a: refused, b: stored }, first.disk.kill())
+      expect(await second.send('m v=2 2')).toMatchObject({ status: 204 })
+      const disk = second.disk.crash(seededRandom(seed))
+      const third = await createFixture({ a: stored, b: stored }, disk)
+      await settle()
+      expect(third.bodies('a'), `seed ${seed}`).toEqual(['m v=2 2'])
+    }
+  })
+
+  test("a lane's file whose sync has failed is not relied on by the next process", async () => {
+    for (const seed of seeds(40)) {
+      const first = await createFixture({ a: refused, b: stored })
+      first.disk.fail({ code: 'EIO', kinds: ['sync'], path: 'lane-1.json' })
+      first.disk.before = ({ kind, path }) =>
+        kind === 'remove' && path.startsWith(LANE) && first.disk.counts.has('sync')
+          ? new Promise(() => {})
+          : undefined
       expect(await first.send('m v=1 1')).toMatchObject({ status: undefined })
       const second = await createFixture({ a: refused, b: stored }, first.disk.kill())
       expect(await second.send('m v=2 2')).toMatchObject({ status: 204 })

@@ -451,6 +451,19 @@ describe('isDurablyEmpty', () => {
     }
   })
 
+  test('is false of a drained log that a kill has left, whose head may still be lost', async () => {
+    const disk = new FakeDisk()
+    const { log } = await open(disk)
+    await log.append([record(1)])
+    await drain(log)
+    const next = disk.kill()
+    const again = await open(next)
+    expect(again.log).toMatchObject({ isEmpty: true, isDurablyEmpty: false })
+    await again.log.sync()
+    expect(again.log.isDurablyEmpty).toBe(true)
+    expect(segmentsOn(next)).toEqual([])
+  })
+
   /** A log that has been drained and is held up in its sync. */
   const openHeldUp = async () => {
     const disk = new FakeDisk()
