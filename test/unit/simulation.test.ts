@@ -35,7 +35,9 @@ test.each([
   [32, 'a file whose sync has failed is not used again'],
   [102, 'a buffer on disk stays within its bound'],
   [106, 'a segment is removed only after the head on disk has passed it'],
+  [201, 'a record stays on disk until its dead letter is there'],
   [633, 'a loss that the ledger could not write is not acknowledged'],
+  [822, 'the file of a lane outlives a power cut'],
   [1005, 'a removed segment stays removed, even if the head file is lost'],
 ])('seed %i: %s', expectNoFaults, 60_000)
 
