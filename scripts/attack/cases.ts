@@ -1,0 +1,20 @@
+/** All hostile cases. */
+
+import type { Case } from './case.ts'
+import { bodies } from './cases/bodies.ts'
+import { connections } from './cases/connections.ts'
+import { datagrams } from './cases/datagrams.ts'
+import { framing } from './cases/framing.ts'
+import { names } from './cases/names.ts'
+import { hostileServers } from './cases/servers.ts'
+import { stopping } from './cases/stopping.ts'
+
+export const CASES: readonly Case[] = [
+  ...bodies,
+  ...connections,
+  ...names,
+  ...framing,
+  ...datagrams,
+  ...hostileServers,
+  ...stopping,
+]
