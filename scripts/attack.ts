@@ -12,9 +12,10 @@
 import { writeFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { stopServices } from '../bench/service.ts'
-import { relays } from '../bench/subjects.ts'
+import { type RelaySubject, relays } from '../bench/subjects.ts'
 import { table } from '../bench/table.ts'
 import { CASES } from './attack/cases.ts'
+import { type Overload, overload } from './attack/overload.ts'
 import { type Outcome, runCase } from './attack/run.ts'
 import { Servers } from './attack/servers.ts'
 
@@ -23,6 +24,9 @@ const HELP = `npm run attack -- [options]
   --only REGEX     only cases whose name it matches (--list shows them)
   --on A,B         only ways to run whose name starts so: ${relays.map(({ name }) => name).join(', ')}
   --json FILE      write the figures to a file
+  --overload N     no cases: N minutes of twice the load that the machine takes, while one server is
+                   down and its writes go to disk
+  --at-once        with --overload: all ways to run at the same time, not one after another
   --list           the names of cases, and what each does`
 
 const { values } = parseArgs({
@@ -30,6 +34,8 @@ const { values } = parseArgs({
     only: { type: 'string', default: '' },
     on: { type: 'string', default: '' },
     json: { type: 'string' },
+    overload: { type: 'string' },
+    'at-once': { type: 'boolean', default: false },
     list: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -47,7 +53,10 @@ const COLUMNS: [title: string, figure: (outcome: Outcome) => string][] = [
   ['lives', ({ isAlive }) => (isAlive ? 'yes' : 'no')],
 ]
 
-const growth = (megabytes: number) => `${megabytes < 0 ? '' : '+'}${megabytes.toFixed(0)}`
+function growth(megabytes: number): string {
+  if (Number.isNaN(megabytes)) return '' // the relay has ended
+  return `${megabytes < 0 ? '' : '+'}${megabytes.toFixed(0)}`
+}
 
 const row = (outcome: Outcome) => COLUMNS.map(([, figure]) => figure(outcome))
 
@@ -64,7 +73,7 @@ async function attack(): Promise<boolean> {
         outcomes.push(outcome)
         console.log(`${row(outcome).join('  ')}  ${outcome.answers}`)
         for (const broken of outcome.broken) console.log(`  BROKEN: ${broken}`)
-        if (values.json) await writeFile(values.json, `${JSON.stringify(outcomes, null, 1)}\n`)
+        await save(outcomes)
       }
     }
   } finally {
@@ -75,6 +84,40 @@ async function attack(): Promise<boolean> {
   return outcomes.every(({ broken }) => broken.length === 0)
 }
 
+const OVERLOAD: [title: string, figure: (overload: Overload) => string][] = [
+  ['way', ({ way }) => way],
+  ['capacity/s', ({ capacity }) => capacity.toFixed(0)],
+  ['offered', ({ offered }) => String(offered)],
+  ['acknowledged', ({ acknowledged }) => String(acknowledged)],
+  ['first third MB', ({ firstMb }) => firstMb.toFixed(0)],
+  ['last third MB', ({ lastMb }) => lastMb.toFixed(0)],
+  ['peak MB', ({ peakMb }) => peakMb.toFixed(0)],
+  ['drain s', ({ drainSeconds }) => drainSeconds.toFixed(0)],
+  ['lost', ({ lost }) => String(lost)],
+]
+
+async function overloadAll(minutes: number): Promise<boolean> {
+  const results: Overload[] = []
+  const one = async (way: RelaySubject) => {
+    const result = await overload(way, minutes)
+    results.push(result)
+    console.log(`${way.name}: ${result.answers}`)
+    for (const broken of result.broken) console.log(`  BROKEN: ${broken}`)
+  }
+  if (values['at-once']) await Promise.all(ways.map(one))
+  else for (const way of ways) await one(way)
+  await save(results)
+  const rows = results.map((result) => OVERLOAD.map(([, figure]) => figure(result)))
+  console.log(`\n${table([OVERLOAD.map(([title]) => title), ...rows])}`)
+  return results.every(({ broken }) => broken.length === 0)
+}
+
+async function save(results: readonly unknown[]): Promise<void> {
+  if (values.json) await writeFile(values.json, `${JSON.stringify(results, null, 1)}\n`)
+}
+
+const run = () => (values.overload === undefined ? attack() : overloadAll(Number(values.overload)))
+
 if (values.help) console.log(HELP)
 else if (values.list) for (const { name, title } of cases) console.log(`${name}: ${title}`)
-else process.exit((await attack()) ? 0 : 1)
+else process.exit((await run()) ? 0 : 1)

@@ -1,6 +1,6 @@
 /** All hostile cases. */
 
-import type { Case } from './case.ts'
+import { BOUNDS, type Case } from './case.ts'
 import { bodies } from './cases/bodies.ts'
 import { connections } from './cases/connections.ts'
 import { datagrams } from './cases/datagrams.ts'
@@ -18,3 +18,10 @@ export const CASES: readonly Case[] = [
   ...hostileServers,
   ...stopping,
 ]
+
+/** The rows of the table in SECURITY.md. */
+export const rowsOfCases: readonly string[] = CASES.map((one) => {
+  const { growthMb, waitMs, served } = { ...BOUNDS, ...one.bounds }
+  const share = one.ends ? 'until it stops' : `${100 * served} %`
+  return `| \`${one.name}\` | ${one.title} | ${growthMb} | ${waitMs} | ${share} |`
+})

@@ -2,6 +2,7 @@
 
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 
 /** Enough for the heads of the answers that a case looks at. */
 const KEPT_BYTES = 64 * 1024
@@ -56,7 +57,7 @@ export class Connection {
       const [status] = this.statuses
       if (status !== undefined) return String(status)
       if (this.#closed) return 'closed'
-      await Bun.sleep(2)
+      await delay(2)
     }
     return 'silent'
   }
@@ -109,10 +110,14 @@ export async function crowd<Result>(
   return results
 }
 
-/** Such as `204 ×12, closed ×3`. */
+/** Counts outcomes: `204 ×12, closed ×3`. */
 export function tally(outcomes: readonly (string | number)[]): string {
   const counts = new Map<string, number>()
   for (const one of outcomes) counts.set(String(one), (counts.get(String(one)) ?? 0) + 1)
+  return countsText(counts)
+}
+
+export function countsText(counts: ReadonlyMap<string, number>): string {
   const sorted = [...counts].sort(([, a], [, b]) => b - a)
   return sorted.map(([one, count]) => (count === 1 ? one : `${one} ×${count}`)).join(', ')
 }

@@ -5,6 +5,7 @@
 
 import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import { bomb } from './bomb.ts'
 
 const DRIP_MS = 50
@@ -43,26 +44,23 @@ const BEHAVIOURS = {
     for (const byte of `${JSON_HEAD}X: ${'x'.repeat(1000)}`) {
       if (socket.destroyed) return
       socket.write(byte)
-      await Bun.sleep(DRIP_MS)
+      await delay(DRIP_MS)
     }
   },
   slow: async (socket: Socket) => {
-    await Bun.sleep(SLOW_MS)
+    await delay(SLOW_MS)
     store(socket)
   },
 } satisfies Record<string, (socket: Socket) => unknown>
 
 export type Behaviour = keyof typeof BEHAVIOURS
 
-if (import.meta.main) {
-  const [port, name] = process.argv.slice(2)
-  const behave = BEHAVIOURS[name as Behaviour]
-  const server = createServer((socket) => {
-    socket.on('error', () => {}) // the relay may hang up
-    void serve(socket, behave)
-  })
-  server.listen(Number(port), '127.0.0.1')
-}
+const [port, name] = process.argv.slice(2)
+const behave = BEHAVIOURS[name as Behaviour]
+createServer((socket) => {
+  socket.on('error', () => {}) // the relay may hang up
+  serve(socket)
+}).listen(Number(port), '127.0.0.1')
 
 function store(socket: Socket): void {
   socket.write('HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n')
@@ -70,13 +68,13 @@ function store(socket: Socket): void {
 
 async function forever(socket: Socket, next: () => string | Buffer): Promise<void> {
   while (!socket.destroyed) {
-    if (socket.write(next())) await Bun.sleep(0)
+    if (socket.write(next())) await delay(0)
     else await Promise.race([once(socket, 'drain'), once(socket, 'close')])
   }
 }
 
 /** Reads requests as a relay sends them: one after another, with a Content-Length. */
-async function serve(socket: Socket, behave: (socket: Socket) => unknown): Promise<void> {
+function serve(socket: Socket): void {
   let head = ''
   let bodyLeft = 0
   socket.on('data', (bytes: Buffer) => {

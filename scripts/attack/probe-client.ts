@@ -8,6 +8,7 @@
 
 import { Agent, request } from 'node:http'
 import { createInterface } from 'node:readline'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Report } from './probe.ts'
 
 const INTERVAL_MS = 50
@@ -52,7 +53,7 @@ for (;;) {
   if (number === 1) console.log('ready')
   const taken = performance.now() - began
   longestWaitMs = Math.max(longestWaitMs, taken)
-  await Bun.sleep(Math.max(0, INTERVAL_MS - taken))
+  await delay(Math.max(0, INTERVAL_MS - taken))
 }
 
 function count(outcome: string): void {

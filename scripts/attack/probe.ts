@@ -26,7 +26,7 @@ export class Probe {
 
   /** Resolves once its first write was answered. */
   static async start(port: number, measurement: string): Promise<Probe> {
-    const script = join(import.meta.dir, 'probe-client.ts')
+    const script = join(import.meta.dirname, 'probe-client.ts')
     const child = spawn(process.execPath, ['run', script, String(port), measurement], {
       stdio: ['pipe', 'pipe', 'inherit'],
     })

@@ -1,5 +1,6 @@
 /** Runs one hostile case against a fresh relay. */
 
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Service } from '../../bench/service.ts'
 import type { RelaySubject } from '../../bench/subjects.ts'
 import { peakMb, resetPeak, residentMb } from '../../bench/usage.ts'
@@ -38,14 +39,14 @@ export async function runCase(one: Case, way: RelaySubject, servers: Servers): P
   const measurement = `${one.name}_${way.name}`
   const probe = await Probe.start(relay.port, measurement)
   try {
-    await Bun.sleep(WARM_UP_MS)
+    await delay(WARM_UP_MS)
     const idleMb = residentMb(relay.pid)
     resetPeak(relay.pid)
     probe.begin()
     const began = performance.now()
     const attack = await limited(one.attack(relay, behind))
     const seconds = (performance.now() - began) / 1000
-    await Bun.sleep(AFTERMATH_MS)
+    await delay(AFTERMATH_MS)
     const report = await probe.end()
     const memory = relay.isRunning
       ? { peakMb: peakMb(relay.pid), afterMb: residentMb(relay.pid) }
@@ -71,7 +72,7 @@ export async function runCase(one: Case, way: RelaySubject, servers: Servers): P
 
 /** Waits for an attack, but not for ever. */
 async function limited(attack: Promise<string>): Promise<{ answers: string; broken: string[] }> {
-  const late = Bun.sleep(LIMIT_MS).then(() => {
+  const late = delay(LIMIT_MS).then(() => {
     throw new Broken(`the attack did not end within ${LIMIT_MS / 1000} s`)
   })
   return Promise.race([attack, late]).then(
@@ -129,6 +130,6 @@ async function lacking(
   for (;;) {
     const stored = (await servers.stored(server, measurement)) ?? acknowledged
     if (stored >= acknowledged || performance.now() > end) return acknowledged - stored
-    await Bun.sleep(100)
+    await delay(100)
   }
 }

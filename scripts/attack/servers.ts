@@ -45,7 +45,7 @@ export class Servers {
         command: (port) => [
           bin('bun'),
           'run',
-          join(import.meta.dir, 'hostile-server.ts'),
+          join(import.meta.dirname, 'hostile-server.ts'),
           String(port),
           behaviour,
         ],
@@ -53,13 +53,15 @@ export class Servers {
     )
   }
 
+  /** Two servers that take every write and keep nothing. */
+  async nulls(): Promise<Pair> {
+    return [await this.#null(1), await this.#null(2)]
+  }
+
   /** A server that takes every write and keeps nothing, and an address where nothing listens. */
   async nullAndDown(): Promise<Pair> {
     const { http } = await choosePorts()
-    return [
-      await this.#once('null', () => NullBackend.start()),
-      { url: `http://127.0.0.1:${http}` },
-    ]
+    return [await this.#null(1), { url: `http://127.0.0.1:${http}` }]
   }
 
   /** How many points of the probe each real server has; undefined of others. */
@@ -74,6 +76,10 @@ export class Servers {
 
   async stop(): Promise<void> {
     for (const server of this.#influxd) await server.stop()
+  }
+
+  #null(number: number): Promise<Addressed> {
+    return this.#once(`null ${number}`, () => NullBackend.start())
   }
 
   #once(name: string, start: () => Promise<Addressed>): Promise<Addressed> {

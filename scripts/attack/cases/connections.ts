@@ -1,5 +1,6 @@
 /** Clients that claim, wait, stop, or do not read. */
 
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Case } from '../case.ts'
 import { Connection, crowd, head, post, request, tally } from '../connection.ts'
 
@@ -35,7 +36,7 @@ function end(connections: readonly Connection[]): string {
 async function hold(port: number, count: number, opening: string): Promise<string> {
   const connections = await open(port, count)
   await Promise.all(connections.map((one) => one.send(opening)))
-  await Bun.sleep(HOLD_MS)
+  await delay(HOLD_MS)
   return end(connections)
 }
 
@@ -45,7 +46,7 @@ async function drip(port: number, count: number, opening: string, rest: string):
   await Promise.all(connections.map((one) => one.send(opening)))
   for (let i = 0; i < HOLD_MS / DRIP_MS; i++) {
     for (const connection of connections) void connection.send(rest[i] ?? 'x')
-    await Bun.sleep(DRIP_MS)
+    await delay(DRIP_MS)
   }
   return end(connections)
 }
@@ -56,7 +57,7 @@ async function abort(port: number, opening: string | Buffer, waitMs: number): Pr
     const connection = await Connection.open(port).catch(() => undefined)
     if (!connection) return 'refused'
     await connection.send(opening)
-    await Bun.sleep(waitMs)
+    await delay(waitMs)
     const [status = 'aborted'] = connection.statuses
     connection.reset()
     return status
@@ -165,6 +166,6 @@ export const connections: readonly Case[] = [
 async function unread(port: number, count: number, bytes: string): Promise<string> {
   const connections = await open(port, count, { reads: false })
   for (const connection of connections) void connection.send(bytes)
-  await Bun.sleep(HOLD_MS)
+  await delay(HOLD_MS)
   return end(connections)
 }

@@ -2,6 +2,7 @@
 
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import { Broken, type Case } from '../case.ts'
 import { Connection, crowd, tally } from '../connection.ts'
 
@@ -77,7 +78,7 @@ async function smuggle(port: number): Promise<string> {
     const number = String(i).padStart(NUMBER.length, '0')
     await connection.send(`${requests[i]}`.replaceAll(`smuggled${NUMBER}`, `smuggled${number}`))
     const outcome = await connection.outcome(SILENCE_MS)
-    await Bun.sleep(50) // the answer to a second request would follow
+    await delay(50) // the answer to a second request would follow
     const { statuses } = connection
     connection.close()
     return { outcome, stored: statuses.filter((status) => status === 204).length, number }

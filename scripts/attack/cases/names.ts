@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { Agent, createServer, request as httpRequest, type Server } from 'node:http'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Service } from '../../../bench/service.ts'
 import { Broken, type Case, type Pair } from '../case.ts'
 import { crowd, post, request, tally } from '../connection.ts'
@@ -54,6 +55,14 @@ class Returned {
   }
 }
 
+/** Writes once under each name; returns what the writes came to. */
+async function writeAll(port: number, names: number, path: (i: number) => string) {
+  const agent = new Agent({ keepAlive: true })
+  const outcomes = await crowd(names, 32, (i) => write(port, agent, path(i)))
+  agent.destroy()
+  return outcomes
+}
+
 /** Files and folders that a relay keeps, the root left out. */
 const filesIn = (dir: string) => readdirSync(dir, { recursive: true }).length
 
@@ -71,11 +80,9 @@ async function manyNames(
   names: number,
   path: (i: number) => string,
 ): Promise<string> {
-  const agent = new Agent({ keepAlive: true })
   const data = join(dir, 'data')
   const before = filesIn(data)
-  const outcomes = await crowd(names, 32, (i) => write(port, agent, path(i)))
-  agent.destroy()
+  const outcomes = await writeAll(port, names, path)
   const acknowledged = outcomes.filter((outcome) => outcome === '204').length
   if (acknowledged < names) throw new Broken(`answers to ${names} names: ${tally(outcomes)}`)
   const returned = new Returned(servers[1].url)
@@ -98,7 +105,7 @@ const LEFT_FILES = 8
 
 async function until(limitMs: number, done: () => boolean): Promise<void> {
   for (const end = performance.now() + limitMs; !done() && performance.now() < end; ) {
-    await Bun.sleep(50)
+    await delay(50)
   }
 }
 
@@ -110,9 +117,7 @@ const onDisk = (bufferMb: number, files: number) => ({
 
 /** The disk under a small buffer, filled by writes of 8 bytes to ever new databases. */
 async function tinyWrites({ port, dir }: Service): Promise<string> {
-  const agent = new Agent({ keepAlive: true })
-  const outcomes = await crowd(4000, 32, (i) => write(port, agent, `/write?db=tiny${i}`))
-  agent.destroy()
+  const outcomes = await writeAll(port, 4000, (i) => `/write?db=tiny${i}`)
   const used = diskMb(join(dir, 'data'))
   if (used > SMALL_BUFFER_MB * 1.25) {
     throw new Broken(`${used.toFixed(0)} MB of disk, buffer-size-mb = ${SMALL_BUFFER_MB}`)
@@ -150,8 +155,14 @@ export const names: readonly Case[] = [
     attack: (relay, servers) => manyNames(relay, servers, 10_000, (i) => `/write?db=d${i}`),
   },
   {
+    name: 'databases-10000-up',
+    title: '10,000 databases while both servers are up',
+    servers: (servers) => servers.nulls(),
+    attack: async ({ port }) => tally(await writeAll(port, 10_000, (i) => `/write?db=d${i}`)),
+  },
+  {
     name: 'tiny-writes',
-    title: `4,000 databases with one write each into a disk buffer of ${SMALL_BUFFER_MB} MB`,
+    title: `4,000 databases with one write each, into a disk buffer of ${SMALL_BUFFER_MB} MB`,
     servers: (servers) => servers.nullAndDown(),
     keys: () => onDisk(SMALL_BUFFER_MB, 1024),
     bounds: { seconds: 30, served: 0 }, // the buffer is full, so everybody gets 503

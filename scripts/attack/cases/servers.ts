@@ -1,5 +1,6 @@
 /** Servers that answer with something that may harm a relay. */
 
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Case } from '../case.ts'
 import { crowd, post, request, tally } from '../connection.ts'
 import type { Behaviour } from '../hostile-server.ts'
@@ -14,11 +15,22 @@ const BEHAVIOURS: readonly (readonly [Behaviour, string])[] = [
   ['gzip-bomb', 'an error of 1 MB of gzip that inflates to 1 GB'],
 ]
 
+const ROUNDS = 3
+/** Gives a lasting answer the time to do harm. */
+const PAUSE_MS = 700
+
 export const hostileServers: readonly Case[] = BEHAVIOURS.map(([behaviour, what]) => ({
   name: `server-${behaviour}`,
   title: `one of two servers answers the writes of 20 clients with ${what}`,
   servers: (servers) => servers.realAndHostile(behaviour),
   keys: () => ({ output: { timeout: '2s' } }),
-  attack: async ({ port }) =>
-    tally(await crowd(20, 20, (i) => request(port, post('/write?db=attack', `m v=1 ${i}`)))),
+  async attack({ port }) {
+    const outcomes: string[] = []
+    for (let round = 0; round < ROUNDS; round++) {
+      const body = `m v=1 ${round}`
+      outcomes.push(...(await crowd(20, 20, () => request(port, post('/write?db=attack', body)))))
+      await delay(PAUSE_MS)
+    }
+    return tally(outcomes)
+  },
 }))

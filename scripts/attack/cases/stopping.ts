@@ -1,5 +1,6 @@
 /** SIGTERM under attack. */
 
+import { setTimeout as delay } from 'node:timers/promises'
 import { Broken, type Case } from '../case.ts'
 import { Connection, crowd, head, post } from '../connection.ts'
 
@@ -25,10 +26,10 @@ export const stopping: readonly Case[] = [
         Connection.open(relay.port, { reads: i % 2 === 0 }),
       )
       connections.forEach((one, i) => void one.send(OPENINGS[i % OPENINGS.length] ?? ''))
-      await Bun.sleep(500)
+      await delay(500)
       process.kill(relay.pid, 'SIGTERM')
       const began = performance.now()
-      while (relay.isRunning && performance.now() - began < LIMIT_MS) await Bun.sleep(10)
+      while (relay.isRunning && performance.now() - began < LIMIT_MS) await delay(10)
       if (relay.isRunning) throw new Broken(`still runs ${LIMIT_MS / 1000} s after SIGTERM`)
       for (const connection of connections) connection.close()
       return `ended after ${((performance.now() - began) / 1000).toFixed(1)} s`
