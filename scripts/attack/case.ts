@@ -30,9 +30,6 @@ export interface Case {
   readonly bounds?: Partial<Bounds>
   /** Whether the relay has ended after the attack, as it was told to. */
   readonly ends?: boolean
-  /** Returns how the relay answered, in few words. Throws a Broken if a promise was broken. */
+  /** Returns how the relay answered, in few words. Throws if a promise was broken. */
   attack(relay: Service, servers: Pair): Promise<string>
 }
-
-/** A promise that an attack broke, beyond the bounds. */
-export class Broken extends Error {}

@@ -5,7 +5,7 @@ import type { Case } from '../case.ts'
 import { Connection, crowd, head, post, request, tally } from '../connection.ts'
 
 const WRITE = '/write?db=attack'
-const HOLD_MS = 1500
+const HOLD_MS = 1000
 const DRIP_MS = 100
 const BODY_BYTES = 1000
 

@@ -5,7 +5,7 @@ import { createSocket } from 'node:dgram'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Case, Pair } from '../case.ts'
 
-const FLOOD_MS = 2000
+const FLOOD_MS = 1500
 const AT_ONCE = 64
 
 /** Sends datagrams as fast as the system takes them. */

@@ -6,10 +6,16 @@ import { Agent, createServer, request as httpRequest, type Server } from 'node:h
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Service } from '../../../bench/service.ts'
-import { Broken, type Case, type Pair } from '../case.ts'
+import type { Case, Pair } from '../case.ts'
 import { crowd, post, request, tally } from '../connection.ts'
 
+const WRITE_CLIENTS = 32
 const DRAIN_LIMIT_MS = 30_000
+const CLEAN_UP_LIMIT_MS = 5000
+/** Files and folders that the probe's own writes may still take. */
+const PROBE_FILES = 8
+const SMALL_BUFFER_MB = 8
+const BODY = 'm v=1 1\n'
 
 /** Runs a relay with few files. */
 const withFiles = (files: number) => ({
@@ -17,19 +23,17 @@ const withFiles = (files: number) => ({
   env: {},
 })
 
-/** A write, as one of few clients that each keep a connection. */
+/** Writes a point; returns the status of the answer. */
 function write(port: number, agent: Agent, path: string): Promise<string> {
   return new Promise((resolve) => {
-    const body = 'm v=1 1\n'
-    const sent = httpRequest(
-      { host: '127.0.0.1', port, path, method: 'POST', agent, headers: { 'content-length': 8 } },
-      (response) => {
-        response.resume()
-        response.on('end', () => resolve(String(response.statusCode)))
-      },
-    )
+    const headers = { 'content-length': BODY.length }
+    const options = { host: '127.0.0.1', port, path, method: 'POST', agent, headers }
+    const sent = httpRequest(options, (response) => {
+      response.resume()
+      response.on('end', () => resolve(String(response.statusCode)))
+    })
     sent.on('error', () => resolve('closed'))
-    sent.end(body)
+    sent.end(BODY)
   })
 }
 
@@ -58,7 +62,7 @@ class Returned {
 /** Writes once under each name; returns what the writes came to. */
 async function writeAll(port: number, names: number, path: (i: number) => string) {
   const agent = new Agent({ keepAlive: true })
-  const outcomes = await crowd(names, 32, (i) => write(port, agent, path(i)))
+  const outcomes = await crowd(names, WRITE_CLIENTS, (i) => write(port, agent, path(i)))
   agent.destroy()
   return outcomes
 }
@@ -66,13 +70,13 @@ async function writeAll(port: number, names: number, path: (i: number) => string
 /** Files and folders that a relay keeps, the root left out. */
 const filesIn = (dir: string) => readdirSync(dir, { recursive: true }).length
 
-/** Megabytes that the file system really uses. */
+/** Megabytes of the file system's blocks. */
 const diskMb = (dir: string) =>
   Number(execFileSync('du', ['-sk', dir], { encoding: 'utf8' }).split('\t')[0]) / 1024
 
 /**
- * Writes under many names while a server is down, brings that server back, and waits until it has
- * everything that was acknowledged, and the relay's disk is as empty as before.
+ * Writes under many names while a server is down, and brings that server back. It must get
+ * everything, and nothing may stay on the relay's disk.
  */
 async function manyNames(
   { port, dir }: Service,
@@ -84,24 +88,21 @@ async function manyNames(
   const before = filesIn(data)
   const outcomes = await writeAll(port, names, path)
   const acknowledged = outcomes.filter((outcome) => outcome === '204').length
-  if (acknowledged < names) throw new Broken(`answers to ${names} names: ${tally(outcomes)}`)
+  if (acknowledged < names) throw new Error(`answers to ${names} names: ${tally(outcomes)}`)
   const returned = new Returned(servers[1].url)
   try {
     await until(DRAIN_LIMIT_MS, () => returned.writes >= acknowledged)
     if (returned.writes < acknowledged) {
-      throw new Broken(`the server that came back got ${returned.writes} of ${acknowledged} writes`)
+      throw new Error(`the server that came back got ${returned.writes} of ${acknowledged} writes`)
     }
-    await until(5000, () => filesIn(data) <= before + LEFT_FILES)
+    await until(CLEAN_UP_LIMIT_MS, () => filesIn(data) <= before + PROBE_FILES)
     const left = filesIn(data) - before
-    if (left > LEFT_FILES) throw new Broken(`${left} files and folders are left on disk`)
+    if (left > PROBE_FILES) throw new Error(`${left} files and folders are left on disk`)
     return `${tally(outcomes)}, all delivered`
   } finally {
     returned.stop()
   }
 }
-
-/** What the lane of the probe may keep. */
-const LEFT_FILES = 8
 
 async function until(limitMs: number, done: () => boolean): Promise<void> {
   for (const end = performance.now() + limitMs; !done() && performance.now() < end; ) {
@@ -115,17 +116,15 @@ const onDisk = (bufferMb: number, files: number) => ({
   under: withFiles(files),
 })
 
-/** The disk under a small buffer, filled by writes of 8 bytes to ever new databases. */
+/** Fills a small buffer with writes of 8 bytes, and looks at what the file system really uses. */
 async function tinyWrites({ port, dir }: Service): Promise<string> {
   const outcomes = await writeAll(port, 4000, (i) => `/write?db=tiny${i}`)
   const used = diskMb(join(dir, 'data'))
   if (used > SMALL_BUFFER_MB * 1.25) {
-    throw new Broken(`${used.toFixed(0)} MB of disk, buffer-size-mb = ${SMALL_BUFFER_MB}`)
+    throw new Error(`${used.toFixed(0)} MB of disk, buffer-size-mb = ${SMALL_BUFFER_MB}`)
   }
   return `${tally(outcomes)}, ${used.toFixed(1)} MB of disk`
 }
-
-const SMALL_BUFFER_MB = 8
 
 export const names: readonly Case[] = [
   {

@@ -15,9 +15,9 @@ const BEHAVIOURS: readonly (readonly [Behaviour, string])[] = [
   ['gzip-bomb', 'an error of 1 MB of gzip that inflates to 1 GB'],
 ]
 
-const ROUNDS = 3
+const ROUNDS = 2
 /** Gives a lasting answer the time to do harm. */
-const PAUSE_MS = 700
+const PAUSE_MS = 600
 
 export const hostileServers: readonly Case[] = BEHAVIOURS.map(([behaviour, what]) => ({
   name: `server-${behaviour}`,
