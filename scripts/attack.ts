@@ -2,9 +2,9 @@
  * Attacks relays on each way to run, one hostile case after another, each against a fresh relay, and
  * prints what each cost: memory, time, and how a client that does no harm was served meanwhile.
  *
- *     npm run attack                                   everything
+ *     npm run attack                      all cases on all ways to run
  *     npm run attack -- --only 'gzip|chunks' --on bun,node
- *     npm run attack -- --overload 10                  ten minutes of twice the load that it takes
+ *     npm run attack -- --overload 10     no cases, but ten minutes of twice the load that it takes
  *
  * Exits with status 1 if a bound was broken.
  */

@@ -89,21 +89,15 @@ async function overloadOne(
   const lacks = await Promise.all([healthy, down].map((one) => lacking(one, client)))
   const lost = lacks.reduce((sum, count) => sum + count, 0)
   const [firstMb, lastMb] = firstAndLastThird(memory)
-  const figures = { capacity, offered: load.offered, acknowledged: client.acknowledged.length }
   const broken: string[] = []
   if (lost > 0) broken.push(`the servers lack ${lacks.join(' and ')} acknowledged points`)
   if (lastMb - firstMb > MAX_GROWTH_MB) {
     broken.push(`memory grew from ${firstMb.toFixed(0)} to ${lastMb.toFixed(0)} MB`)
   }
-  const memoryFigures = { firstMb, lastMb, peakMb: peak }
   return {
-    way,
-    ...figures,
+    ...{ way, capacity, offered: load.offered, acknowledged: client.acknowledged.length },
     answers: countsText(new Map([...load.statuses, ['unsent', load.unsent]])),
-    ...memoryFigures,
-    drainSeconds,
-    lost,
-    broken,
+    ...{ firstMb, lastMb, peakMb: peak, drainSeconds, lost, broken },
   }
 }
 

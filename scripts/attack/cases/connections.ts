@@ -7,6 +7,8 @@ import { Connection, crowd, head, post, request, tally } from '../connection.ts'
 const WRITE = '/write?db=attack'
 const HOLD_MS = 1000
 const DRIP_MS = 100
+/** Lets the relay read each piece by itself. */
+const PIECE_MS = 100
 const BODY_BYTES = 1000
 
 /** What the runtimes' HTTP servers accept as the head of a request. */
@@ -32,10 +34,13 @@ function end(connections: readonly Connection[]): string {
   return tally(outcomes)
 }
 
-/** Holds connections on which only the beginning of a request is sent. */
-async function hold(port: number, count: number, opening: string): Promise<string> {
+/** Holds connections on which only the beginning of a request is sent, in one piece or several. */
+async function hold(port: number, count: number, ...pieces: string[]): Promise<string> {
   const connections = await open(port, count)
-  await Promise.all(connections.map((one) => one.send(opening)))
+  for (const piece of pieces) {
+    await Promise.all(connections.map((one) => one.send(piece)))
+    await delay(PIECE_MS)
+  }
   await delay(HOLD_MS)
   return end(connections)
 }
@@ -81,11 +86,15 @@ export const connections: readonly Case[] = [
     attack: ({ port }) => hold(port, 200, claiming),
   },
   {
-    name: 'claims-and-one-byte',
-    title: '200 clients announce 25 MB of gzip each and send one byte of it',
-    bounds: { growthMb: 64 },
-    attack: ({ port }) =>
-      hold(port, 200, `${claiming.slice(0, -2)}Content-Encoding: gzip\r\n\r\n\x1f`),
+    name: 'claims-4000-small',
+    title: '4,000 clients announce 64 KB each and send nothing',
+    bounds: { growthMb: 192 },
+    attack: ({ port }) => hold(port, 4000, head(WRITE, `Content-Length: ${64 * 1024}`)),
+  },
+  {
+    name: 'claims-and-pieces',
+    title: '600 clients announce 25 MB each and send three pieces of one byte',
+    attack: ({ port }) => hold(port, 600, claiming, '#', '#', '#'),
   },
   {
     name: 'slow-heads',
