@@ -13,7 +13,7 @@ const WARM_UP_MS = 200
 /** How long a relay may need to show the cost of an attack, or to recover from it. */
 const AFTERMATH_MS = 300
 const STORED_LIMIT_MS = 5000
-const LIMIT_MS = 60_000
+const LIMIT_MS = 120_000
 const LOG_LIMIT_MB = 1
 
 /** What a case did to the relay on one way to run. */

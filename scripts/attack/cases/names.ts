@@ -11,8 +11,8 @@ import { crowd, post, request, tally } from '../connection.ts'
 
 /** With 256 files a relay takes 32 connections. */
 const WRITE_CLIENTS = 16
-const DRAIN_LIMIT_MS = 30_000
-const CLEAN_UP_LIMIT_MS = 5000
+const DRAIN_LIMIT_MS = 60_000
+const CLEAN_UP_LIMIT_MS = 15_000
 /** Files and folders that the probe's own writes may still take. */
 const PROBE_FILES = 8
 const SMALL_BUFFER_MB = 8
@@ -142,7 +142,7 @@ export const names: readonly Case[] = [
     title: '2,000 credentials while a server is down, 256 files',
     servers: (servers) => servers.nullAndDown(),
     keys: () => onDisk(256, 256),
-    bounds: { seconds: 30 },
+    bounds: { seconds: 60 },
     attack: (relay, servers) =>
       manyNames(relay, servers, 2000, (i) => `/write?db=attack&u=user${i}&p=secret`),
   },
@@ -151,7 +151,7 @@ export const names: readonly Case[] = [
     title: '10,000 databases while a server is down, 256 files',
     servers: (servers) => servers.nullAndDown(),
     keys: () => onDisk(1024, 256),
-    bounds: { seconds: 60, growthMb: 256, waitMs: 2000 },
+    bounds: { seconds: 100, growthMb: 256, waitMs: 2000 },
     attack: (relay, servers) => manyNames(relay, servers, 10_000, (i) => `/write?db=d${i}`),
   },
   {
