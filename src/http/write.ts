@@ -52,6 +52,7 @@ export function createWriteHandler(
         firstAuthorization(request.headers.get('authorization')),
       )
       if (!destination) return toResponse(errorAnswer(400, 'database is required'))
+      // Bun cannot limit connections, so each request is counted.
       if (requests > config.maxConnections) throw tooManyRequests()
       const pause = backpressure.pause()
       if (pause) await pause
