@@ -41,24 +41,20 @@ const { values } = parseArgs({
   },
 })
 
-const COLUMNS: [title: string, figure: (outcome: Outcome) => string][] = [
-  ['case', (outcome) => outcome.case],
-  ['way', ({ way }) => way],
+const FIGURES: [title: string, figure: (outcome: Outcome) => string][] = [
   ['idle MB', ({ idleMb }) => idleMb.toFixed(0)],
-  ['peak MB', ({ idleMb, peakMb }) => growth(peakMb - idleMb)],
+  ['peak', ({ idleMb, peakMb }) => growth(peakMb - idleMb)],
   ['after', ({ idleMb, afterMb }) => growth(afterMb - idleMb)],
   ['seconds', ({ seconds }) => seconds.toFixed(2)],
   ['served', ({ probe }) => `${probe.outcomes['204'] ?? 0}/${probe.sent}`],
-  ['wait ms', ({ probe }) => probe.longestWaitMs.toFixed(0)],
+  ['longest wait ms', ({ probe }) => probe.longestWaitMs.toFixed(0)],
   ['lives', ({ isAlive }) => (isAlive ? 'yes' : 'no')],
 ]
 
 function growth(megabytes: number): string {
-  if (Number.isNaN(megabytes)) return '' // the relay has ended
+  if (Number.isNaN(megabytes)) return '–' // the relay has ended
   return `${megabytes < 0 ? '' : '+'}${megabytes.toFixed(0)}`
 }
-
-const row = (outcome: Outcome) => COLUMNS.map(([, figure]) => figure(outcome))
 
 const cases = CASES.filter(({ name }) => new RegExp(values.only).test(name))
 const ways = relays.filter(({ name }) => values.on.split(',').some((on) => name.startsWith(on)))
@@ -71,7 +67,8 @@ async function attack(): Promise<boolean> {
       for (const one of cases) {
         const outcome = await runCase(one, way, servers)
         outcomes.push(outcome)
-        console.log(`${row(outcome).join('  ')}  ${outcome.answers}`)
+        const figures = FIGURES.map(([title, figure]) => `${title} ${figure(outcome)}`)
+        console.log(`${one.name}, ${way.name}: ${figures.join(', ')}: ${outcome.answers}`)
         for (const broken of outcome.broken) console.log(`  BROKEN: ${broken}`)
         await save(outcomes)
       }
@@ -80,8 +77,23 @@ async function attack(): Promise<boolean> {
     await servers.stop()
     await stopServices()
   }
-  console.log(`\n${table([COLUMNS.map(([title]) => title), ...outcomes.map(row)])}`)
+  console.log(`\n${summary(outcomes)}`)
   return outcomes.every(({ broken }) => broken.length === 0)
+}
+
+/** A row for each case, a column for each way to run. */
+function summary(outcomes: readonly Outcome[]): string {
+  const cell = (name: string, way: string) => {
+    const outcome = outcomes.find((one) => one.case === name && one.way === way)
+    if (!outcome) return ''
+    const grown = growth(outcome.peakMb - outcome.idleMb)
+    const wait = outcome.probe.longestWaitMs.toFixed(0)
+    return `${grown} / ${wait}${outcome.broken.length > 0 ? ' !' : ''}`
+  }
+  const names = ways.map(({ name }) => name)
+  const rows = cases.map(({ name }) => [name, ...names.map((way) => cell(name, way))])
+  const legend = 'growth of memory in MB / longest wait of the other client in ms; ! breaks a bound'
+  return `${legend}\n${table([['case', ...names], ...rows])}`
 }
 
 const OVERLOAD: [title: string, figure: (overload: Overload) => string][] = [
