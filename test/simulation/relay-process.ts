@@ -219,6 +219,7 @@ function httpConfig({ backends, maxPendingBytes }: LifeSettings): HttpConfig {
     defaultRetentionPolicy: '',
     pingStatus: 204,
     consistency: 'one',
+    minConsistency: 'any',
     maxBodyBytes: 100_000,
     maxPendingBytes,
     maxConnections: 100,
