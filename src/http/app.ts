@@ -63,7 +63,7 @@ export function createApp(config: HttpConfig, relay: Relay, runtime: Runtime, lo
   return app
 }
 
-/** Parses each query string only once. */
+/** Remembers the destinations of recent query strings: most clients repeat theirs. */
 function remember(find: FindDestination): FindDestination {
   const known = new Map<string, ReturnType<FindDestination>>()
   return (search, authorization) => {
