@@ -32,6 +32,7 @@ export const expected =
   }
 
 export const text = v.string(expected('a string'))
+
 /** A name of a relay or an output, which is a part of paths and log lines. */
 export const label = v.pipe(
   text,
