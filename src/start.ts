@@ -35,6 +35,7 @@ export interface Running {
  * @throws ConfigError if a folder cannot be used or an address cannot be bound
  */
 export async function startRelays(config: Config, host: Host, log: Log): Promise<Running[]> {
+  for (const key of config.ignored) log.warn('this key of the configuration has no effect', { key })
   const data = await openData(config, host, log)
   const running: Running[] = []
   const maxOpenFiles = await host.maxOpenFiles()

@@ -53,6 +53,13 @@ export const ANSWERS: readonly Mutant[] = [
     replace: 'return 1\n',
   },
   {
+    name: 'no floor',
+    breaks: 'a client lowers the consistency of its writes below min-consistency',
+    file: 'http/write.ts',
+    find: 'atLeast(config.minConsistency, asked)',
+    replace: 'asked',
+  },
+  {
     name: 'a stored write is not spilled',
     breaks: 'a write that one backend has stored is not put on disk for the others',
     file: 'relay/fan-out.ts',

@@ -5,7 +5,7 @@
 
 import type { Write } from '../../src/influxdb/write.ts'
 import { isBroken, linesOf, type Point, pointsOf, type Target } from './points.ts'
-import type { Settings } from './settings.ts'
+import { floorOf, type Settings } from './settings.ts'
 import type { SimulatedInfluxDB } from './simulated-influxdb.ts'
 import type { World } from './world.ts'
 
@@ -99,7 +99,10 @@ export class Witness {
     const acceptance: Acceptance = {
       ...{ number: this.acceptances.length + 1, at: world.now(), target, lines, isOwned },
       points: whole.flatMap((line) => pointsOf(target, line, now)),
-      needed: this.neededFor(consistency, isDurable),
+      needed: Math.max(
+        this.neededFor(consistency, isDurable),
+        isOwned ? 0 : this.neededFor(floorOf(this.options), isDurable),
+      ),
       ...{
         bytes: bytes.length,
         isExcused: this.options.isDurable && !isDurable,
