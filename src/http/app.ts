@@ -20,8 +20,9 @@ const METHODS = new Map([
   ['/ping', 'GET, HEAD'],
 ])
 
-/** How many destinations are remembered. */
+/** How many destinations are remembered, and the longest name of one: together about two megabytes. */
 const MAX_DESTINATIONS = 1024
+const MAX_REMEMBERED_LENGTH = 512
 
 /**
  * An app that relays writes. It opens no socket: any server of Request and Response can host it.
@@ -54,11 +55,12 @@ export function createApp(config: HttpConfig, relay: Relay, runtime: Runtime, lo
   return app
 }
 
-/** Remembers the destinations of recent query strings: most clients repeat theirs. */
+/** Remembers the destinations of recent short query strings: most clients repeat theirs. */
 function remember(find: FindDestination): FindDestination {
   const known = new Map<string, Destination | undefined>()
   return (search, authorization) => {
     const key = `${search}\n${authorization ?? ''}`
+    if (key.length > MAX_REMEMBERED_LENGTH) return find(search, authorization)
     if (!known.has(key)) {
       if (known.size >= MAX_DESTINATIONS) known.clear()
       known.set(key, find(search, authorization))

@@ -24,6 +24,9 @@ export type FindDestination = (
   authorization: string | undefined,
 ) => Destination | undefined
 
+/** The part of `max-pending-mb` that bytes can take that clients have announced and not yet sent. */
+const MAX_ANNOUNCED_SHARE = 1 / 4
+
 export type WriteHandler = (request: Request, find: FindDestination) => Promise<Response>
 
 export function createWriteHandler(
@@ -35,6 +38,7 @@ export function createWriteHandler(
   const { clock, buffers, gunzip } = runtime
   const reading = { clock: { ...clock, after: coarseTimers(clock) }, buffers, gunzip }
   const pending = new Budget(config.maxPendingBytes)
+  const announced = new Budget(config.maxPendingBytes * MAX_ANNOUNCED_SHARE)
   const refused = new RepeatedWarning(clock, log, 'write refused')
   const backpressure = new Backpressure(
     clock,
@@ -56,7 +60,7 @@ export function createWriteHandler(
       if (requests > config.maxConnections) throw tooManyRequests()
       const pause = backpressure.pause()
       if (pause) await pause
-      const body = await readBody(request, config, reservation, reading)
+      const body = await readBody(request, config, reservation, announced, reading)
       const timestamp = () => timestampIn(destination.precision, clock.wallNanoseconds())
       const points = stamp(body, timestamp, buffers)
       if (points.bytes !== body) buffers.give(body)

@@ -26,6 +26,7 @@ function createUpload(headers: Record<string, string> = {}, pendingBytes = 64 * 
     new Request('http://relay/', init),
     limits,
     new Reservation(budget),
+    new Budget(pendingBytes / 4),
     runtime,
   )
   const outcome: { bytes?: Uint8Array; status?: number; mustClose?: boolean } = {}
@@ -159,7 +160,7 @@ test('thousands of tiny chunks are answered 413, and the connection is closed', 
     const init = { method: 'POST', body, duplex: 'half' } as RequestInit
     const request = new Request('http://relay/', init)
     const reservation = new Reservation(new Budget(64 * MB))
-    const read = readBody(request, limits, reservation, runtime)
+    const read = readBody(request, limits, reservation, new Budget(16 * MB), runtime)
     return read.then(
       ({ length }) => length,
       (error: BodyError) => [error.answer.status, error.mustClose],
