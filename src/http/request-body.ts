@@ -165,6 +165,8 @@ async function readPieces(
     }
   } catch (error) {
     reader.cancel().catch(() => {})
+    // Thousands of clients that go away would leave so much to the garbage collector.
+    buffers.give(pieces === 1 ? adoptWhole(buffer, buffers) : buffer)
     throw error
   }
 }

@@ -4,7 +4,7 @@ import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
 /** Requests that may wait on each connection. Without a limit, Deno reads them as fast as they come. */
-const MAX_PIPELINED = 1000
+const MAX_PIPELINED = 100
 
 interface Connection {
   /** The responses that are not yet sent, in the order of their requests, perhaps after some that are. */
