@@ -1,7 +1,7 @@
 /** Sends bodies to the write endpoint of one InfluxDB server. */
 
 import { type Failure, failure, type Outcome } from '../delivery/outcome.ts'
-import { type Answer, messageOf } from '../influxdb/answer.ts'
+import { type Answer, summaryOf } from '../influxdb/answer.ts'
 import { credentialParameters, withoutPassword } from '../influxdb/credentials.ts'
 import type { Destination } from '../influxdb/destination.ts'
 import { readAnswer } from '../influxdb/response.ts'
@@ -49,7 +49,7 @@ export class BackendClient {
       if (verdict === 'rejected' || verdict === 'too-large') return { verdict, answer }
       return {
         verdict,
-        reason: `${answer.status} ${messageOf(answer)}`.trim(),
+        reason: `${answer.status} ${summaryOf(answer)}`.trim(),
         answer: isForClients(answer) ? answer : undefined,
         retryAfterMs: secondsToMs(answer.retryAfter),
       }

@@ -26,8 +26,9 @@ const METHODS = new Map([
 
 const DATABASE_REQUIRED = errorAnswer(400, 'database is required')
 
-/** How many destinations are remembered. */
+/** How many destinations are remembered, and the longest name of one: together about two megabytes. */
 const MAX_DESTINATIONS = 1024
+const MAX_REMEMBERED_LENGTH = 512
 
 /**
  * An app that relays writes. It opens no socket: any server of Request and Response can host it.
@@ -63,11 +64,12 @@ export function createApp(config: HttpConfig, relay: Relay, runtime: Runtime, lo
   return app
 }
 
-/** Remembers the destinations of recent query strings: most clients repeat theirs. */
+/** Remembers the destinations of recent short query strings: most clients repeat theirs. */
 function remember(find: FindDestination): FindDestination {
   const known = new Map<string, ReturnType<FindDestination>>()
   return (search, authorization) => {
     const key = `${search}\n${authorization ?? ''}`
+    if (key.length > MAX_REMEMBERED_LENGTH) return find(search, authorization)
     let found = known.get(key)
     if (found === undefined) {
       if (known.size >= MAX_DESTINATIONS) known.clear()

@@ -25,6 +25,9 @@ export type FindDestination = (
   authorization: string | undefined,
 ) => Destination | Answer
 
+/** The part of `max-pending-mb` that bytes can take that clients have announced and not yet sent. */
+const MAX_ANNOUNCED_SHARE = 1 / 4
+
 export type WriteHandler = (request: Request, find: FindDestination) => Promise<Response>
 
 export function createWriteHandler(
@@ -36,6 +39,7 @@ export function createWriteHandler(
   const { clock, buffers, gunzip } = runtime
   const reading = { clock: { ...clock, after: coarseTimers(clock) }, buffers, gunzip }
   const pending = new Budget(config.maxPendingBytes)
+  const announced = new Budget(config.maxPendingBytes * MAX_ANNOUNCED_SHARE)
   const refused = new RepeatedWarning(clock, log, 'write refused')
   const backpressure = new Backpressure(
     clock,
@@ -57,7 +61,7 @@ export function createWriteHandler(
       if (requests > config.maxConnections) throw tooManyRequests()
       const pause = backpressure.pause()
       if (pause) await pause
-      const body = await readBody(request, config, reservation, reading)
+      const body = await readBody(request, config, reservation, announced, reading)
       const timestamp = () => timestampIn(destination.precision, clock.wallNanoseconds())
       const points = stamp(body, timestamp, buffers)
       if (points.bytes !== body) buffers.give(body)

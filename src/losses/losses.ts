@@ -1,6 +1,6 @@
 /** Records what a backend lacks: in the log, in the gap ledger, and as dead letters. */
 
-import { type Answer, messageOf } from '../influxdb/answer.ts'
+import { type Answer, messageOf, summaryOf } from '../influxdb/answer.ts'
 import type { Destination } from '../influxdb/destination.ts'
 import { timeRangeOf } from '../influxdb/time-range.ts'
 import type { Write } from '../influxdb/write.ts'
@@ -61,7 +61,7 @@ export class Losses {
   async rejected(write: Write, answer: Answer): Promise<void> {
     const { database, retentionPolicy, precision } = write.destination
     const message = messageOf(answer)
-    this.rejections.report(describe(write.destination, message), figuresOf(write))
+    this.rejections.report(describe(write.destination, summaryOf(answer)), figuresOf(write))
     const letter = {
       ...{ backend: this.backend, database, retentionPolicy, precision },
       ...{ status: answer.status, message, points: write.points, at: this.now() },

@@ -15,6 +15,7 @@ import { faults } from './faults.ts'
 import { fullDisk } from './full-disk.ts'
 import { layouts } from './layouts.ts'
 import { logging } from './logging.ts'
+import { memory } from './memory.ts'
 import { stopping } from './stopping.ts'
 import { tls } from './tls.ts'
 import { udp } from './udp.ts'
@@ -39,6 +40,7 @@ const themes = {
   diskFaults,
   fullDisk,
   logging,
+  memory,
   stopping,
 }
 
