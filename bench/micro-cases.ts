@@ -111,8 +111,10 @@ function createTracker(): WriteTracker {
   return {
     ownership: 'client',
     isOpen: true,
-    stored: nothing,
-    rejected: nothing,
+    note: undefined,
+    stored: () => undefined,
+    rejected: async () => {},
+    recordLoss: async () => {},
     deferred: nothing,
     dropped: nothing,
     spilled: nothing,

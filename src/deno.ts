@@ -1,8 +1,18 @@
 /** The relay on Deno. */
 
 import { main } from './main.ts'
+import { lockFile } from './platform/deno-file-lock.ts'
 import { createUdpSender, listenUdp } from './platform/deno-udp.ts'
 import { createHost } from './platform/host.ts'
+import { createNodeDisk } from './platform/node-disk.ts'
 import { serveHttp } from './platform/node-server.ts'
 
-void main({ ...createHost(`Deno ${Deno.version.deno}`), serveHttp, listenUdp, createUdpSender })
+const disk = createNodeDisk(lockFile)
+
+void main({
+  ...createHost(`Deno ${Deno.version.deno}`),
+  disk,
+  serveHttp,
+  listenUdp,
+  createUdpSender,
+})

@@ -9,8 +9,9 @@ import type { StoredRecord } from '../segments/reader.ts'
 import { HEADER_BYTES, type LogRecord } from '../segments/record.ts'
 import type { RecordEnd } from '../segments/segment-index.ts'
 import type { SegmentLog } from '../segments/segment-log.ts'
+import { type FailureNote, parseNote, withNote, withoutNote } from './failure-note.ts'
 import { QueuedWrite, type WriteLane } from './queued-write.ts'
-import { ACKNOWLEDGED, FailedWrite, type FailureNote } from './replayed-write.ts'
+import { ACKNOWLEDGED, FailedWrite } from './replayed-write.ts'
 
 /** The end of a record. Each log of a lane has its own sequence numbers. */
 export interface RecordPosition extends RecordEnd {
@@ -35,10 +36,8 @@ export interface StoredBatch {
 /** The number of each kind of write in a record: its position here. Only ever append to this list. */
 const KINDS: readonly Write['kind'][] = ['points', 'statement', 'remote-write']
 
-/** The bit of a record's kind that says that a line of JSON, a `FailureNote`, precedes the body. */
+/** The bit of a record's kind that says that its body begins with a `FailureNote`. */
 const NOTED = 0x80
-
-const NEWLINE = 0x0a
 
 /** How long the disk may fail to read the oldest records before they are set aside as damaged. */
 const MAX_UNREADABLE_MS = 60_000
@@ -159,7 +158,7 @@ export class HandoffLog {
     const queued = log === this.log ? this.queued.get(record.sequence) : undefined
     if (queued) return queued
     const kept = log === this.log ? this.notes.get(record.sequence) : undefined
-    const note = kept ?? noteOf(record)
+    const note = kept ?? (hasNote(record) ? parseNote(record.body) : undefined)
     const write = { ...recordedWrite(record, this.destination), recycle: this.recycle }
     return new QueuedWrite(write, note ? new FailedWrite(note) : ACKNOWLEDGED, lane, now)
   }
@@ -267,19 +266,6 @@ export function recordsOf(writes: readonly QueuedWrite[], acceptedAt: number): W
   })
 }
 
-function withNote(note: FailureNote, body: Uint8Array): Uint8Array {
-  const line = new TextEncoder().encode(`${JSON.stringify(note)}\n`)
-  const noted = new Uint8Array(line.length + body.length)
-  noted.set(line)
-  noted.set(body, line.length)
-  return noted
-}
-
-function noteOf({ kind, body }: Pick<LogRecord, 'kind' | 'body'>): FailureNote | undefined {
-  if ((kind & NOTED) === 0) return undefined
-  return JSON.parse(new TextDecoder().decode(body.subarray(0, body.indexOf(NEWLINE))))
-}
-
 /**
  * The write that a record of a lane holds. A record of an unknown kind counts as line protocol: it is never
  * delivered, and only its loss can be recorded.
@@ -288,7 +274,7 @@ export function recordedWrite(
   { kind, query, body }: Pick<LogRecord, 'kind' | 'query' | 'body'>,
   lane: Destination,
 ): Write {
-  const bytes = (kind & NOTED) === 0 ? body : body.subarray(body.indexOf(NEWLINE) + 1)
+  const bytes = hasNote({ kind }) ? withoutNote(body) : body
   return {
     kind: KINDS[kind & ~NOTED] ?? 'points',
     destination: recordedDestination(query, lane),
@@ -296,6 +282,8 @@ export function recordedWrite(
     consistency: 'one',
   }
 }
+
+const hasNote = ({ kind }: Pick<LogRecord, 'kind'>) => (kind & NOTED) !== 0
 
 /** What records take on disk. */
 export function bytesOnDisk(records: readonly LogRecord[]): number {

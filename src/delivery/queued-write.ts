@@ -4,8 +4,8 @@ import type { Answer } from '../influxdb/answer.ts'
 import type { Write } from '../influxdb/write.ts'
 import type { Budget } from '../limits/budget.ts'
 import type { Losses } from '../losses/losses.ts'
+import type { FailureNote } from './failure-note.ts'
 import { type Failure, failure } from './outcome.ts'
-import type { FailureNote } from './replayed-write.ts'
 
 /**
  * Who owns a write:

@@ -1,39 +1,9 @@
 /** What becomes of a write that is delivered from disk and that no request in this process waits for. */
 
 import type { Answer } from '../influxdb/answer.ts'
-import {
-  lackedPoints,
-  NOTHING_MISSING,
-  type Shortfall,
-  shortfallOf,
-} from '../influxdb/shortfall.ts'
+import { NOTHING_MISSING, type Shortfall, shortfallOf } from '../influxdb/shortfall.ts'
+import { divergenceOf, type FailureNote } from './failure-note.ts'
 import type { QueuedWrite, WriteTracker } from './queued-write.ts'
-
-/** A backend's final answer to a write. */
-export interface BackendShortfall extends Shortfall {
-  readonly backend: string
-}
-
-/** What the record of a write on disk says of its client: that the client was told that the write failed. */
-export interface FailureNote {
-  /** Whether the client was told not to send the write again. */
-  readonly isFinal: boolean
-  /** The answers of backends before the write was put on disk. */
-  readonly answers: readonly BackendShortfall[]
-}
-
-/** The most points that `one` lacks and one of the others has. */
-export function divergenceOf(
-  one: BackendShortfall,
-  all: readonly BackendShortfall[],
-  points: number,
-): number {
-  let most = 0
-  for (const other of all) {
-    if (other.backend !== one.backend) most = Math.max(most, lackedPoints(one, other, points))
-  }
-  return most
-}
 
 /**
  * A write that counts as acknowledged: its client has its 204, or had no answer when the write was put on

@@ -1,13 +1,9 @@
 /** One write on its way to all backends, and the answer to its client. */
 
 import type { Backend } from '../backend/backend.ts'
+import { type BackendShortfall, divergenceOf, type FailureNote } from '../delivery/failure-note.ts'
 import type { Failure } from '../delivery/outcome.ts'
 import type { Ownership, QueuedWrite, WriteTracker } from '../delivery/queued-write.ts'
-import {
-  type BackendShortfall,
-  divergenceOf,
-  type FailureNote,
-} from '../delivery/replayed-write.ts'
 import { faultOf } from '../disk/disk.ts'
 import { type Answer, errorAnswer } from '../influxdb/answer.ts'
 import { backendsNeeded } from '../influxdb/consistency.ts'

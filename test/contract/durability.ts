@@ -50,7 +50,7 @@ export function durability(bench: Bench): void {
       const file = await temporaryFile('second.toml', stringify(configuration))
       const { code, stderr } = await runRelay(bench.command, '-config', file)
       expect(code).toBe(1)
-      expect(stderr).toMatch(/^influxdb-relay: cannot use .*: .* is in use by another process/m)
+      expect(stderr).toMatch(/^influxdb-relay: cannot use .*: .* is in use by process \d+$/m)
     })
 
     test('is content with itself where the client is', async () => {
