@@ -6,6 +6,7 @@ import type { Destination } from '../influxdb/destination.ts'
 import { readAnswer } from '../influxdb/response.ts'
 import { verdictOf } from '../influxdb/verdict.ts'
 import type { Fetch, Runtime } from '../runtime.ts'
+import { retryAfterMs } from './retry-after.ts'
 
 export interface ClientOptions {
   /** The full URL of the write endpoint, without credentials and query. */
@@ -46,7 +47,7 @@ export class BackendClient {
         verdict,
         reason: `${answer.status} ${messageOf(answer)}`.trim(),
         answer: isForClients(answer) ? answer : undefined,
-        retryAfterMs: secondsToMs(answer.retryAfter),
+        retryAfterMs: retryAfterMs(answer.retryAfter, () => this.wallMs()),
       }
     } catch (error) {
       return controller.signal.aborted ? timedOut(timeoutMs) : failure(reasonOf(error))
@@ -54,6 +55,10 @@ export class BackendClient {
       cancel()
       if (!controller.signal.aborted) this.unused.push(controller)
     }
+  }
+
+  private wallMs(): number {
+    return Number(this.runtime.clock.wallNanoseconds() / 1_000_000n)
   }
 
   private async post(
@@ -90,9 +95,4 @@ function reasonOf(error: unknown): string {
   return typeof code === 'string' && !error.message.includes(code)
     ? `${code}: ${error.message}`
     : error.message
-}
-
-/** Retry-After in seconds. The other form, an HTTP date, is ignored: the backoff does as well. */
-function secondsToMs(retryAfter: string | undefined): number {
-  return /^\d{1,5}$/.test(retryAfter ?? '') ? Number(retryAfter) * 1000 : 0
 }

@@ -185,6 +185,16 @@ describe('a backend with a buffer in memory', () => {
     expect(bodies('a')).toHaveLength(2)
   })
 
+  test('a Retry-After of more than five minutes is a pause of five minutes', async () => {
+    const busy = () => answer(503, 'throttled', { 'retry-after': '99999' })
+    const { send, runtime, bodies } = await createFixture({ a: busy, b: stored }, buffered)
+    await send('m v=1 1')
+    await runtime.clock.advance(299_999)
+    expect(bodies('a')).toHaveLength(1)
+    await runtime.clock.advance(1)
+    expect(bodies('a')).toHaveLength(2)
+  })
+
   test('a new write waits for acknowledged ones that are retried', async () => {
     const a = later()
     let up = false
