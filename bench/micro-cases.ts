@@ -104,7 +104,7 @@ async function deliver(): Promise<void> {
     },
   )
   for (const write of writes) queue.append(write, createTracker())
-  await queue.whenEmpty()
+  await queue.whenSafe()
 }
 
 function createTracker(): WriteTracker {

@@ -54,6 +54,12 @@ export class DiskBacklog implements Backlog {
     return !this.waiting.head && !this.spilling && this.log.isEmpty
   }
 
+  get isSafe(): boolean {
+    // If the disk has refused the batch in flight, only its backend can still take it.
+    const isRefused = this.inFlight?.spillError !== undefined
+    return !this.spilling && !isRefused && !this.hasUnspilled()
+  }
+
   get next(): 'memory' | 'disk' | undefined {
     if (this.spilling) return undefined
     return this.log.isEmpty ? this.waiting.head && 'memory' : 'disk'

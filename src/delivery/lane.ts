@@ -58,6 +58,11 @@ export class Lane implements WriteLane {
     return this.delivering === 0 && this.backlog.isEmpty
   }
 
+  /** Whether no write that the relay owns is in memory alone. */
+  get isSafe(): boolean {
+    return this.isIdle || this.backlog.isSafe
+  }
+
   /** Whether the lane can be forgotten while it is idle. */
   get isDisposable(): boolean {
     return !this.log?.hasFiles
@@ -89,6 +94,7 @@ export class Lane implements WriteLane {
       void this.deliver(isReplay)
     }
     if (this.isIdle && !this.cancelRetry) this.becomeIdle()
+    else this.queue.onProgress()
   }
 
   private maySend(): boolean {
