@@ -47,7 +47,7 @@ export function findFaults(
   return servers.flatMap((server) => [
     ...new ServerCheck(server, servers, records, rules).faultsOf(versions),
     ...inventions(versions, server),
-    ...falseEntries(acceptances, server, records, rules),
+    ...falseEntries(acceptances, server, servers, records, rules),
     ...hiddenDifferences(acceptances, server, servers, records, rules),
   ])
 }
@@ -57,23 +57,42 @@ function mayBeAcknowledged({ status, isOwned }: Acceptance): boolean {
   return status === 204 || status === undefined || isOwned
 }
 
-/** More rejected points in the gap ledger than were acknowledged and rejected. */
+/** More points in the gap ledger than a server has rejected or lacks. */
 function falseEntries(
   acceptances: readonly Acceptance[],
   server: SimulatedInfluxDB,
+  servers: readonly SimulatedInfluxDB[],
   { ledger }: Records,
-  { hasRestarted, isDiskFailing }: Rules,
+  { hasRestarted, isDiskFailing, hasReplied }: Rules,
 ): string[] {
   // A loss may be entered again if the disk refused its dead letter.
   if (hasRestarted || isDiskFailing) return []
-  const entered = ledger
-    .filter(({ backend, reason }) => backend === server.name && reason === 'rejected')
-    .reduce((sum, { points }) => sum + points, 0)
-  const rejected = acceptances
-    .filter((one) => mayBeAcknowledged(one) && server.refuses(one.lines, one.bytes))
-    .reduce((sum, { lines }) => sum + lines.length, 0)
-  if (entered <= rejected) return []
-  return [`${server.name} rejected ${rejected} acknowledged points, the ledger says ${entered}`]
+  const enteredAs = (reason: string) =>
+    ledger
+      .filter((entry) => entry.backend === server.name && entry.reason === reason)
+      .reduce((sum, { points }) => sum + points, 0)
+  const linesOf = (some: readonly Acceptance[]) =>
+    some.reduce((sum, { lines }) => sum + lines.length, 0)
+  const lacks = ({ points }: Acceptance) =>
+    points.some((one) => !server.hasSeen([one]) && servers.some((other) => other.hasSeen([one])))
+  const rejected = linesOf(
+    acceptances.filter((one) => mayBeAcknowledged(one) && server.refuses(one.lines, one.bytes)),
+  )
+  // A server whose answer was lost may have what it counts as lacking.
+  const lacking = linesOf(
+    acceptances.filter(
+      (one) => one.status !== 204 && (lacks(one) || !hasReplied(server.name, one)),
+    ),
+  )
+  const faults: string[] = []
+  if (enteredAs('rejected') > rejected) {
+    faults.push(`${server.name} rejected ${rejected} acknowledged points, the ledger says more`)
+  }
+  // Of three servers, two may enter on their own what the third lacks.
+  if (servers.length === 2 && enteredAs('diverged') > lacking) {
+    faults.push(`${server.name} lacks ${lacking} points that failed, the ledger says more`)
+  }
+  return faults
 }
 
 /** Points of rejected writes that only the other server has, and of which the gap ledger does not tell. */
