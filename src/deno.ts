@@ -1,6 +1,8 @@
 /** The relay on Deno. */
 
+import { BufferPool } from './limits/buffer-pool.ts'
 import { main } from './main.ts'
+import { SearchableBytes } from './platform/deno-bytes.ts'
 import { lockFile } from './platform/deno-file-lock.ts'
 import { createUdpSender, listenUdp } from './platform/deno-udp.ts'
 import { createHost } from './platform/host.ts'
@@ -11,6 +13,7 @@ const disk = createNodeDisk(lockFile)
 
 void main({
   ...createHost(`Deno ${Deno.version.deno}`),
+  buffers: new BufferPool((buffer, length) => new SearchableBytes(buffer, 0, length)),
   disk,
   serveHttp,
   listenUdp,

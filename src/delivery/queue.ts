@@ -16,7 +16,7 @@ import { QueuedWrite, WRITE_OVERHEAD_BYTES, type WriteTracker } from './queued-w
 /** How many lanes may have a batch in flight at a time. */
 const MAX_LANES_IN_FLIGHT = 64
 
-/** A backend that has answered nothing for so long does not just lag. */
+/** A backend that has answered nothing for so long hangs. One that lags answers. */
 const HANGING_MS = 500
 
 interface QueueOptions extends LaneOptions {
