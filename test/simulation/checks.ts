@@ -78,10 +78,13 @@ function falseEntries(
   const rejected = linesOf(
     acceptances.filter((one) => mayBeAcknowledged(one) && server.refuses(one.lines, one.bytes)),
   )
-  // A server whose answer was lost may have what it counts as lacking.
+  // A server whose answer was lost may have the write. One that has dropped points does not say which lines it
+  // could not parse, so they count as missing at a server that does.
   const lacking = linesOf(
     acceptances.filter(
-      (one) => one.status !== 204 && (lacks(one) || !hasReplied(server.name, one)),
+      (one) =>
+        one.status !== 204 &&
+        (lacks(one) || !hasReplied(server.name, one) || one.lines.some(isBroken)),
     ),
   )
   const faults: string[] = []
