@@ -238,4 +238,21 @@ describe('a write on disk that its client was told has failed', () => {
   ])('%s', async (_, handler, entries) => {
     expect(await entriesAfter(handler)).toEqual(entries)
   })
+
+  test.each<[string, Handler, Entries]>([
+    ['acknowledged, is a loss as any other', stored, [['a', 3, 'too old']]],
+    [
+      'rejected, is a loss as far as the other server has it',
+      () => partial(1),
+      [['a', 2, 'diverged']],
+    ],
+    ['rejected, is no loss if no server has it', whole, []],
+  ])('dropped as too old, and %s', async (_, b, entries) => {
+    const { send, runtime, ledger } = await createDurableFixture({ a: refused, b }, undefined, {
+      maxAgeMs: 1000,
+    })
+    await send(BODY)
+    await runtime.clock.advance(10_000)
+    expect(ledger.entries().map((one) => [one.backend, one.points, one.reason])).toEqual(entries)
+  })
 })
