@@ -7,6 +7,7 @@ import type { Destination } from '../influxdb/destination.ts'
 import { readAnswer } from '../influxdb/response.ts'
 import { verdictOf } from '../influxdb/verdict.ts'
 import type { Fetch, Runtime } from '../runtime.ts'
+import { retryAfterMs } from './retry-after.ts'
 
 export interface ClientOptions {
   /** The full URL of the write endpoint, without credentials and query. */
@@ -51,7 +52,7 @@ export class BackendClient {
         verdict,
         reason: `${answer.status} ${summaryOf(answer)}`.trim(),
         answer: isForClients(answer) ? answer : undefined,
-        retryAfterMs: secondsToMs(answer.retryAfter),
+        retryAfterMs: retryAfterMs(answer.retryAfter, () => this.wallMs()),
       }
     } catch (error) {
       if (controller.signal.aborted) return timedOut(timeoutMs)
@@ -61,6 +62,10 @@ export class BackendClient {
       cancel()
       if (!controller.signal.aborted) this.unused.push(controller)
     }
+  }
+
+  private wallMs(): number {
+    return Number(this.runtime.clock.wallNanoseconds() / 1_000_000n)
   }
 
   private async post(
@@ -109,9 +114,4 @@ function reasonOf(error: unknown): string {
   return typeof code === 'string' && !error.message.includes(code)
     ? `${code}: ${error.message}`
     : error.message
-}
-
-/** Retry-After in seconds. The other form, an HTTP date, is ignored: the backoff does as well. */
-function secondsToMs(retryAfter: string | undefined): number {
-  return /^\d{1,5}$/.test(retryAfter ?? '') ? Number(retryAfter) * 1000 : 0
 }
