@@ -2,6 +2,7 @@
 
 import { type Answer, errorAnswer } from '../influxdb/answer.ts'
 import type { Budget, Reservation } from '../limits/budget.ts'
+import type { Turns } from '../limits/turns.ts'
 import type { Buffers, Clock, Runtime } from '../runtime.ts'
 import { firstOf } from './headers.ts'
 
@@ -48,6 +49,14 @@ const MIN_BUFFER_BYTES = 4 * 1024
 const MAX_SMALL_PIECES = 4096
 const MIN_MEAN_PIECE_BYTES = 16
 
+/** To inflate more than this may take milliseconds: deflate makes up to a thousand times as much of it. */
+const MAX_INFLATED_AT_ONCE_BYTES = 8 * 1024
+
+/** What the body of a write is read with. */
+export interface BodyReading extends Pick<Runtime, 'clock' | 'gunzip' | 'buffers'> {
+  readonly turns: Turns
+}
+
 /**
  * The body of a request, inflated if it is gzip.
  *
@@ -61,7 +70,7 @@ export async function readBody(
   limits: BodyLimits,
   reservation: Reservation,
   announced: Budget,
-  runtime: Pick<Runtime, 'clock' | 'gunzip' | 'buffers'>,
+  reading: BodyReading,
 ): Promise<Uint8Array> {
   const { headers } = request
   // Bun takes the same length twice, and joins the two.
@@ -74,14 +83,14 @@ export async function readBody(
   try {
     sent =
       isAnnounced && length <= MAX_SMALL_BYTES
-        ? await readAtOnce(request, length, limits, reservation, runtime)
-        : await readPieces(request, length, isAnnounced, limits, reservation, runtime)
+        ? await readAtOnce(request, length, limits, reservation, reading)
+        : await readPieces(request, length, isAnnounced, limits, reservation, reading)
   } finally {
     if (isAnnounced) announced.give(length)
   }
   // Exactly this value, as in influxd, which takes a body with any other for plain text.
   const isGzip = firstOf(headers.get('content-encoding')) === 'gzip'
-  return isGzip ? inflate(sent, limits, reservation, runtime) : sent
+  return isGzip ? inflate(sent, limits, reservation, reading) : sent
 }
 
 /** Most writes come this way, so it makes do with one promise and one timer. */
@@ -198,8 +207,9 @@ async function inflate(
   sent: Uint8Array,
   { maxBodyBytes }: BodyLimits,
   reservation: Reservation,
-  { buffers, gunzip }: Pick<Runtime, 'gunzip' | 'buffers'>,
+  { buffers, gunzip, turns }: BodyReading,
 ): Promise<Uint8Array> {
+  if (sent.length > MAX_INFLATED_AT_ONCE_BYTES) await turns.next()
   const limit = Math.min(maxBodyBytes, reservation.room)
   const inflated = await gunzip(sent, limit).catch((error) => {
     if (!(error instanceof RangeError)) throw new BodyError(400, `gzip: ${error.message}`)
@@ -224,7 +234,7 @@ function cutShort(): BodyError {
   return new BodyError(400, 'unexpected EOF', { mustClose: true })
 }
 
-function noRoom(): BodyError {
+export function noRoom(): BodyError {
   return new BodyError(503, 'too many bytes in flight', { retryAfter: '1' })
 }
 

@@ -10,6 +10,7 @@ import { stamp } from '../influxdb/stamp.ts'
 import type { Write } from '../influxdb/write.ts'
 import { Budget, Reservation } from '../limits/budget.ts'
 import { coarseTimers } from '../limits/coarse-timers.ts'
+import { Turns } from '../limits/turns.ts'
 import type { Log } from '../observe/log.ts'
 import { RepeatedWarning } from '../observe/repeated-warning.ts'
 import { Backpressure } from '../relay/backpressure.ts'
@@ -17,7 +18,7 @@ import { STORED } from '../relay/fan-out.ts'
 import type { Relay } from '../relay/relay.ts'
 import type { Runtime } from '../runtime.ts'
 import { firstAuthorization } from './headers.ts'
-import { BodyError, readBody } from './request-body.ts'
+import { BodyError, noRoom, readBody } from './request-body.ts'
 
 /** The destination that a query string and an Authorization header name, or the answer that refuses them. */
 export type FindDestination = (
@@ -28,6 +29,9 @@ export type FindDestination = (
 /** The part of `max-pending-mb` that bytes can take that clients have announced and not yet sent. */
 const MAX_ANNOUNCED_SHARE = 1 / 4
 
+/** To read the lines of a larger body takes milliseconds. */
+const MAX_STAMPED_AT_ONCE_BYTES = 1024 * 1024
+
 export type WriteHandler = (request: Request, find: FindDestination) => Promise<Response>
 
 export function createWriteHandler(
@@ -37,7 +41,8 @@ export function createWriteHandler(
   log: Log,
 ): WriteHandler {
   const { clock, buffers, gunzip } = runtime
-  const reading = { clock: { ...clock, after: coarseTimers(clock) }, buffers, gunzip }
+  const turns = new Turns(clock)
+  const reading = { clock: { ...clock, after: coarseTimers(clock) }, buffers, gunzip, turns }
   const pending = new Budget(config.maxPendingBytes)
   const announced = new Budget(config.maxPendingBytes * MAX_ANNOUNCED_SHARE)
   const refused = new RepeatedWarning(clock, log, 'write refused')
@@ -63,7 +68,15 @@ export function createWriteHandler(
       if (pause) await pause
       const body = await readBody(request, config, reservation, announced, reading)
       const timestamp = () => timestampIn(destination.precision, clock.wallNanoseconds())
-      const points = stamp(body, timestamp, buffers)
+      if (body.length > MAX_STAMPED_AT_ONCE_BYTES) await turns.next()
+      const memory = {
+        take(length: number) {
+          // Of very short lines, the timestamps take several times as much as the body.
+          if (!reservation.grow(length - body.length)) throw noRoom()
+          return buffers.take(length)
+        },
+      }
+      const points = stamp(body, timestamp, memory)
       if (points.bytes !== body) buffers.give(body)
       const asked = destination.consistency ?? config.consistency
       const consistency = atLeast(config.minConsistency, asked)

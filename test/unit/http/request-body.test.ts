@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { BodyError, readBody } from '../../../src/http/request-body.ts'
 import { Budget, Reservation } from '../../../src/limits/budget.ts'
+import { Turns } from '../../../src/limits/turns.ts'
 import { createFakeRuntime, settle } from '../../support/fake-runtime.ts'
 
 const MB = 1024 * 1024
@@ -33,7 +34,7 @@ function createUpload(
     limits,
     new Reservation(budget),
     announced,
-    runtime,
+    { ...runtime, turns: new Turns(runtime.clock) },
   )
   const outcome: { bytes?: Uint8Array; status?: number; mustClose?: boolean } = {}
   reading.then(
@@ -200,6 +201,7 @@ test('a body whose claim does not fit is answered 503 before it comes', async ()
 
 test('thousands of tiny chunks are answered 413, and the connection is closed', async () => {
   const runtime = createFakeRuntime({})
+  const reading = { ...runtime, turns: new Turns(runtime.clock) }
   const read = async (chunks: number, bytes: number) => {
     let sent = 0
     const body = new ReadableStream<Uint8Array>({
@@ -211,7 +213,7 @@ test('thousands of tiny chunks are answered 413, and the connection is closed', 
     const init = { method: 'POST', body, duplex: 'half' } as RequestInit
     const request = new Request('http://relay/', init)
     const reservation = new Reservation(new Budget(64 * MB))
-    const read = readBody(request, limits, reservation, new Budget(16 * MB), runtime)
+    const read = readBody(request, limits, reservation, new Budget(16 * MB), reading)
     return read.then(
       ({ length }) => length,
       (error: BodyError) => [error.answer.status, error.mustClose],
