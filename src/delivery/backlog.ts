@@ -45,6 +45,8 @@ export interface LaneQueue {
   paceReplay(bytes: number): Promise<void>
   /** The lane has nothing to deliver. */
   onIdle(lane: Waiter): void
+  /** The lane may have less in memory than before. */
+  onProgress(): void
   onDiskError(error: Error): void
 }
 
@@ -53,6 +55,8 @@ export interface Backlog {
   /** The last failure, until the backend stores or rejects a batch. */
   lastFailure: Failure | undefined
   readonly isEmpty: boolean
+  /** Whether a process that ends now loses no write that the relay owns, though one may be in flight. */
+  readonly isSafe: boolean
   /** Where the next batch is; undefined if no batch can be taken now. */
   readonly next: 'memory' | 'disk' | undefined
   /** Whether the next batch may be sent while others are in flight. */

@@ -64,8 +64,9 @@ export async function readBody(
   runtime: Pick<Runtime, 'clock' | 'gunzip' | 'buffers'>,
 ): Promise<Uint8Array> {
   const { headers } = request
-  const header = headers.get('content-length')
-  const length = header === null ? undefined : Number(header)
+  // Bun takes the same length twice, and joins the two.
+  const header = firstOf(headers.get('content-length'))
+  const length = header === undefined ? undefined : Number(header)
   if (length !== undefined && length > limits.maxBodyBytes) throw tooLarge()
   const isAnnounced =
     length !== undefined && length <= MAX_ANNOUNCED_BYTES && announced.take(length)

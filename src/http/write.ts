@@ -1,7 +1,8 @@
 /** `/write`: reads a write, gives it to the relay, and answers as influxd does. */
 
 import type { HttpConfig } from '../config/config.ts'
-import { errorAnswer } from '../influxdb/answer.ts'
+import type { Answer } from '../influxdb/answer.ts'
+import { atLeast } from '../influxdb/consistency.ts'
 import type { Destination } from '../influxdb/destination.ts'
 import { timestampIn } from '../influxdb/precision.ts'
 import { toResponse } from '../influxdb/response.ts'
@@ -18,11 +19,11 @@ import type { Runtime } from '../runtime.ts'
 import { firstAuthorization } from './headers.ts'
 import { BodyError, readBody } from './request-body.ts'
 
-/** The destination that a query string and an Authorization header name, if they name one. */
+/** The destination that a query string and an Authorization header name, or the answer that refuses them. */
 export type FindDestination = (
   search: string,
   authorization: string | undefined,
-) => Destination | undefined
+) => Destination | Answer
 
 /** The part of `max-pending-mb` that bytes can take that clients have announced and not yet sent. */
 const MAX_ANNOUNCED_SHARE = 1 / 4
@@ -55,7 +56,7 @@ export function createWriteHandler(
         searchOf(request.url),
         firstAuthorization(request.headers.get('authorization')),
       )
-      if (!destination) return toResponse(errorAnswer(400, 'database is required'))
+      if ('status' in destination) return toResponse(destination)
       // Bun cannot limit connections, so each request is counted.
       if (requests > config.maxConnections) throw tooManyRequests()
       const pause = backpressure.pause()
@@ -64,7 +65,8 @@ export function createWriteHandler(
       const timestamp = () => timestampIn(destination.precision, clock.wallNanoseconds())
       const points = stamp(body, timestamp, buffers)
       if (points.bytes !== body) buffers.give(body)
-      const consistency = destination.consistency ?? config.consistency
+      const asked = destination.consistency ?? config.consistency
+      const consistency = atLeast(config.minConsistency, asked)
       const write: Write = { kind: 'points', destination, points, consistency, recycle }
       const answer = await relay.accept(write)
       return answer === STORED ? new Response(null, { status: 204 }) : toResponse(answer)

@@ -95,9 +95,11 @@ function tooLarge(bench: Bench, url: () => string): void {
 
   test('is so by a single byte', async () => {
     const db = await bench.database()
-    const line = (length: number) => `m v="${'x'.repeat(length - `m v="" ${T}`.length)}" ${T}`
-    expect((await write(url(), `db=${db}`, line(2 * MB + 1))).status).toBe(413)
-    await store(url(), `db=${db}`, line(2 * MB))
-    await bench.expectRows(db, stored(line(2 * MB)))
+    // A comment: newer servers refuse a string of more than one megabyte.
+    const line = `m v=1 ${T}`
+    const body = (length: number) => `${line}\n#`.padEnd(length, 'x')
+    expect((await write(url(), `db=${db}`, body(2 * MB + 1))).status).toBe(413)
+    await store(url(), `db=${db}`, body(2 * MB))
+    await bench.expectRows(db, stored(line))
   })
 }

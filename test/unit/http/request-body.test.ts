@@ -222,3 +222,10 @@ test('thousands of tiny chunks are answered 413, and the connection is closed', 
   expect(await read(5000, 15)).toEqual([413, true])
   expect(await read(5000, 16)).toBe(80_000)
 })
+
+test('a length that comes twice counts once', async () => {
+  const { outcome, send, end } = createUpload({ 'content-length': '5, 5' })
+  await send(piece(5))
+  await end()
+  expect(outcome).toEqual({ bytes: piece(5) })
+})
