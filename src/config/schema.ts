@@ -2,7 +2,8 @@
 
 import * as v from 'valibot'
 import type { BackendOptions } from '../backend/backend.ts'
-import type { Config } from './config.ts'
+import { formatAddress } from './address.ts'
+import { BUFFERS, type Config, type HttpConfig, type UdpConfig } from './config.ts'
 import { httpBlock } from './http.ts'
 import { udpBlock } from './udp.ts'
 import { duration, expected, type ReadFile, tableAsync, text } from './values.ts'
@@ -24,8 +25,8 @@ export const configSchema = (readFile: ReadFile) =>
     }),
     v.transform(
       (file): Config => ({
-        http: file.http.map((relay) => withFolders(relay, file['data-dir'])),
-        udp: file.udp.map((relay) => withFolders(relay, file['data-dir'])),
+        http: file.http.map((relay) => withFolders('http', relay, file['data-dir'])),
+        udp: file.udp.map((relay) => withFolders('udp', relay, file['data-dir'])),
         shutdownTimeoutMs: file['shutdown-timeout'],
         dataDir: file['data-dir'],
       }),
@@ -55,27 +56,57 @@ export const configSchema = (readFile: ReadFile) =>
         }
       }
     }),
+    v.rawCheck(({ dataset, addIssue }) => {
+      if (!dataset.typed) return
+      const seen = new Set<string>()
+      for (const block of ['http', 'udp'] as const) {
+        for (const [i, { backends }] of dataset.value[block].entries()) {
+          for (const { name, folder } of backends) {
+            const message =
+              `the buffer of output "${name}" would share ${folder} with another one: ` +
+              'give the outputs, or their blocks, different names'
+            if (folder !== undefined && seen.has(folder)) {
+              addIssue({ message, path: issuePath(block, i, 'output') })
+            }
+            if (folder !== undefined) seen.add(folder)
+          }
+        }
+      }
+    }),
   )
 
 function backendsOf({ http, udp }: Config): BackendOptions[] {
   return [...http, ...udp].flatMap(({ backends }) => backends)
 }
 
-/** A relay whose buffers each have a folder: the one that the file gives, or one in the data directory. */
-function withFolders<Relay extends { name: string; backends: readonly BackendOptions[] }>(
+/**
+ * A relay whose buffers each have a folder: the one that the file gives, or one in the data directory, named
+ * after the block and the output. The name of a block without a name contains its address, which may change.
+ */
+function withFolders<Relay extends HttpConfig | UdpConfig>(
+  block: 'http' | 'udp',
   relay: Relay,
   dataDir: string | undefined,
 ): Relay {
   if (dataDir === undefined) return relay
-  const folderOf = (backend: BackendOptions) =>
-    `${dataDir}/buffers/${encodeURIComponent(relay.name)}/${encodeURIComponent(backend.name)}`
+  const isNamed = relay.name !== `${block}://${formatAddress(relay.bind)}`
+  const pathOf = (...names: string[]) => [dataDir, BUFFERS, ...names.map(folderName)].join('/')
   return {
     ...relay,
-    backends: relay.backends.map((backend) => ({
-      ...backend,
-      folder: backend.bufferBytes > 0 ? (backend.folder ?? folderOf(backend)) : undefined,
-    })),
+    backends: relay.backends.map((backend): BackendOptions => {
+      if (backend.bufferBytes === 0) return { ...backend, folder: undefined }
+      if (backend.folder !== undefined) return backend
+      const former = pathOf(relay.name, backend.name)
+      return isNamed
+        ? { ...backend, folder: former }
+        : { ...backend, folder: pathOf(block, backend.name), formerFolder: former }
+    }),
   }
+}
+
+/** A name as the name of a folder: no name is a path, or one of the folders `.` and `..`. */
+function folderName(name: string): string {
+  return /^\.\.?$/.test(name) ? name.replaceAll('.', '%2E') : encodeURIComponent(name)
 }
 
 /** Keys in the form in which valibot names the place of an issue. */

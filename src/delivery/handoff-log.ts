@@ -1,15 +1,15 @@
 /** The part of a lane that is on disk: hinted handoff. */
 
-import { type Destination, recordedDestination } from '../influxdb/destination.ts'
-import { scan } from '../influxdb/scan.ts'
+import type { Destination } from '../influxdb/destination.ts'
 import type { Write } from '../influxdb/write.ts'
 import type { Buffers } from '../runtime.ts'
 import { isUnreadable } from '../segments/damage.ts'
 import type { StoredRecord } from '../segments/reader.ts'
-import { HEADER_BYTES, type LogRecord } from '../segments/record.ts'
 import type { RecordEnd } from '../segments/segment-index.ts'
 import type { SegmentLog } from '../segments/segment-log.ts'
+import type { LaneStore } from './lane-store.ts'
 import type { QueuedWrite } from './queued-write.ts'
+import { isKnown, recordedWrite, recordOf } from './write-record.ts'
 
 /** The end of a record. Each log of a lane has its own sequence numbers. */
 export interface RecordPosition extends RecordEnd {
@@ -31,15 +31,12 @@ export interface StoredBatch {
   readonly last: RecordPosition
 }
 
-/** The number of each kind of write in a record: its position here. Only ever append to this list. */
-const KINDS: readonly Write['kind'][] = ['points', 'statement', 'remote-write']
-
 /** How long the disk may fail to read the oldest records before they are set aside as damaged. */
 const MAX_UNREADABLE_MS = 60_000
 
 export class HandoffLog {
   private readonly destination: Destination
-  private readonly create: (destination: Destination) => Promise<SegmentLog>
+  private readonly store: Pick<LaneStore, 'createLane' | 'removeLane'>
   private readonly recycle: (bytes: Uint8Array) => void
   /** Logs of an earlier process, older than the one that is appended to. */
   private readonly earlier: SegmentLog[]
@@ -50,17 +47,17 @@ export class HandoffLog {
   private unreadableSince: number | undefined
 
   /**
-   * @param create creates the lane's log; called before the first append
+   * @param store creates the lane's files before the first append, and removes them
    * @param logs what an earlier process has left, oldest first
    */
   constructor(
     destination: Destination,
-    create: (destination: Destination) => Promise<SegmentLog>,
+    store: Pick<LaneStore, 'createLane' | 'removeLane'>,
     buffers: Buffers,
     logs: readonly SegmentLog[] = [],
   ) {
     this.destination = destination
-    this.create = create
+    this.store = store
     this.recycle = (bytes) => buffers.give(bytes)
     this.earlier = logs.slice(0, -1)
     this.log = logs.at(-1)
@@ -68,7 +65,7 @@ export class HandoffLog {
 
   /** Whether the lane has files. */
   get hasFiles(): boolean {
-    return this.log !== undefined
+    return this.log !== undefined || this.earlier.length > 0
   }
 
   get isEmpty(): boolean {
@@ -97,14 +94,9 @@ export class HandoffLog {
    * @throws an error of the disk; then none of the writes is in the log
    */
   async append(writes: readonly QueuedWrite[], acceptedAt: number): Promise<RecordPosition> {
-    this.log ??= await this.create(this.destination)
+    this.log ??= await this.store.createLane(this.destination)
     const { log } = this
-    const records = writes.map(({ write: { kind, destination, points } }) => ({
-      kind: KINDS.indexOf(kind),
-      acceptedAt,
-      query: destination.query,
-      body: points.bytes,
-    }))
+    const records = writes.map(({ write }) => recordOf(write, acceptedAt))
     const { sequence, next } = await log.append(records)
     for (const [i, write] of writes.entries()) {
       this.queued.set(sequence - writes.length + 1 + i, write)
@@ -125,7 +117,7 @@ export class HandoffLog {
     const records = log ? await this.read(log, maxBytes, now) : []
     const [first] = records
     if (!log || !first) return undefined
-    if (!KINDS[first.kind]) {
+    if (!isKnown(first)) {
       throw new Error(`a record of kind ${first.kind} needs a newer version of the relay`)
     }
     const writes: StoredWrite[] = []
@@ -167,7 +159,9 @@ export class HandoffLog {
   private async oldest(): Promise<SegmentLog | undefined> {
     for (let [log] = this.earlier; log?.isEmpty; [log] = this.earlier) {
       await log.sync()
-      if (this.earlier[0] === log) this.earlier.shift()
+      if (this.earlier[0] !== log) continue
+      this.earlier.shift()
+      await this.store.removeLane(log)
     }
     return this.earlier[0] ?? this.log
   }
@@ -219,29 +213,19 @@ export class HandoffLog {
     await this.oldest()
     if (this.log && !this.log.isDurablyEmpty) await this.log.sync()
   }
-}
 
-/**
- * The write that a record of a lane holds. A record of an unknown kind counts as line protocol: it is never
- * delivered, and only its loss can be recorded.
- */
-export function recordedWrite(
-  { kind, query, body }: Pick<LogRecord, 'kind' | 'query' | 'body'>,
-  lane: Destination,
-): Write {
-  return {
-    kind: KINDS[kind] ?? 'points',
-    destination: recordedDestination(query, lane),
-    points: { bytes: body, ...scan(body) },
-    consistency: 'one',
+  /**
+   * Removes the lane's files if nothing is in them. A write that comes meanwhile gets new files: the old ones
+   * are durably empty, so they need not be gone before.
+   *
+   * @throws an error of the disk
+   */
+  async discard(): Promise<void> {
+    await this.sync()
+    const { log } = this
+    if (!log || !this.isDurablyEmpty) return
+    // No append can be in between: from here to the next line nothing is waited for.
+    this.log = undefined
+    await this.store.removeLane(log)
   }
-}
-
-/** What writes take on disk. */
-export function bytesOnDisk(writes: readonly QueuedWrite[]): number {
-  let sum = 0
-  for (const { bytes, write } of writes) {
-    sum += HEADER_BYTES + write.destination.query.length + bytes
-  }
-  return sum
 }

@@ -4,10 +4,11 @@ import { faultOf } from '../disk/disk.ts'
 import type { Write } from '../influxdb/write.ts'
 import type { Clock } from '../runtime.ts'
 import type { LaneQueue } from './backlog.ts'
-import { bytesOnDisk, type HandoffLog, type RecordPosition } from './handoff-log.ts'
+import type { HandoffLog, RecordPosition } from './handoff-log.ts'
 import type { LaneStore } from './lane-store.ts'
 import { failure } from './outcome.ts'
 import type { QueuedWrite, WriteList } from './queued-write.ts'
+import { recordBytes } from './write-record.ts'
 
 /** The reason of a drop, as it stands in the gap ledger. */
 const BUFFER_FULL = 'buffer full'
@@ -40,11 +41,11 @@ export class Spiller {
     refuse = (reason: string) => refuseSpill(writes, reason),
   ): Promise<RecordPosition | undefined> {
     const { store, log } = this
-    const bytes = bytesOnDisk(writes)
     try {
-      if (!(await this.makeRoom(writes, bytes))) return undefined
+      const reserved = await this.makeRoom(writes)
+      if (reserved === undefined) return undefined
       const acceptedAt = Number(this.queue.options.clock.wallNanoseconds() / 1_000_000n)
-      const last = await log.append(writes, acceptedAt).finally(() => store.unreserve(bytes))
+      const last = await log.append(writes, acceptedAt).finally(() => store.unreserve(reserved))
       for (const write of writes) {
         write.release()
         write.tracker.spilled(write)
@@ -68,27 +69,30 @@ export class Spiller {
   }
 
   /**
-   * Reserves room on disk, if need be by dropping the oldest. Returns false if the writes themselves were
-   * dropped.
+   * Reserves room on disk, if need be by dropping the oldest. Resolves with how much, or with undefined if the
+   * writes themselves were dropped.
    *
    * @throws BufferFullError if nothing may be dropped, or an error of the disk
    */
-  private async makeRoom(writes: readonly QueuedWrite[], bytes: number): Promise<boolean> {
+  private async makeRoom(writes: readonly QueuedWrite[]): Promise<number | undefined> {
     const { store, log } = this
     const { losses } = this.queue
     const recordLoss = (write: Write) => losses.lost(write, BUFFER_FULL)
-    if (store.reserve(bytes)) return true
+    const reserve = () => store.reserve(recordBytes(writes), log.hasFiles)
+    const reserved = reserve()
+    if (reserved !== undefined) return reserved
     if (store.options.whenFull === 'reject') throw new BufferFullError(BUFFER_FULL)
     await losses.flushed()
     while (store.options.whenFull === 'drop-oldest' && !log.isEmpty) {
       await log.dropOldest(recordLoss).finally(() => {
         dropRecorded(log.takeRemoved(), BUFFER_FULL)
       })
-      if (store.reserve(bytes)) return true
+      const freed = reserve()
+      if (freed !== undefined) return freed
     }
     for (const { write } of writes) await recordLoss(write)
     dropRecorded(writes, BUFFER_FULL)
-    return false
+    return undefined
   }
 }
 

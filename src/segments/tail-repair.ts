@@ -19,7 +19,7 @@ export async function repairTail(
   folder: string,
   segment: Segment,
   start: Position,
-  options: DamageListener & { readonly isOrphan?: boolean },
+  options: DamageListener,
 ): Promise<Position | undefined> {
   const path = `${folder}/${nameOf(segment.first)}`
   const file = await disk.open(path)
@@ -28,7 +28,7 @@ export async function repairTail(
     const found = await find()
       .catch(find)
       .catch((error) => {
-        if (!isUnreadable(error) || options.isOrphan) throw error
+        if (!isUnreadable(error)) throw error
       })
     if (!found) return undefined
     const { end, fault } = found

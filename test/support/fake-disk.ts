@@ -179,18 +179,30 @@ export class FakeDisk implements Disk {
     })
   }
 
+  removeFolder(path: string): Promise<void> {
+    return this.run({ kind: 'removeFolder', path, bytes: 0 }, () => {
+      if (this.root.folder(path).entries.size > 0) throw diskError('ENOTEMPTY', path)
+      const { folder, name } = this.root.place(path)
+      folder.change({ remove: name })
+    })
+  }
+
   rename(from: string, to: string): Promise<void> {
     return this.run({ kind: 'rename', path: from, bytes: 0 }, () => {
-      const file = this.root.file(from)
+      const node = this.root.node(from)
       const source = this.root.place(from)
       const target = this.root.place(to)
       if (source.folder === target.folder) {
-        source.folder.change({ remove: source.name, add: [target.name, file] })
+        source.folder.change({ remove: source.name, add: [target.name, node] })
       } else {
-        target.folder.change({ add: [target.name, file] })
-        source.folder.change({ remove: source.name })
+        source.folder.moveTo(target.folder, source.name, [target.name, node])
       }
     })
+  }
+
+  /** All folders as a process sees them, by path. */
+  folders(): string[] {
+    return [...this.root.folders('')]
   }
 
   lock(path: string): Promise<DiskLock> {

@@ -67,9 +67,6 @@ class Clients {
       onDamage: () => {},
       // It also counts writes that may be lost, such as one whose sync failed.
       onLoss: async () => {},
-      onLost: async ({ points }) => {
-        this.recorded.add(new TextDecoder().decode(points.bytes))
-      },
     })
   }
 }
