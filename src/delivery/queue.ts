@@ -135,6 +135,10 @@ export class Queue implements LaneQueue {
     return this.replays.pace(bytes)
   }
 
+  removeIdleFiles(): Promise<boolean> {
+    return this.removeSomeFiles(Number.POSITIVE_INFINITY)
+  }
+
   onIdle(lane: Lane): void {
     this.slots.forget(lane)
     if (lane.isDisposable) this.forget(lane)
@@ -164,34 +168,36 @@ export class Queue implements LaneQueue {
   /** Removes the files of lanes that have been idle for a while. */
   private async removeFiles(): Promise<void> {
     const { clock } = this.options
-    for (let due = this.dueForRemoval(); due.length > 0; due = this.dueForRemoval()) {
-      await Promise.all(due.map((lane) => this.removeFilesOf(lane)))
-    }
+    while (await this.removeSomeFiles(clock.now() - KEEP_FILES_MS)) {}
     const [next] = this.idle.values()
     this.isRemovalDue = next !== undefined && !this.store?.isClosed
     if (next === undefined || !this.isRemovalDue) return
     clock.after(Math.max(1, next + KEEP_FILES_MS - clock.now()), () => void this.removeFiles())
   }
 
-  private dueForRemoval(): Lane[] {
+  /** Removes the files of some lanes that are idle since a time. Resolves with whether any were removed. */
+  private async removeSomeFiles(idleSince: number): Promise<boolean> {
     const due: Lane[] = []
     for (const [lane, since] of this.idle) {
-      if (due.length === REMOVALS || since + KEEP_FILES_MS > this.options.clock.now()) break
+      if (due.length === REMOVALS || since > idleSince) break
       due.push(lane)
       this.idle.delete(lane)
     }
-    return due
+    const removals = await Promise.all(due.map((lane) => this.removeFilesOf(lane)))
+    return removals.includes(true)
   }
 
-  private async removeFilesOf(lane: Lane): Promise<void> {
-    if (!lane.isIdle || this.store?.isClosed) return
+  /** Resolves with whether the lane has no files any more. */
+  private async removeFilesOf(lane: Lane): Promise<boolean> {
+    if (!lane.isIdle || this.store?.isClosed) return false
     try {
       await lane.discardFiles()
     } catch (error) {
       this.onDiskError(error as Error)
     }
-    if (!lane.isIdle) return
-    if (lane.isDisposable) this.forget(lane)
-    else this.removeFilesLater(lane)
+    const { isDisposable } = lane
+    if (lane.isIdle && isDisposable) this.forget(lane)
+    else if (lane.isIdle) this.removeFilesLater(lane)
+    return isDisposable
   }
 }

@@ -79,8 +79,10 @@ export class Spiller {
     const { losses } = this.queue
     const recordLoss = (write: Write) => losses.lost(write, BUFFER_FULL)
     const reserve = () => store.reserve(recordBytes(writes), log.hasFiles)
-    const reserved = reserve()
-    if (reserved !== undefined) return reserved
+    do {
+      const reserved = reserve()
+      if (reserved !== undefined) return reserved
+    } while (await this.queue.removeIdleFiles())
     if (store.options.whenFull === 'reject') throw new BufferFullError(BUFFER_FULL)
     await losses.flushed()
     while (store.options.whenFull === 'drop-oldest' && !log.isEmpty) {

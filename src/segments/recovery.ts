@@ -104,8 +104,9 @@ class Recovery {
       // Without segments nothing is lost: a crash came before the first sync of the file.
       if (first) this.report(HEAD, 'head', {})
     }
-    // A damaged head may have been past segments that are missing only because they were delivered.
-    const isStale = found && first && this.head.isDamaged && found.segment < first.first
+    // Records seem to be missing before the first segment. If the head is damaged, its latest position was
+    // past them: they were delivered.
+    const isStale = found && first && this.head.isDamaged && found.sequence < first.first
     if (found && !isStale) return found
     if (isStale) this.report(HEAD, 'head', {})
     const start = startOf(first ?? { first: 1 })

@@ -46,6 +46,8 @@ interface Stop {
   stopped(): void
 }
 
+const BLOCK_BYTES = 4096
+
 export class FakeDisk implements Disk {
   /** Operations so far, in all and by kind, and their bytes. */
   operations = 0
@@ -198,6 +200,18 @@ export class FakeDisk implements Disk {
         source.folder.moveTo(target.folder, source.name, [target.name, node])
       }
     })
+  }
+
+  /** What the folders and files in a folder take in blocks, without copies of damaged bytes. */
+  allocated(path: string): number {
+    let sum = 0
+    for (const [own, bytes] of this.root.folder(path).files('')) {
+      if (!own.includes('damaged/')) sum += Math.ceil(bytes.length / BLOCK_BYTES) * BLOCK_BYTES
+    }
+    for (const own of this.root.folder(path).folders('')) {
+      if (!own.endsWith('damaged')) sum += BLOCK_BYTES
+    }
+    return sum
   }
 
   /** All folders as a process sees them, by path. */
