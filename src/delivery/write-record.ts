@@ -67,8 +67,8 @@ export function recordedLane(record: Pick<LogRecord, 'kind' | 'query'>): Destina
 }
 
 function partsOf({ kind, query }: Pick<LogRecord, 'kind' | 'query'>) {
-  if ((kind & WITH_CREDENTIALS) === 0) return { query, authorization: undefined }
-  const end = query.indexOf('\n')
+  const end = (kind & WITH_CREDENTIALS) === 0 ? -1 : query.indexOf('\n')
+  if (end < 0) return { query, authorization: undefined }
   return { query: query.slice(0, end), authorization: query.slice(end + 1) }
 }
 

@@ -201,6 +201,8 @@ export class Folder {
         next = new Folder()
         folder.entries.set(name, next)
         folder.durable.set(name, next)
+        // Its name is synced: the removal of an earlier folder with the same name cannot come after it.
+        folder.unsynced = folder.unsynced.filter(({ remove }) => remove !== name)
       }
       if (!next) throw diskError('ENOENT', path)
       if (!(next instanceof Folder)) throw diskError('ENOTDIR', path)
