@@ -41,10 +41,8 @@ export class LaneStore {
   private readonly usage: LogUsage
   /** The folder of each open log. */
   private readonly paths: Map<SegmentLog, string>
-  /** Logs whose files are being removed, or could not be removed yet. */
-  private readonly leftovers = new Map<SegmentLog, string>()
-  /** Folders whose log could neither be created nor removed. They are used for the next lane. */
-  private readonly spare: string[] = []
+  /** Folders that are being removed, or could not be removed yet, and their logs if they have one. */
+  private readonly leftovers = new Map<string, SegmentLog | undefined>()
   private nextNumber: number
   /** Bytes that are being written. */
   private reserved = 0
@@ -87,10 +85,7 @@ export class LaneStore {
 
   /** What the lanes take on disk. */
   get diskBytes(): number {
-    return (
-      this.usage.allocated +
-      (this.paths.size + this.leftovers.size + this.spare.length) * LANE_BYTES
-    )
+    return this.usage.allocated + (this.paths.size + this.leftovers.size) * LANE_BYTES
   }
 
   /**
@@ -118,7 +113,8 @@ export class LaneStore {
    */
   async createLane(destination: Destination): Promise<SegmentLog> {
     const { disk, options, usage } = this
-    const path = this.spare.pop() ?? lanePath(options.folder, this.nextNumber++)
+    const path = this.spareFolder ?? lanePath(options.folder, this.nextNumber++)
+    this.leftovers.delete(path)
     try {
       await disk.makeFolder(path)
       await replaceFile(disk, laneFileOf(path), encodeLane(destination))
@@ -126,7 +122,7 @@ export class LaneStore {
       this.paths.set(log, path)
       return log
     } catch (error) {
-      await removeLaneFiles(disk, path, undefined).catch(() => this.spare.push(path))
+      await this.removeFiles(path, undefined)
       throw error
     }
   }
@@ -139,11 +135,13 @@ export class LaneStore {
     const path = this.paths.get(log)
     if (path === undefined) return
     this.paths.delete(log)
-    this.leftovers.set(log, path)
-    if (await this.removeFiles(log, path)) {
-      const [another] = this.leftovers
-      if (another) await this.removeFiles(...another)
-    }
+    if (await this.removeFiles(path, log)) await this.removeLeftover()
+  }
+
+  /** Tries again to remove files. Resolves with whether that has made room. */
+  async removeLeftover(): Promise<boolean> {
+    const [leftover] = this.leftovers
+    return leftover !== undefined && (await this.removeFiles(...leftover))
   }
 
   /** Closes the files. Lanes that are empty leave nothing. */
@@ -161,10 +159,16 @@ export class LaneStore {
     await this.lock.release()
   }
 
-  private async removeFiles(log: SegmentLog, path: string): Promise<boolean> {
+  /** A folder whose log could neither be created nor removed. */
+  private get spareFolder(): string | undefined {
+    for (const [path, log] of this.leftovers) if (!log) return path
+  }
+
+  private async removeFiles(path: string, log: SegmentLog | undefined): Promise<boolean> {
+    this.leftovers.set(path, log)
     try {
       await removeLaneFiles(this.disk, path, log)
-      return this.leftovers.delete(log)
+      return this.leftovers.delete(path)
     } catch {
       return false
     }

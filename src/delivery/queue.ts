@@ -135,8 +135,9 @@ export class Queue implements LaneQueue {
     return this.replays.pace(bytes)
   }
 
-  removeIdleFiles(): Promise<boolean> {
-    return this.removeSomeFiles(Number.POSITIVE_INFINITY)
+  async removeIdleFiles(): Promise<boolean> {
+    if (await this.removeSomeFiles(Number.POSITIVE_INFINITY)) return true
+    return (await this.store?.removeLeftover()) ?? false
   }
 
   onIdle(lane: Lane): void {

@@ -13,6 +13,9 @@ const TIMEOUT_MS = 300_000
 /** Records of about 60 bytes: two go into a segment. */
 const SEGMENT_BYTES = 130
 
+/** The bytes of each block of a head that mean something. */
+const POSITION_BYTES = 48
+
 /** Each write is a batch. */
 const SINGLY = { maxBatchBytes: 1 }
 
@@ -57,7 +60,7 @@ async function dataDirectory(): Promise<Files> {
 async function deliver(files: Iterable<readonly [string, Uint8Array]>) {
   const disk = FakeDisk.of(files)
   const relay = await createDurableFixture({ a: stored, b: stored }, disk, {}, SEGMENT_BYTES)
-  await relay.runtime.clock.advance(10_000)
+  await relay.runtime.clock.advance(1)
   const delivered: Delivered = new Map()
   for (const { query, headers, body } of relay.runtime.received.get('a') ?? []) {
     const lane = `${query} ${headers.authorization ?? ''}`
@@ -80,11 +83,18 @@ function recordsHit(segment: Uint8Array, from: number, to: number): number {
 /** Lines of `all`, with those that come again taken out: a server may get a write twice. */
 const unique = (all: readonly string[]) => [...new Set(all)]
 
+/**
+ * Expects a relay to deliver all but `maxLost` writes.
+ *
+ * @param isLossKnown whether a loss must be in the ledger. The cut end of the newest segment looks like a write
+ * that a crash has interrupted.
+ */
 async function expectOneRecordLost(
   whole: Delivered,
   files: Files,
   changed: readonly [path: string, bytes: Uint8Array],
   maxLost: number,
+  isLossKnown: boolean,
 ): Promise<void> {
   const { delivered, ledger, undelivered } = await deliver(new Map([...files, changed]))
   let lost = 0
@@ -102,6 +112,7 @@ async function expectOneRecordLost(
   const damaged = ledger.filter(({ reason }) => reason === 'damaged')
   // A loss that is none must not be in the ledger.
   if (maxLost === 0) expect(damaged).toEqual([])
+  if (isLossKnown && lost > 0) expect(damaged.length).toBeGreaterThan(0)
 }
 
 describe('one damage', async () => {
@@ -123,19 +134,17 @@ describe('one damage', async () => {
     },
     async (path) => {
       const bytes = files.get(path) as Uint8Array
-      for (const seed of seeds(bytes.length)) {
-        const at = path.endsWith('/head') ? Math.floor(seed / 48) * 4096 + (seed % 48) : seed - 1
-        if (at >= bytes.length) continue
+      const isHead = path.endsWith('/head')
+      for (const seed of seeds(isHead ? 3 * POSITION_BYTES : bytes.length)) {
+        const i = seed - 1
+        const at = isHead ? Math.floor(i / POSITION_BYTES) * 4096 + (i % POSITION_BYTES) : i
         const old = bytes[at] as number
-        for (const value of [old ^ (1 << (at % 8)), old ^ 0xff, 0]) {
-          const changed = bytes.slice()
-          changed[at] = value
-          const maxLost = path.endsWith('.segment') ? recordsHit(bytes, at, at + 1) : 0
-          const hint = `${path} at ${at}: ${value}`
-          await expectOneRecordLost(whole, files, [path, changed], maxLost).catch((error) => {
-            throw new Error(hint, { cause: error })
-          })
-        }
+        const changed = bytes.slice()
+        changed[at] = [old ^ (1 << (at % 8)), old ^ 0xff, 0][i % 3] as number
+        const maxLost = path.endsWith('.segment') ? recordsHit(bytes, at, at + 1) : 0
+        await expectOneRecordLost(whole, files, [path, changed], maxLost, true).catch((error) => {
+          throw new Error(`${path} at ${at}: ${changed[at]}`, { cause: error })
+        })
       }
     },
   )
@@ -147,14 +156,19 @@ describe('one damage', async () => {
     },
     async (path) => {
       const bytes = files.get(path) as Uint8Array
-      for (const seed of seeds(Math.min(bytes.length, 1000))) {
-        const length = path.endsWith('/head') ? (seed - 1) * 13 : seed - 1
+      const step = path.endsWith('/head') ? 160 : 1
+      for (const seed of seeds(Math.floor(bytes.length / step))) {
+        const length = (seed - 1) * step
         const maxLost = path.endsWith('.segment') ? recordsHit(bytes, length, bytes.length) : 0
-        await expectOneRecordLost(whole, files, [path, bytes.slice(0, length)], maxLost).catch(
-          (error) => {
-            throw new Error(`${path} cut to ${length}`, { cause: error })
-          },
-        )
+        await expectOneRecordLost(
+          whole,
+          files,
+          [path, bytes.slice(0, length)],
+          maxLost,
+          false,
+        ).catch((error) => {
+          throw new Error(`${path} cut to ${length}`, { cause: error })
+        })
       }
     },
   )
