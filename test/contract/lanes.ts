@@ -23,10 +23,8 @@ export function lanes(bench: Bench): void {
     const outputs = [output('up', up), output('down', down, keys)]
     const { 'data-dir': dir } = await onDisk(bench)
     const configuration = { 'data-dir': dir, ...httpRelay(outputs) }
-    const relay = await bench.relay(configuration, [
-      ...['sh', '-c', `ulimit -n ${OPEN_FILES}; exec "$0" "$@"`],
-      ...bench.command,
-    ])
+    const limited = ['sh', '-c', `ulimit -n ${OPEN_FILES}; exec "$0" "$@"`, ...bench.command]
+    let relay = await bench.relay(configuration, limited)
     const statuses = new Set<number>()
     const names = numbers(LANES)
     const clients = numbers(CLIENTS).map(async () => {
@@ -42,6 +40,9 @@ export function lanes(bench: Bench): void {
     expect(Number(kilobytes)).toBeLessThan(301 * 1024)
     expect((await readdir(`/proc/${relay.pid}/fd`)).length).toBeLessThan(OPEN_FILES)
 
+    await relay.stop('SIGKILL')
+    relay = await bench.relay(configuration, limited)
+    await relay.waitForLine('found undelivered points on disk', { backend: 'down' })
     down.received.length = 0
     down.behaviour = storing
     onTestFinished(() => {
