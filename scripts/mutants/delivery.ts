@@ -185,7 +185,7 @@ export const DELIVERY: readonly Mutant[] = [
     breaks: 'lanes that spill at the same time exceed the bound of the disk',
     file: 'delivery/lane-store.ts',
     find: 'this.diskBytes + this.reserved + needed',
-    replace: 'this.bytes + bytes',
+    replace: 'this.diskBytes + needed',
   },
   {
     name: 'reserved room is never given back',

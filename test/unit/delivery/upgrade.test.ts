@@ -1,4 +1,4 @@
-/** A buffer that version 1.0.0 has written: its lane files lack a checksum, its records lack credentials. */
+/** A buffer that an earlier build has written: its lane files lack a checksum, its records lack credentials. */
 
 import { describe, expect, test } from 'vitest'
 import { encode, prepare } from '../../../src/segments/record.ts'
@@ -9,7 +9,7 @@ import { refused, stored } from '../../support/fake-runtime.ts'
 const LANE = 'data/a/lane-7'
 const FILE = `${LANE}.json`
 
-/** The files of a lane as version 1.0.0 writes them, before anything was delivered. */
+/** The files of a lane as an earlier build wrote them, before anything was delivered. */
 function oldBuffer(authorization: string | null): FakeDisk {
   const text = (value: string) => new TextEncoder().encode(value)
   const records = ['m v=1 1', 'm v=2 2'].map((body, i) =>
@@ -27,7 +27,7 @@ const sentTo = (relay: Awaited<ReturnType<typeof createDurableFixture>>) =>
     ({ query, headers, body }) => `${query} ${headers.authorization ?? '-'} ${body}`,
   )
 
-describe('a buffer of version 1.0.0', () => {
+describe('a buffer of an earlier build', () => {
   test.each(['Basic abc', null])('is delivered with its credentials: %s', async (authorization) => {
     const disk = oldBuffer(authorization)
     const relay = await createDurableFixture({ a: stored, b: stored }, disk)
