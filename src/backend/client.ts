@@ -22,7 +22,7 @@ export class BackendClient {
   private readonly options: ClientOptions
   private readonly runtime: Runtime
   private readonly fetch: Fetch
-  /** Controllers that have aborted nothing. A new one with its listener takes Node.js 20 µs. */
+  /** Unaborted controllers, to be used again. A new one with its listener takes Node.js 20 µs. */
   private readonly unused: AbortController[] = []
 
   constructor(options: ClientOptions, runtime: Runtime) {

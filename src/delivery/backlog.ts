@@ -41,7 +41,7 @@ export interface LaneQueue {
    */
   takeSlot(lane: Waiter, isReplay: boolean): boolean
   freeSlot(isReplay: boolean): void
-  /** Resolves when `replay-rate` permits a batch of so many bytes from disk. */
+  /** Resolves when `replay-rate-limit` permits a batch of so many bytes from disk. */
   paceReplay(bytes: number): Promise<void>
   /** Removes empty files of idle lanes, to make room on disk. Resolves with whether any were removed. */
   removeIdleFiles(): Promise<boolean>
@@ -70,7 +70,7 @@ export interface Backlog {
   take(): InFlightBatch | undefined | Promise<InFlightBatch | undefined>
   /**
    * To be called when the backend has answered or failed, before the outcome is dealt with. What it returns
-   * is to be waited for.
+   * must be awaited.
    *
    * @param afterMs how long the request took
    */

@@ -109,7 +109,7 @@ export class DiskBacklog implements Backlog {
     )
   }
 
-  /** Drops a batch that is older than `max-age`. */
+  /** Drops a batch that is older than `buffer-max-age`. */
   private async expire(batch: InFlightBatch, newestAt: number): Promise<boolean> {
     const { maxAgeMs } = this.store.options
     const now = Number(this.queue.options.clock.wallNanoseconds() / 1_000_000n)

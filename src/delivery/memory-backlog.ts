@@ -72,6 +72,7 @@ export class MemoryBacklog implements Backlog {
   /** Keeps a write for a later attempt, if there is room in the buffer. */
   private defer(write: QueuedWrite, lastFailure: Failure): void {
     const { buffer } = this.queue.options
+    // An empty write has nothing that the backend could lack.
     if (write.bytes > 0 && buffer && write.chargeTo(buffer)) {
       write.tracker.deferred(write, lastFailure)
       return

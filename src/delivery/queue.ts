@@ -25,7 +25,7 @@ const KEEP_FILES_MS = 2000
 /** How many lanes' files are removed at a time. */
 const REMOVALS = 8
 
-/** A backend that has answered nothing for so long does not just lag. */
+/** A backend that has answered nothing for so long hangs. One that lags answers. */
 const HANGING_MS = 500
 
 interface QueueOptions extends LaneOptions {

@@ -31,7 +31,7 @@ export class Spiller {
   }
 
   /**
-   * Appends writes to the log, or drops what `when-full` says if there is no room. Resolves with the
+   * Appends writes to the log, or drops what `buffer-full` says if there is no room. Resolves with the
    * position of the last one's record, or with undefined if none of them is on disk. Never rejects.
    *
    * @param refuse called in place of `refuseSpill`, with the reason, if they are neither dropped nor on disk

@@ -54,7 +54,7 @@ export function createApp(config: HttpConfig, relay: Relay, runtime: Runtime, lo
   return app
 }
 
-/** Parses each query string only once. */
+/** Remembers the destinations of recent query strings: most clients repeat theirs. */
 function remember(find: FindDestination): FindDestination {
   const known = new Map<string, Destination | undefined>()
   return (search, authorization) => {

@@ -8,6 +8,7 @@ import { toResponse } from '../influxdb/response.ts'
 import { stamp } from '../influxdb/stamp.ts'
 import type { Write } from '../influxdb/write.ts'
 import { Budget, Reservation } from '../limits/budget.ts'
+import { coarseTimers } from '../limits/coarse-timers.ts'
 import type { Log } from '../observe/log.ts'
 import { RepeatedWarning } from '../observe/repeated-warning.ts'
 import { Backpressure } from '../relay/backpressure.ts'
@@ -31,7 +32,8 @@ export function createWriteHandler(
   runtime: Runtime,
   log: Log,
 ): WriteHandler {
-  const { clock, buffers } = runtime
+  const { clock, buffers, gunzip } = runtime
+  const reading = { clock: { ...clock, after: coarseTimers(clock) }, buffers, gunzip }
   const pending = new Budget(config.maxPendingBytes)
   const refused = new RepeatedWarning(clock, log, 'write refused')
   const backpressure = new Backpressure(
@@ -50,10 +52,11 @@ export function createWriteHandler(
         firstAuthorization(request.headers.get('authorization')),
       )
       if (!destination) return toResponse(errorAnswer(400, 'database is required'))
+      // Bun cannot limit connections, so each request is counted.
       if (requests > config.maxConnections) throw tooManyRequests()
       const pause = backpressure.pause()
       if (pause) await pause
-      const body = await readBody(request, config, reservation, runtime)
+      const body = await readBody(request, config, reservation, reading)
       const timestamp = () => timestampIn(destination.precision, clock.wallNanoseconds())
       const points = stamp(body, timestamp, buffers)
       if (points.bytes !== body) buffers.give(body)

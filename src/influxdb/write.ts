@@ -4,7 +4,7 @@ import type { ConsistencyLevel } from './consistency.ts'
 import type { Destination } from './destination.ts'
 import type { StampedLines } from './stamp.ts'
 
-/** What the body of a write is, and so how it is sent and what its answer means. */
+/** What the body of a write is. A record on disk says it, so that a later version can add kinds. */
 export type WriteKind = 'points' | 'statement' | 'remote-write'
 
 /** One accepted body and its destination. */

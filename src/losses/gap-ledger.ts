@@ -27,7 +27,7 @@ export class GapLedger {
   private readonly path: string
   private readonly table: GapTable
   private readonly saves = new GroupCommit(() => this.save())
-  /** Counts the changes of the table, and those that are on disk. */
+  /** How often the table has changed, and which change the file has. */
   private changes = 0
   private saved = 0
   /** The bytes of a damaged file that must be copied before the file is replaced. */

@@ -56,7 +56,7 @@ export function withWholeRange(entry: GapEntry): GapEntry {
 }
 
 /**
- * Inserts an entry in order. Merges it with those that are near.
+ * Inserts an entry in order, and merges it with entries that are near it in time.
  *
  * @param rows entries that differ in their ranges alone, in order, none near another
  * @param max the number of rows, at least 1, past which the nearest are merged

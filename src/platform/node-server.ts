@@ -7,21 +7,23 @@
 
 import * as http from 'node:http'
 import * as https from 'node:https'
-import { type AddressInfo, Server, type Socket } from 'node:net'
+import { type AddressInfo, Server } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { getRequestListener } from '@hono/node-server'
 import { errorAnswer } from '../influxdb/answer.ts'
 import { toResponse } from '../influxdb/response.ts'
 import type { FetchHandler, HttpServer, HttpServerOptions } from '../runtime.ts'
+import { withDirectBody } from './node-body.ts'
+import { Connections } from './node-connections.ts'
 
 /** The longest request head: twice the default of node:http, for long query strings. */
 const MAX_HEAD_BYTES = 32 * 1024
 
-/** Requests in flight beyond one on each connection. Without a limit, Deno reads them as fast as they come. */
-const MAX_PIPELINED = 1000
+/** A shorter body is read faster by `arrayBuffer()`, as node-server implements it. */
+const MAX_SMALL_BYTES = 64 * 1024
 
-/** How often node:http looks for clients whose head is late. */
+/** How often the server looks for clients whose head is late, and for idle connections. */
 const TIMEOUT_CHECK_INTERVAL_MS = 250
 
 /** How often a stopping server looks for requests in flight. */
@@ -41,7 +43,9 @@ export async function serveHttp(
   fetch: FetchHandler,
   options: HttpServerOptions,
 ): Promise<HttpServer> {
-  const listener = getRequestListener(fetch, {
+  const handle = (request: Request, { incoming }: { incoming: http.IncomingMessage }) =>
+    fetch(isLarge(incoming) ? withDirectBody(request, incoming) : request)
+  const listener = getRequestListener(handle as FetchHandler, {
     hostname: 'relay', // of a request of HTTP/1.0, which need not have a Host
     errorHandler(error) {
       const { message } = error as Error
@@ -49,57 +53,55 @@ export async function serveHttp(
       return toResponse(errorAnswer(400, message))
     },
   })
-  /** The responses of each connection that were not yet sent when its last request came. */
-  const connections = new Map<Socket, http.ServerResponse[]>()
-  const track = (socket: Socket) => {
-    const responses: http.ServerResponse[] = []
-    connections.set(socket, responses)
-    socket.once('close', () => connections.delete(socket))
-    return responses
-  }
+  const connections = new Connections()
   const server = createServer(options, (incoming, outgoing) => {
     const { socket } = incoming
-    const responses = connections.get(socket) ?? track(socket)
-    // A listener for each response would take a fifth of the time that a small write takes.
-    while (responses[0]?.writableFinished) responses.shift()
-    if (responses.length >= MAX_PIPELINED) {
+    if (!connections.begin(socket, outgoing)) {
       options.onBadRequest('too many requests on one connection')
       socket.destroy()
       return
     }
-    responses.push(outgoing)
     if (!server.listening) outgoing.shouldKeepAlive = false
     void listener(incoming, outgoing)
   })
-  server.on('connection', track)
+  server.on('connection', (socket) => connections.add(socket))
   await listen(server, options)
   // A connection that could not be accepted must not end the process.
   server.on('error', () => {})
   const { address, port } = server.address() as AddressInfo
-  const inFlight = () =>
-    [...connections.values()].flat().filter(({ writableFinished }) => !writableFinished)
+  const idleCheck = setInterval(() => {
+    const now = performance.now()
+    connections.closeIdle(now - options.idleTimeoutMs, now)
+  }, TIMEOUT_CHECK_INTERVAL_MS)
   return {
     address: { host: address, port },
     async stop(signal) {
       // http.Server's own close() would close idle connections now, on which a request may be on its way.
       Server.prototype.close.call(server)
-      for (const response of inFlight()) response.shouldKeepAlive = false
+      for (const response of connections.inFlight()) response.shouldKeepAlive = false
       do {
         await delay(CHECK_INTERVAL_MS)
         server.closeIdleConnections()
-      } while (inFlight().length > 0 && !signal.aborted)
+      } while (connections.inFlight().length > 0 && !signal.aborted)
+      clearInterval(idleCheck)
       // Some have never sent a request, and count as busy for node:http.
-      for (const socket of connections.keys()) socket.destroy()
+      connections.destroyAll()
     },
   }
 }
 
+/** Whether a request may have a body that takes more than a few reads of its socket. */
+function isLarge({ method, headers }: http.IncomingMessage): boolean {
+  const length = headers['content-length']
+  return method === 'POST' && (length === undefined || Number(length) > MAX_SMALL_BYTES)
+}
+
 function createServer(options: HttpServerOptions, listener: http.RequestListener): http.Server {
-  const { pem, maxConnections, readTimeoutMs, idleTimeoutMs } = options
+  const { pem, maxConnections, readTimeoutMs } = options
   const limits = {
     headersTimeout: readTimeoutMs,
     requestTimeout: 0, // the body's deadline is the application's
-    keepAliveTimeout: idleTimeoutMs,
+    keepAliveTimeout: 0, // see Connections
     connectionsCheckingInterval: TIMEOUT_CHECK_INTERVAL_MS,
     maxHeaderSize: MAX_HEAD_BYTES,
     noDelay: true,

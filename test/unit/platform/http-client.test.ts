@@ -90,10 +90,10 @@ const answering =
     }
   }
 
-const never = new AbortController().signal
+const never = () => new AbortController().signal
 const body = Buffer.from('m v=1 end.')
 
-function post(fetch: Fetch, { origin }: Pick<Backend, 'origin'>, signal = never) {
+function post(fetch: Fetch, { origin }: Pick<Backend, 'origin'>, signal = never()) {
   return fetch(`${origin}/write?db=d`, { method: 'POST', headers: {}, body, signal })
 }
 
@@ -103,7 +103,7 @@ describe.each(clients)('by %s', (name, createFetch) => {
       const backend = await start(answering(NO_CONTENT))
       const headers = { authorization: 'Basic \xe4', 'content-type': 'text/plain' }
       const url = `${backend.origin}/write?db=d`
-      await createFetch(options)(url, { method: 'POST', headers, body, signal: never })
+      await createFetch(options)(url, { method: 'POST', headers, body, signal: never() })
       const [head = '', sent] = backend.requests[0]?.text.split('\r\n\r\n') ?? []
       const [line, ...fields] = head.split('\r\n')
       expect([line, sent]).toEqual(['POST /write?db=d HTTP/1.1', 'm v=1 end.'])
@@ -120,7 +120,7 @@ describe.each(clients)('by %s', (name, createFetch) => {
     test('may be large', async () => {
       const backend = await start(answering(NO_CONTENT))
       const body = Buffer.concat([Buffer.alloc(5_000_000, 'x'), Buffer.from('end.')])
-      const request = { method: 'POST', headers: {}, body, signal: never }
+      const request = { method: 'POST', headers: {}, body, signal: never() }
       await createFetch(options)(`${backend.origin}/write`, request)
       expect(backend.requests[0]?.text).toContain(`\r\n\r\n${body.toString()}`)
     })
@@ -132,7 +132,12 @@ describe.each(clients)('by %s', (name, createFetch) => {
         Buffer.concat([Buffer.alloc(length, `${i}`), Buffer.from('end.')]),
       )
       for (const body of bodies) {
-        await fetch(`${backend.origin}/write`, { method: 'POST', headers: {}, body, signal: never })
+        await fetch(`${backend.origin}/write`, {
+          method: 'POST',
+          headers: {},
+          body,
+          signal: never(),
+        })
       }
       const sent = backend.requests.map(({ text }) => text.slice(text.indexOf('\r\n\r\n') + 4))
       expect(sent).toEqual(bodies.map(String))
@@ -153,7 +158,7 @@ describe.each(clients)('by %s', (name, createFetch) => {
         method: 'POST',
         headers,
         body,
-        signal: never,
+        signal: never(),
       })
       await sending.catch(() => {})
       await post(fetch, backend)
@@ -213,7 +218,7 @@ describe.each(clients)('by %s', (name, createFetch) => {
           method: 'POST',
           headers: {},
           body: Buffer.alloc(64_000_000),
-          signal: never,
+          signal: never(),
         }
         expect((await fetch(url, request)).status).toBe(413)
       }
@@ -343,13 +348,13 @@ describe.each(clients)('by %s', (name, createFetch) => {
     test('is not delayed by hundreds of requests to another backend that does not answer', async () => {
       const silent = await start(() => {})
       const fetch = createFetch(options)
-      const controller = new AbortController()
-      const hanging = Array.from({ length: 300 }, () => post(fetch, silent, controller.signal))
+      const controllers = Array.from({ length: 300 }, () => new AbortController())
+      const hanging = controllers.map(({ signal }) => post(fetch, silent, signal))
       const ended = Promise.allSettled(hanging)
       await vi.waitFor(() => expect(silent.requests).toHaveLength(300), patience)
       const backend = await start(answering(NO_CONTENT))
       expect((await post(createFetch(options), backend)).status).toBe(204)
-      controller.abort()
+      for (const controller of controllers) controller.abort()
       await ended
     })
 
