@@ -1,6 +1,6 @@
 /** The buffer of one backend on disk: a folder, and in it a folder with a log for each lane. */
 
-import { replaceFile } from '../disk/atomic-file.ts'
+import { createFile } from '../disk/atomic-file.ts'
 import type { Destination } from '../influxdb/destination.ts'
 import type { Disk, DiskLock } from '../runtime.ts'
 import type { SegmentLog } from '../segments/segment-log.ts'
@@ -113,11 +113,10 @@ export class LaneStore {
    */
   async createLane(destination: Destination): Promise<SegmentLog> {
     const { disk, options, usage } = this
-    const path = this.spareFolder ?? lanePath(options.folder, this.nextNumber++)
-    this.leftovers.delete(path)
+    const path = lanePath(options.folder, this.nextNumber++)
     try {
-      await disk.makeFolder(path)
-      await replaceFile(disk, laneFileOf(path), encodeLane(destination))
+      await createFile(disk, laneFileOf(path), encodeLane(destination))
+      // This makes the lane's folder, and so syncs the name of its file.
       const log = await openLog(disk, path, destination, usage, options)
       this.paths.set(log, path)
       return log
@@ -157,11 +156,6 @@ export class LaneStore {
       await log.close().catch(() => {})
     }
     await this.lock.release()
-  }
-
-  /** A folder whose log could neither be created nor removed. */
-  private get spareFolder(): string | undefined {
-    for (const [path, log] of this.leftovers) if (!log) return path
   }
 
   private async removeFiles(path: string, log: SegmentLog | undefined): Promise<boolean> {

@@ -116,13 +116,17 @@ describe("a lane's file", () => {
     expect(second.bodies('a')).toEqual(['m v=3 3'])
   })
 
-  test("a lane's folder whose file could not be written is used by the next attempt", async () => {
-    const { send, disk } = await createFixture({ a: refused, b: stored })
+  test('files of a lane that could not be created are removed later', async () => {
+    let up = false
+    const a = () => (up ? stored() : refused())
+    const { send, disk, runtime } = await createFixture({ a, b: stored })
     disk.fail({ code: 'ENOSPC', kinds: ['write', 'remove'], path: LANE, times: 2 })
     expect(await send('m v=1 1')).toMatchObject({ status: 503 })
     disk.heal()
     expect(await send('m v=2 2')).toMatchObject({ status: 204 })
-    expect([...disk.files().keys()].filter((path) => path.endsWith('.json'))).toEqual([LANE])
+    up = true
+    await runtime.clock.advance(5000)
+    expect([...disk.files().keys()].filter((path) => path.includes('lane'))).toEqual([])
   })
 })
 
