@@ -114,14 +114,16 @@ export class LaneStore {
   async createLane(destination: Destination): Promise<SegmentLog> {
     const { disk, options, usage } = this
     const path = lanePath(options.folder, this.nextNumber++)
+    let log: SegmentLog | undefined
     try {
       await createFile(disk, laneFileOf(path), encodeLane(destination))
-      // This makes the lane's folder, and so syncs the name of its file.
-      const log = await openLog(disk, path, destination, usage, options)
+      log = await openLog(disk, path, destination, usage, options)
+      // Last, because making the lane's folder has synced this one on most disks.
+      await disk.syncFolder(options.folder)
       this.paths.set(log, path)
       return log
     } catch (error) {
-      await this.removeFiles(path, undefined)
+      await this.removeFiles(path, log)
       throw error
     }
   }
