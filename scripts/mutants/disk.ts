@@ -132,25 +132,11 @@ export const DISK: readonly Mutant[] = [
     replace: 'destination = UNKNOWN',
   },
   {
-    name: 'damaged head shows a loss',
-    breaks: 'writes that were delivered are entered as lost if one byte of a head is damaged',
-    file: 'segments/recovery.ts',
-    find: 'found && first && this.head.isDamaged',
-    replace: 'found && first && false',
-  },
-  {
     name: 'removal takes a new write',
     breaks: 'a write that comes while a drained lane is removed is removed with it',
     file: 'delivery/handoff-log.ts',
     find: 'if (!log || !this.isDurablyEmpty) return',
     replace: 'if (!log) return',
-  },
-  {
-    name: 'new writes go into removed files',
-    breaks: 'a write that comes while a drained lane is removed is put into its files',
-    file: 'delivery/handoff-log.ts',
-    find: 'this.log = undefined\n    await this.store.removeLane(log)',
-    replace: 'await this.store.removeLane(log)\n    this.log = undefined',
   },
   {
     name: 'drained lanes stay',

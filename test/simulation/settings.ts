@@ -7,6 +7,9 @@ import type { World } from './world.ts'
 
 export const DATA = 'data'
 
+/** Databases of clients that choose many names. */
+const MANY_DATABASES = Array.from({ length: 20 }, (_, i) => `d${i || ''}`)
+
 /** What stays the same for the whole simulation. */
 export interface Settings {
   readonly servers: readonly string[]
@@ -61,7 +64,7 @@ export function chooseSettings(world: World): Settings {
       maxLines: world.pick([4, 4, 4, 20]),
       sharedPoints: world.pick([1, 1, 4]),
       stepMs: world.pick([600_000, 600_000, 10_000]),
-      databases: world.chance(0.5) ? ['d'] : ['d', 'e'],
+      databases: world.pick([['d'], ['d'], ['d', 'e'], ['d', 'e'], MANY_DATABASES]),
       users: world.chance(0.6) ? [''] : ['', 'ann', 'bob'],
       datagrams: world.pick([0, 0, 0.2]),
       servers,
