@@ -143,9 +143,8 @@ export function damageLaneFile(disk: FakeDisk, world: World): void {
   const [path, bytes] = world.pick(files)
   const at = world.integer(0, Math.max(0, bytes.length - 1))
   world.log(`${path} is damaged at ${at}`)
-  if (world.chance(0.3)) return disk.put(path, bytes.subarray(0, at))
   bytes[at] = (bytes[at] ?? 0) ^ world.integer(1, 255)
-  disk.put(path, bytes)
+  disk.put(path, world.chance(0.3) ? bytes.subarray(0, at) : bytes)
 }
 
 function fillUp(disk: FakeDisk, world: World): void {
