@@ -8,6 +8,7 @@ import { httpOutput, MAX_PENDING_MB, MIB, outputs } from './output.ts'
 import {
   address,
   duration,
+  label,
   oneOf,
   pemFile,
   type ReadFile,
@@ -18,11 +19,12 @@ import {
 
 const httpKeys = (readFile: ReadFile) =>
   tableAsync({
-    name: v.optional(text),
+    name: v.optional(label),
     'bind-addr': address,
     'ssl-combined-pem': v.optionalAsync(pemFile(readFile, 'CERTIFICATE', 'PRIVATE KEY')),
     'default-retention-policy': v.optional(text, ''),
     consistency: v.optional(oneOf(CONSISTENCY_LEVELS), 'one'),
+    'min-consistency': v.optional(oneOf(CONSISTENCY_LEVELS), 'any'),
     'default-ping-response': v.optional(oneOf([200, 204]), 204),
     'max-body-size-mb': v.optional(whole(1, 1024), 25),
     'max-pending-mb': v.optional(whole(1), MAX_PENDING_MB),
@@ -51,6 +53,7 @@ function toConfig(keys: v.InferOutput<ReturnType<typeof httpKeys>>): HttpConfig 
     defaultRetentionPolicy: keys['default-retention-policy'],
     pingStatus: keys['default-ping-response'],
     consistency: keys.consistency,
+    minConsistency: keys['min-consistency'],
     maxBodyBytes: keys['max-body-size-mb'] * MIB,
     maxPendingBytes,
     maxConnections: keys['max-connections'],

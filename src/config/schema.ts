@@ -4,16 +4,18 @@ import * as v from 'valibot'
 import type { BackendOptions } from '../backend/backend.ts'
 import { formatAddress } from './address.ts'
 import { BUFFERS, type Config, type HttpConfig, type UdpConfig } from './config.ts'
+import { distinct, type Placed } from './distinct.ts'
 import { httpBlock } from './http.ts'
 import { udpBlock } from './udp.ts'
-import { duration, expected, type ReadFile, tableAsync, text } from './values.ts'
+import { duration, expected, flag, path, type ReadFile, tableAsync } from './values.ts'
 
 /** The schema of a configuration file. */
 export const configSchema = (readFile: ReadFile) =>
   v.pipeAsync(
     tableAsync({
       'shutdown-timeout': v.optional(duration, '30s'),
-      'data-dir': v.optional(text),
+      'data-dir': v.optional(path),
+      verbose: v.optional(flag),
       http: v.optionalAsync(
         v.arrayAsync(httpBlock(readFile), expected('an array of tables, [[http]]')),
         [],
@@ -29,6 +31,7 @@ export const configSchema = (readFile: ReadFile) =>
         udp: file.udp.map((relay) => withFolders('udp', relay, file['data-dir'])),
         shutdownTimeoutMs: file['shutdown-timeout'],
         dataDir: file['data-dir'],
+        ignored: file.verbose === undefined ? [] : ['verbose'],
       }),
     ),
     v.check(
@@ -45,34 +48,18 @@ export const configSchema = (readFile: ReadFile) =>
       ({ http, udp }) => http.length + udp.length > 0,
       'expected at least one [[http]] or [[udp]] block',
     ),
-    v.rawCheck(({ dataset, addIssue }) => {
-      if (!dataset.typed) return
-      const seen = new Set<string>()
-      for (const block of ['http', 'udp'] as const) {
-        for (const [i, { name }] of dataset.value[block].entries()) {
-          const message = `duplicate relay name "${name}": rename one`
-          if (seen.has(name)) addIssue({ message, path: issuePath(block, i, 'name') })
-          seen.add(name)
-        }
-      }
-    }),
-    v.rawCheck(({ dataset, addIssue }) => {
-      if (!dataset.typed) return
-      const seen = new Set<string>()
-      for (const block of ['http', 'udp'] as const) {
-        for (const [i, { backends }] of dataset.value[block].entries()) {
-          for (const { name, folder } of backends) {
-            const message =
-              `the buffer of output "${name}" would share ${folder} with another one: ` +
-              'give the outputs, or their blocks, different names'
-            if (folder !== undefined && seen.has(folder)) {
-              addIssue({ message, path: issuePath(block, i, 'output') })
-            }
-            if (folder !== undefined) seen.add(folder)
-          }
-        }
-      }
-    }),
+    distinct('relay name', ({ http, udp }: Config) => [
+      ...http.map(({ name }, i): Placed => [name, ['http', i, 'name']]),
+      ...udp.map(({ name }, i): Placed => [name, ['udp', i, 'name']]),
+    ]),
+    distinct('buffer-path', ({ http, udp }: Config) => [
+      ...http.flatMap(({ backends }, i) =>
+        backends.map(({ folder }, j): Placed => [folder, ['http', i, 'output', j, 'buffer-path']]),
+      ),
+      ...udp.flatMap(({ backends }, i) =>
+        backends.map(({ folder }): Placed => [folder, ['udp', i, 'output']]),
+      ),
+    ]),
   )
 
 function backendsOf({ http, udp }: Config): BackendOptions[] {
@@ -107,18 +94,4 @@ function withFolders<Relay extends HttpConfig | UdpConfig>(
 /** A name as the name of a folder: no name is a path, or one of the folders `.` and `..`. */
 function folderName(name: string): string {
   return /^\.\.?$/.test(name) ? name.replaceAll('.', '%2E') : encodeURIComponent(name)
-}
-
-/** Keys in the form in which valibot names the place of an issue. */
-function issuePath(...keys: readonly (string | number)[]) {
-  const [first, ...others] = keys.map(
-    (key): v.IssuePathItem => ({
-      type: 'unknown',
-      origin: 'value',
-      input: undefined,
-      key,
-      value: undefined,
-    }),
-  )
-  return [first as v.IssuePathItem, ...others] as const satisfies v.IssuePathItem[]
 }

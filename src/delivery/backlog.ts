@@ -47,6 +47,8 @@ export interface LaneQueue {
   removeIdleFiles(): Promise<boolean>
   /** The lane has nothing to deliver. */
   onIdle(lane: Waiter): void
+  /** The lane may have less in memory than before. */
+  onProgress(): void
   onDiskError(error: Error): void
 }
 
@@ -55,6 +57,8 @@ export interface Backlog {
   /** The last failure, until the backend stores or rejects a batch. */
   lastFailure: Failure | undefined
   readonly isEmpty: boolean
+  /** Whether a process that ends now loses no write that the relay owns, though one may be in flight. */
+  readonly isSafe: boolean
   /** Where the next batch is; undefined if no batch can be taken now. */
   readonly next: 'memory' | 'disk' | undefined
   /** Whether the next batch may be sent while others are in flight. */

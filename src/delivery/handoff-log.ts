@@ -1,31 +1,26 @@
 /** The part of a lane that is on disk: hinted handoff. */
 
 import type { Destination } from '../influxdb/destination.ts'
-import type { Write } from '../influxdb/write.ts'
 import type { Buffers } from '../runtime.ts'
 import { isUnreadable } from '../segments/damage.ts'
 import type { StoredRecord } from '../segments/reader.ts'
 import type { RecordEnd } from '../segments/segment-index.ts'
 import type { SegmentLog } from '../segments/segment-log.ts'
+import { type FailureNote, parseNote } from './failure-note.ts'
 import type { LaneStore } from './lane-store.ts'
-import type { QueuedWrite } from './queued-write.ts'
-import { isKnown, recordedWrite, recordOf } from './write-record.ts'
+import { QueuedWrite, type WriteLane } from './queued-write.ts'
+import { ACKNOWLEDGED, FailedWrite } from './replayed-write.ts'
+import { hasNote, isKnown, recordedWrite, type WriteRecord } from './write-record.ts'
 
 /** The end of a record. Each log of a lane has its own sequence numbers. */
 export interface RecordPosition extends RecordEnd {
   readonly log: SegmentLog
 }
 
-/** A write on disk. */
-interface StoredWrite {
-  readonly write: Write
-  /** The write as this process has queued it, if its client may still wait. */
-  readonly queued: QueuedWrite | undefined
-}
-
 /** The oldest writes on disk, as far as one request can carry them. */
 export interface StoredBatch {
-  readonly writes: readonly StoredWrite[]
+  /** As this process has queued them, if their clients may still wait. */
+  readonly writes: readonly QueuedWrite[]
   /** When the newest was accepted, ms since the Unix epoch. */
   readonly newestAt: number
   readonly last: RecordPosition
@@ -43,6 +38,8 @@ export class HandoffLog {
   private log: SegmentLog | undefined
   /** Writes in `log` whose clients may still wait, by the sequence numbers of their records. */
   private readonly queued = new Map<number, QueuedWrite>()
+  /** Of writes in `log` whose clients got no 204 after they were put there. */
+  private readonly notes = new Map<number, FailureNote>()
   /** Since when the disk fails to read the oldest records, by the clock. */
   private unreadableSince: number | undefined
 
@@ -93,13 +90,12 @@ export class HandoffLog {
    *
    * @throws an error of the disk; then none of the writes is in the log
    */
-  async append(writes: readonly QueuedWrite[], acceptedAt: number): Promise<RecordPosition> {
+  async append(records: readonly WriteRecord[]): Promise<RecordPosition> {
     this.log ??= await this.store.createLane(this.destination)
     const { log } = this
-    const records = writes.map(({ write }) => recordOf(write, acceptedAt))
     const { sequence, next } = await log.append(records)
-    for (const [i, write] of writes.entries()) {
-      this.queued.set(sequence - writes.length + 1 + i, write)
+    for (const [i, { queued, isNoted }] of records.entries()) {
+      if (!isNoted) this.queued.set(sequence - records.length + 1 + i, queued)
     }
     return { log, sequence, next }
   }
@@ -112,7 +108,12 @@ export class HandoffLog {
    * @param now by the clock
    * @throws an error of the disk, or an error if the oldest record is of an unknown kind
    */
-  async peek(maxBytes: number, maxCount: number, now: number): Promise<StoredBatch | undefined> {
+  async peek(
+    lane: WriteLane,
+    maxBytes: number,
+    maxCount: number,
+    now: number,
+  ): Promise<StoredBatch | undefined> {
     const log = await this.oldest()
     const records = log ? await this.read(log, maxBytes, now) : []
     const [first] = records
@@ -120,20 +121,33 @@ export class HandoffLog {
     if (!isKnown(first)) {
       throw new Error(`a record of kind ${first.kind} needs a newer version of the relay`)
     }
-    const writes: StoredWrite[] = []
+    const writes: QueuedWrite[] = []
     let last = first
     let newestAt = first.acceptedAt
     for (const record of records.slice(0, maxCount)) {
       const previous = writes.at(-1)?.write
       const isJoinable = record.kind === first.kind && record.query === first.query
       if (previous && !(isJoinable && previous.points.endsCleanly)) break
-      const write = { ...recordedWrite(record, this.destination), recycle: this.recycle }
-      const queued = log === this.log ? this.queued.get(record.sequence) : undefined
-      writes.push({ write, queued })
+      writes.push(this.queuedWrite(log, record, lane, now))
       last = record
       newestAt = Math.max(newestAt, record.acceptedAt)
     }
     return { writes, newestAt, last: { log, sequence: last.sequence, next: last.next } }
+  }
+
+  /** The write as this process has queued it, or one that was read back. */
+  private queuedWrite(
+    log: SegmentLog,
+    record: StoredRecord,
+    lane: WriteLane,
+    now: number,
+  ): QueuedWrite {
+    const queued = log === this.log ? this.queued.get(record.sequence) : undefined
+    if (queued) return queued
+    const kept = log === this.log ? this.notes.get(record.sequence) : undefined
+    const note = kept ?? (hasNote(record) ? parseNote(record.body) : undefined)
+    const write = { ...recordedWrite(record, this.destination), recycle: this.recycle }
+    return new QueuedWrite(write, note ? new FailedWrite(note) : ACKNOWLEDGED, lane, now)
   }
 
   private async read(
@@ -172,9 +186,13 @@ export class HandoffLog {
    * @throws an error of the disk; they are removed all the same
    */
   async advance(last: RecordPosition): Promise<void> {
-    for (const sequence of this.queued.keys()) {
-      if (last.log !== this.log || sequence > last.sequence) break
-      this.queued.delete(sequence)
+    if (last.log === this.log) {
+      for (const known of [this.queued, this.notes]) {
+        for (const sequence of known.keys()) {
+          if (sequence > last.sequence) break
+          known.delete(sequence)
+        }
+      }
     }
     await last.log.advance(last)
   }
@@ -183,10 +201,10 @@ export class HandoffLog {
    * Removes the oldest segment, once `record` has resolved for each of its writes. If it rejects, they may
    * be removed all the same: see `takeRemoved`.
    */
-  async dropOldest(record: (write: Write) => Promise<void>): Promise<void> {
+  async dropOldest(lane: WriteLane, record: (write: QueuedWrite) => Promise<void>): Promise<void> {
     const log = await this.oldest()
     await log?.dropOldest(async (records) => {
-      for (const one of records) await record(recordedWrite(one, this.destination))
+      for (const one of records) await record(this.queuedWrite(log, one, lane, 0))
     })
   }
 
@@ -198,13 +216,19 @@ export class HandoffLog {
       removed.push(write)
       this.queued.delete(sequence)
     }
+    for (const sequence of this.notes.keys()) {
+      if (sequence >= (this.log?.oldest ?? 0)) break
+      this.notes.delete(sequence)
+    }
     return removed
   }
 
-  /** Stops tracking the writes whose clients have their answer. */
+  /** Stops tracking the writes whose clients have their answer. Remembers which were told of a failure. */
   forgetAnswered(): void {
     for (const [sequence, { tracker }] of this.queued) {
-      if (!tracker.isOpen) this.queued.delete(sequence)
+      if (tracker.isOpen) continue
+      this.queued.delete(sequence)
+      if (tracker.note) this.notes.set(sequence, tracker.note)
     }
   }
 
@@ -226,6 +250,9 @@ export class HandoffLog {
     if (!log || !this.isDurablyEmpty) return
     // No append can be in between: from here to the next line nothing is waited for.
     this.log = undefined
+    // The records of the next log have the same numbers.
+    this.queued.clear()
+    this.notes.clear()
     await this.store.removeLane(log)
   }
 }

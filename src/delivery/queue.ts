@@ -56,7 +56,7 @@ export class Queue implements LaneQueue {
   private readonly replays: ReplayLimit
   /** When a slot last became free, by the clock. */
   private answeredAt = Number.NEGATIVE_INFINITY
-  private onEmpty: (() => void)[] = []
+  private onceSafe: (() => void)[] = []
   /** Idle lanes with empty files on disk, and since when, oldest first. */
   private readonly idle = new Map<Lane, number>()
   /** Whether `removeFiles` runs or will. */
@@ -111,10 +111,20 @@ export class Queue implements LaneQueue {
     return true
   }
 
-  /** Resolves when nothing is left to deliver. */
-  whenEmpty(): Promise<void> {
-    if (this.isEmpty) return Promise.resolve()
-    return new Promise((resolve) => this.onEmpty.push(resolve))
+  /** Resolves when no write is in memory alone: each is delivered, or on disk. */
+  whenSafe(): Promise<void> {
+    if (this.isSafe) return Promise.resolve()
+    return new Promise((resolve) => this.onceSafe.push(resolve))
+  }
+
+  private get isSafe(): boolean {
+    for (const lane of this.lanes.values()) if (!lane.isSafe) return false
+    return true
+  }
+
+  onProgress(): void {
+    if (this.onceSafe.length === 0 || !this.isSafe) return
+    for (const resolve of this.onceSafe.splice(0)) resolve()
   }
 
   takeSlot(lane: Lane, isReplay: boolean): boolean {
@@ -144,8 +154,7 @@ export class Queue implements LaneQueue {
     this.slots.forget(lane)
     if (lane.isDisposable) this.forget(lane)
     else this.removeFilesLater(lane)
-    if (this.onEmpty.length === 0 || !this.isEmpty) return
-    for (const resolve of this.onEmpty.splice(0)) resolve()
+    this.onProgress()
   }
 
   private addLane(destination: Destination, logs: readonly SegmentLog[]): Lane {

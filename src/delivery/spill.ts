@@ -1,14 +1,13 @@
 /** Puts a lane's writes on disk, and decides when. */
 
 import { faultOf } from '../disk/disk.ts'
-import type { Write } from '../influxdb/write.ts'
 import type { Clock } from '../runtime.ts'
 import type { LaneQueue } from './backlog.ts'
 import type { HandoffLog, RecordPosition } from './handoff-log.ts'
 import type { LaneStore } from './lane-store.ts'
 import { failure } from './outcome.ts'
-import type { QueuedWrite, WriteList } from './queued-write.ts'
-import { recordBytes } from './write-record.ts'
+import type { QueuedWrite, WriteLane, WriteList } from './queued-write.ts'
+import { recordBytes, recordsOf } from './write-record.ts'
 
 /** The reason of a drop, as it stands in the gap ledger. */
 const BUFFER_FULL = 'buffer full'
@@ -21,11 +20,13 @@ const SPILL_AFTER_MS = 10
 
 export class Spiller {
   private readonly queue: LaneQueue
+  private readonly lane: WriteLane
   private readonly store: LaneStore
   private readonly log: HandoffLog
 
-  constructor(queue: LaneQueue, store: LaneStore, log: HandoffLog) {
+  constructor(queue: LaneQueue, lane: WriteLane, store: LaneStore, log: HandoffLog) {
     this.queue = queue
+    this.lane = lane
     this.store = store
     this.log = log
   }
@@ -41,11 +42,12 @@ export class Spiller {
     refuse = (reason: string) => refuseSpill(writes, reason),
   ): Promise<RecordPosition | undefined> {
     const { store, log } = this
+    const acceptedAt = Number(this.queue.options.clock.wallNanoseconds() / 1_000_000n)
+    const records = recordsOf(writes, acceptedAt)
     try {
-      const reserved = await this.makeRoom(writes)
+      const reserved = await this.makeRoom(writes, recordBytes(records))
       if (reserved === undefined) return undefined
-      const acceptedAt = Number(this.queue.options.clock.wallNanoseconds() / 1_000_000n)
-      const last = await log.append(writes, acceptedAt).finally(() => store.unreserve(reserved))
+      const last = await log.append(records).finally(() => store.unreserve(reserved))
       for (const write of writes) {
         write.release()
         write.tracker.spilled(write)
@@ -74,11 +76,14 @@ export class Spiller {
    *
    * @throws BufferFullError if nothing may be dropped, or an error of the disk
    */
-  private async makeRoom(writes: readonly QueuedWrite[]): Promise<number | undefined> {
+  private async makeRoom(
+    writes: readonly QueuedWrite[],
+    bytes: number,
+  ): Promise<number | undefined> {
     const { store, log } = this
     const { losses } = this.queue
-    const recordLoss = (write: Write) => losses.lost(write, BUFFER_FULL)
-    const reserve = () => store.reserve(recordBytes(writes), log.hasFiles)
+    const recordLoss = (write: QueuedWrite) => write.tracker.recordLoss(write, BUFFER_FULL)
+    const reserve = () => store.reserve(bytes, log.hasFiles)
     do {
       const reserved = reserve()
       if (reserved !== undefined) return reserved
@@ -86,13 +91,13 @@ export class Spiller {
     if (store.options.whenFull === 'reject') throw new BufferFullError(BUFFER_FULL)
     await losses.flushed()
     while (store.options.whenFull === 'drop-oldest' && !log.isEmpty) {
-      await log.dropOldest(recordLoss).finally(() => {
+      await log.dropOldest(this.lane, recordLoss).finally(() => {
         dropRecorded(log.takeRemoved(), BUFFER_FULL)
       })
       const freed = reserve()
       if (freed !== undefined) return freed
     }
-    for (const { write } of writes) await recordLoss(write)
+    for (const write of writes) await recordLoss(write)
     dropRecorded(writes, BUFFER_FULL)
     return undefined
   }
@@ -118,7 +123,7 @@ export function refuseSpill(writes: readonly QueuedWrite[], reason: string): voi
   }
 }
 
-/** Drops writes whose loss is in the gap ledger. */
+/** Drops writes whose loss is recorded. */
 export function dropRecorded(writes: readonly QueuedWrite[], reason: string): void {
   for (const write of writes) {
     write.isRecorded = true

@@ -10,25 +10,45 @@ import { parameters } from '../influxdb/query-string.ts'
 import { scan } from '../influxdb/scan.ts'
 import type { Write } from '../influxdb/write.ts'
 import { HEADER_BYTES, type LogRecord } from '../segments/record.ts'
+import { withNote, withoutNote } from './failure-note.ts'
 import type { QueuedWrite } from './queued-write.ts'
 
 /** The number of each kind of write in a record: its position here. Only ever append to this list. */
 const KINDS: readonly Write['kind'][] = ['points', 'statement', 'remote-write']
 
 /**
- * Added to the kind of a record whose query is followed by a line with the client's credentials. An earlier
- * version of the relay takes that for a kind it does not know, and delivers nothing.
+ * The bit of a record's kind that says that its query is followed by a line with the client's credentials. An
+ * earlier version of the relay takes that for a kind it does not know, and delivers nothing.
  */
-const WITH_CREDENTIALS = 64
+const WITH_CREDENTIALS = 0x40
 
-export function recordOf({ kind, destination, points }: Write, acceptedAt: number): LogRecord {
-  const { authorization } = destination
-  return {
-    kind: KINDS.indexOf(kind) + (authorization === undefined ? 0 : WITH_CREDENTIALS),
-    acceptedAt,
-    query: queryOf(destination),
-    body: points.bytes,
-  }
+/** The bit of a record's kind that says that its body begins with a `FailureNote`. */
+const NOTED = 0x80
+
+const FLAGS = WITH_CREDENTIALS | NOTED
+
+/** A record that is about to be appended, and its write. */
+export interface WriteRecord extends LogRecord {
+  readonly queued: QueuedWrite
+  readonly isNoted: boolean
+}
+
+/** The records of writes. Those whose clients were told that they failed say so. */
+export function recordsOf(writes: readonly QueuedWrite[], acceptedAt: number): WriteRecord[] {
+  return writes.map((queued) => {
+    const { kind, destination, points } = queued.write
+    const { note } = queued.tracker
+    const flags =
+      (destination.authorization === undefined ? 0 : WITH_CREDENTIALS) | (note ? NOTED : 0)
+    return {
+      kind: KINDS.indexOf(kind) | flags,
+      acceptedAt,
+      query: queryOf(destination),
+      body: note ? withNote(note, points.bytes) : points.bytes,
+      queued,
+      isNoted: note !== undefined,
+    }
+  })
 }
 
 function queryOf({ query, authorization }: Destination): string {
@@ -37,7 +57,7 @@ function queryOf({ query, authorization }: Destination): string {
 
 /** Whether this version knows the kind of a record. */
 export function isKnown({ kind }: Pick<LogRecord, 'kind'>): boolean {
-  return KINDS[kind & ~WITH_CREDENTIALS] !== undefined
+  return KINDS[kind & ~FLAGS] !== undefined
 }
 
 /**
@@ -51,12 +71,17 @@ export function recordedWrite(
   lane: Destination,
 ): Write {
   const { query, authorization = lane.authorization } = partsOf(record)
+  const bytes = hasNote(record) ? withoutNote(record.body) : record.body
   return {
-    kind: KINDS[record.kind & ~WITH_CREDENTIALS] ?? 'points',
+    kind: KINDS[record.kind & ~FLAGS] ?? 'points',
     destination: recordedDestination(query, authorization),
-    points: { bytes: record.body, ...scan(record.body) },
+    points: { bytes, ...scan(bytes) },
     consistency: 'one',
   }
+}
+
+export function hasNote({ kind }: Pick<LogRecord, 'kind'>): boolean {
+  return (kind & NOTED) !== 0
 }
 
 /** The lane that a record belongs to. */
@@ -72,11 +97,9 @@ function partsOf({ kind, query }: Pick<LogRecord, 'kind' | 'query'>) {
   return { query: query.slice(0, end), authorization: query.slice(end + 1) }
 }
 
-/** What writes take in a log. */
-export function recordBytes(writes: readonly QueuedWrite[]): number {
+/** What records take in a log. */
+export function recordBytes(records: readonly LogRecord[]): number {
   let sum = 0
-  for (const { bytes, write } of writes) {
-    sum += HEADER_BYTES + queryOf(write.destination).length + bytes
-  }
+  for (const { query, body } of records) sum += HEADER_BYTES + query.length + body.length
   return sum
 }

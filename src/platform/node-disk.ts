@@ -14,9 +14,10 @@ import {
 import { dirname, join } from 'node:path'
 import { codeOf, DiskError } from '../disk/disk.ts'
 import type { Disk, DiskEntry, DiskFile } from '../runtime.ts'
-import { lockFolder } from './folder-lock.ts'
+import { type FileLock, lockFolder } from './folder-lock.ts'
 
-export function createNodeDisk(): Disk {
+/** @param lockFile the runtime's own flock(2); by default a program */
+export function createNodeDisk(lockFile?: FileLock): Disk {
   return {
     makeFolder: (path) => withContext('make', path, makeFolder(path)),
     list: (folder) => withContext('list', folder, list(folder)),
@@ -26,7 +27,7 @@ export function createNodeDisk(): Disk {
     remove: (path) => withContext('remove', path, remove(path)),
     removeFolder: (path) => withContext('remove', path, removeFolder(path)),
     rename: (from, to) => withContext('rename', from, rename(from, to)),
-    lock: lockFolder,
+    lock: (folder) => lockFolder(folder, lockFile),
   }
 }
 

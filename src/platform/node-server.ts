@@ -56,13 +56,13 @@ export async function serveHttp(
   const connections = new Connections()
   const server = createServer(options, (incoming, outgoing) => {
     const { socket } = incoming
-    if (!connections.begin(socket, outgoing)) {
-      options.onBadRequest('too many requests on one connection')
-      socket.destroy()
-      return
+    const serve = () => {
+      if (!server.listening) outgoing.shouldKeepAlive = false
+      void listener(incoming, outgoing)
     }
-    if (!server.listening) outgoing.shouldKeepAlive = false
-    void listener(incoming, outgoing)
+    if (connections.begin(socket, outgoing, serve)) return
+    options.onBadRequest('too many requests on one connection')
+    socket.destroy()
   })
   server.on('connection', (socket) => connections.add(socket))
   await listen(server, options)

@@ -16,6 +16,7 @@ import { fullDisk } from './full-disk.ts'
 import { lanes } from './lanes.ts'
 import { layouts } from './layouts.ts'
 import { logging } from './logging.ts'
+import { memory } from './memory.ts'
 import { stopping } from './stopping.ts'
 import { tls } from './tls.ts'
 import { udp } from './udp.ts'
@@ -41,6 +42,7 @@ const themes = {
   fullDisk,
   lanes,
   logging,
+  memory,
   stopping,
 }
 

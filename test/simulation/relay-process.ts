@@ -214,7 +214,7 @@ function brokenOff(bytes: Uint8Array): ReadableStream {
   })
 }
 
-function httpConfig({ backends, maxPendingBytes }: LifeSettings): HttpConfig {
+function httpConfig({ backends, maxPendingBytes, minConsistency }: LifeSettings): HttpConfig {
   return {
     name: 'simulation',
     bind: { host: '', port: 0 },
@@ -222,6 +222,7 @@ function httpConfig({ backends, maxPendingBytes }: LifeSettings): HttpConfig {
     defaultRetentionPolicy: '',
     pingStatus: 204,
     consistency: 'one',
+    minConsistency,
     maxBodyBytes: 100_000,
     maxPendingBytes,
     maxConnections: 100,

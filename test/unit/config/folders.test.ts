@@ -58,6 +58,6 @@ test.each([
 ])('%s cannot share a folder', async (_, blocks) => {
   const second = blocks.replace(/(\[\[http]][\s\S]*\[\[http]][\s\S]*):9096/, '$1:9097')
   await expect(load(`data-dir = "data"\n${second}`)).rejects.toThrow(
-    /the buffer of output "\w" would share .* with another one: give the outputs, or their blocks, /,
+    /duplicate (buffer-path|output name) /,
   )
 })
