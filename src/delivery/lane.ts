@@ -38,8 +38,7 @@ export class Lane implements WriteLane {
     this.queue = queue
     this.backoff = new Backoff(options.maxDelayMs)
     if (store) {
-      const create = (lane: Destination) => store.createLane(lane)
-      this.log = new HandoffLog(destination, create, options.buffers, logs)
+      this.log = new HandoffLog(destination, store, options.buffers, logs)
       this.backlog = new DiskBacklog(queue, this, store, this.log)
     } else {
       this.backlog = new MemoryBacklog(queue)
@@ -66,6 +65,15 @@ export class Lane implements WriteLane {
   /** Whether the lane can be forgotten while it is idle. */
   get isDisposable(): boolean {
     return !this.log?.hasFiles
+  }
+
+  /**
+   * Removes the lane's files from the disk if they are empty.
+   *
+   * @throws an error of the disk
+   */
+  async discardFiles(): Promise<void> {
+    await this.log?.discard()
   }
 
   append(write: QueuedWrite): void {
