@@ -77,7 +77,8 @@ function withFolders<Relay extends HttpConfig | UdpConfig>(
 ): Relay {
   if (dataDir === undefined) return relay
   const isNamed = relay.name !== `${block}://${formatAddress(relay.bind)}`
-  const pathOf = (...names: string[]) => [dataDir, BUFFERS, ...names.map(folderName)].join('/')
+  const pathOf = (...names: string[]) =>
+    [dataDir, BUFFERS, ...names.map(encodeURIComponent)].join('/')
   return {
     ...relay,
     backends: relay.backends.map((backend): BackendOptions => {
@@ -89,9 +90,4 @@ function withFolders<Relay extends HttpConfig | UdpConfig>(
         : { ...backend, folder: pathOf(block, backend.name), formerFolder: former }
     }),
   }
-}
-
-/** A name as the name of a folder: no name is a path, or one of the folders `.` and `..`. */
-function folderName(name: string): string {
-  return /^\.\.?$/.test(name) ? name.replaceAll('.', '%2E') : encodeURIComponent(name)
 }
