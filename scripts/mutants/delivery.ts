@@ -230,6 +230,20 @@ export const DELIVERY: readonly Mutant[] = [
     replace: 'recordedDestination(query, undefined)',
   },
   {
+    name: 'a single lane retries',
+    breaks: 'lanes are not retried once their backend answers again',
+    file: 'limits/retry-gate.ts',
+    find: 'for (const lane of lanes) lane.pump()',
+    replace: '',
+  },
+  {
+    name: 'the next lane never retries',
+    breaks: 'lanes wait for one that has nothing to deliver any more',
+    file: 'limits/retry-gate.ts',
+    find: 'if (this.waiting.size > 0) this.setTimer()',
+    replace: '',
+  },
+  {
     name: 'datagrams are not owned',
     breaks: 'a write without a waiting client is dropped if every backend fails',
     file: 'relay/relay.ts',

@@ -38,9 +38,12 @@ export interface LaneQueue {
    * Lets a lane send one more batch. If it returns false, it calls the lane's `pump` later.
    *
    * @param isReplay whether the batch comes from disk
+   * @param isRetry whether the lane's last batch failed
    */
-  takeSlot(lane: Waiter, isReplay: boolean): boolean
+  takeSlot(lane: Waiter, isReplay: boolean, isRetry: boolean): boolean
   freeSlot(isReplay: boolean): void
+  /** The outcome of a batch, before it is dealt with. */
+  heard(outcome: Outcome): void
   /** Resolves when `replay-rate-limit` permits a batch of so many bytes from disk. */
   paceReplay(bytes: number): Promise<void>
   /** Removes empty files of idle lanes, to make room on disk. Resolves with whether any were removed. */

@@ -98,7 +98,8 @@ export class Lane implements WriteLane {
   pump(): void {
     for (let next = this.backlog.next; next && this.maySend(); next = this.backlog.next) {
       const isReplay = next === 'disk'
-      if (!this.queue.takeSlot(this, isReplay)) break
+      const isRetry = this.backlog.lastFailure !== undefined
+      if (!this.queue.takeSlot(this, isReplay, isRetry)) break
       void this.deliver(isReplay)
     }
     if (this.isIdle && !this.cancelRetry) this.becomeIdle()
@@ -129,6 +130,7 @@ export class Lane implements WriteLane {
       if (batch.last) await queue.paceReplay(body.length)
       const sentAt = clock.now()
       const outcome = await queue.send(batch.destination, body)
+      queue.heard(outcome)
       const spilled = backlog.answered(batch, clock.now() - sentAt)
       if (spilled) await spilled
       if (isFailure(outcome)) return this.fail(batch, outcome)

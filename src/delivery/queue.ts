@@ -4,13 +4,14 @@ import type { Destination } from '../influxdb/destination.ts'
 import type { Write } from '../influxdb/write.ts'
 import { Budget } from '../limits/budget.ts'
 import { ReplayLimit } from '../limits/replay-limit.ts'
+import { RetryGate } from '../limits/retry-gate.ts'
 import { Semaphore } from '../limits/semaphore.ts'
 import type { Losses } from '../losses/losses.ts'
 import type { SegmentLog } from '../segments/segment-log.ts'
 import type { LaneOptions, LaneQueue } from './backlog.ts'
 import { Lane } from './lane.ts'
 import type { LaneStore } from './lane-store.ts'
-import { failure } from './outcome.ts'
+import { failure, isFailure, type Outcome } from './outcome.ts'
 import { QueuedWrite, WRITE_OVERHEAD_BYTES, type WriteTracker } from './queued-write.ts'
 
 /** How many lanes may have a batch in flight at a time. */
@@ -54,6 +55,7 @@ export class Queue implements LaneQueue {
   private readonly lanes = new Map<string, Lane>()
   private readonly slots = new Semaphore(MAX_LANES_IN_FLIGHT)
   private readonly replays: ReplayLimit
+  private readonly retries: RetryGate
   /** When a slot last became free, by the clock. */
   private answeredAt = Number.NEGATIVE_INFINITY
   private onceSafe: (() => void)[] = []
@@ -71,6 +73,7 @@ export class Queue implements LaneQueue {
     this.maxBatchBytes = options.maxBatchBytes
     this.pending = new Budget(options.pendingBytes, WRITE_OVERHEAD_BYTES)
     this.replays = new ReplayLimit(options.clock, options.replayRate)
+    this.retries = new RetryGate(options.clock)
     for (const { destination, logs } of store?.lanes ?? []) this.addLane(destination, logs)
   }
 
@@ -127,9 +130,11 @@ export class Queue implements LaneQueue {
     for (const resolve of this.onceSafe.splice(0)) resolve()
   }
 
-  takeSlot(lane: Lane, isReplay: boolean): boolean {
+  takeSlot(lane: Lane, isReplay: boolean, isRetry: boolean): boolean {
     if (isReplay && !this.replays.hasRoomFor(lane)) return false
     if (!this.slots.hasRoomFor(lane)) return false
+    if (isRetry && !this.retries.hasRoomFor(lane)) return false
+    if (isRetry) this.retries.take()
     if (isReplay) this.replays.take()
     this.slots.take()
     return true
@@ -139,6 +144,11 @@ export class Queue implements LaneQueue {
     this.answeredAt = this.options.clock.now()
     if (isReplay) this.replays.give()
     this.slots.give()
+  }
+
+  heard(outcome: Outcome): void {
+    if (isFailure(outcome) && outcome.answer === undefined) this.retries.close()
+    else this.retries.open()
   }
 
   paceReplay(bytes: number): Promise<void> {
@@ -152,6 +162,7 @@ export class Queue implements LaneQueue {
 
   onIdle(lane: Lane): void {
     this.slots.forget(lane)
+    this.retries.forget(lane)
     if (lane.isDisposable) this.forget(lane)
     else this.removeFilesLater(lane)
     this.onProgress()

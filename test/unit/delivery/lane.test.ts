@@ -175,6 +175,33 @@ describe('a backend with a buffer in memory', () => {
     expect(bodies('a')).toHaveLength(5)
   })
 
+  test('while a backend does not answer, its lanes retry one after another', async () => {
+    let up = false
+    const { send, runtime, bodies } = await createFixture(
+      { a: () => (up ? stored() : refused()), b: stored },
+      buffered,
+    )
+    for (let i = 0; i < 8; i++) await send(`m v=${i} 1`, `db=d${i}`)
+    expect(bodies('a')).toHaveLength(8)
+    await runtime.clock.advance(10_000)
+    expect(bodies('a').length - 8).toBeGreaterThanOrEqual(19)
+    expect(bodies('a').length - 8).toBeLessThanOrEqual(21)
+    up = true
+    await runtime.clock.advance(500)
+    const delivered = new Set(bodies('a').slice(-8))
+    expect(delivered.size).toBe(8)
+  })
+
+  test('lanes of a backend that answers with an error retry each on its own', async () => {
+    const { send, runtime, bodies } = await createFixture(
+      { a: () => answer(404, 'database not found'), b: stored },
+      buffered,
+    )
+    for (let i = 0; i < 8; i++) await send(`m v=${i} 1`, `db=d${i}`)
+    await runtime.clock.advance(500)
+    expect(bodies('a')).toHaveLength(16)
+  })
+
   test('a Retry-After longer than the pause is honoured', async () => {
     const busy = () => answer(503, 'throttled', { 'retry-after': '7' })
     const { send, runtime, bodies } = await createFixture({ a: busy, b: stored }, buffered)
