@@ -58,10 +58,14 @@ export class Servers {
     return [await this.#null(1), await this.#null(2)]
   }
 
+  /** A real server, and an address where nothing listens. */
+  async realAndDown(): Promise<Pair> {
+    return [this.#influxd[0], await this.#down()]
+  }
+
   /** A server that takes every write and keeps nothing, and an address where nothing listens. */
   async nullAndDown(): Promise<Pair> {
-    const { http } = await choosePorts()
-    return [await this.#null(1), { url: `http://127.0.0.1:${http}` }]
+    return [await this.#null(1), await this.#down()]
   }
 
   /** How many points of the probe each real server has; undefined of others. */
@@ -76,6 +80,11 @@ export class Servers {
 
   async stop(): Promise<void> {
     for (const server of this.#influxd) await server.stop()
+  }
+
+  async #down(): Promise<Addressed> {
+    const { http } = await choosePorts()
+    return { url: `http://127.0.0.1:${http}` }
   }
 
   #null(number: number): Promise<Addressed> {

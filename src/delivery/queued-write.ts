@@ -66,6 +66,9 @@ export interface WriteLane {
 /** About the memory that a queued write takes beside its bytes. */
 export const WRITE_OVERHEAD_BYTES = 256
 
+/** How often a destination holds the text that a client has sent for it: in its URL, its query and its key. */
+const DESTINATION_COPIES = 3
+
 type WriteState = 'pending' | 'deferred' | 'stored' | 'rejected' | 'dropped'
 
 export class QueuedWrite {
@@ -105,10 +108,19 @@ export class QueuedWrite {
     return this.write.points.bytes.length
   }
 
+  /**
+   * What its destination takes beyond the overhead. Writes share short ones; a client may send each write
+   * with another long one.
+   */
+  private get longNameBytes(): number {
+    const { key } = this.write.destination
+    return Math.max(0, DESTINATION_COPIES * key.length - WRITE_OVERHEAD_BYTES)
+  }
+
   /** Takes room in `budget` in place of the room it has. Returns false, and changes nothing, if full. */
   chargeTo(budget: Budget): boolean {
     if (this.budget === budget) return true
-    if (!budget.take(this.bytes)) return false
+    if (!budget.take(this.bytes, this.longNameBytes)) return false
     this.release()
     this.budget = budget
     return true
@@ -116,7 +128,7 @@ export class QueuedWrite {
 
   /** Gives back its room in memory. */
   release(): void {
-    this.budget?.give(this.bytes)
+    this.budget?.give(this.bytes, this.longNameBytes)
     this.budget = undefined
   }
 

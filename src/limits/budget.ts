@@ -4,6 +4,8 @@ export class Budget {
   /** Bytes taken, without the overhead. */
   bytes = 0
   private takers = 0
+  /** What takers took beyond their bytes and the overhead. */
+  private extra = 0
   private readonly limit: number
   private readonly overhead: number
 
@@ -15,28 +17,34 @@ export class Budget {
 
   /** The share that is taken, from 0 to 1. */
   get share(): number {
-    return (this.bytes + this.takers * this.overhead) / this.limit
+    return (this.bytes + this.extra + this.takers * this.overhead) / this.limit
   }
 
   /** The bytes that are left, without the overhead of another taker. */
   get room(): number {
-    return Math.max(0, this.limit - this.bytes - this.takers * this.overhead)
+    return Math.max(0, this.limit - this.bytes - this.extra - this.takers * this.overhead)
   }
 
   hasRoomFor(bytes: number): boolean {
-    return this.bytes + bytes + (this.takers + 1) * this.overhead <= this.limit
+    return this.bytes + this.extra + bytes + (this.takers + 1) * this.overhead <= this.limit
   }
 
-  /** Returns false, and takes nothing, if there is no room. */
-  take(bytes: number): boolean {
-    if (!this.hasRoomFor(bytes)) return false
+  /**
+   * Returns false, and takes nothing, if there is no room.
+   *
+   * @param extra bytes that the taker costs beyond the overhead; `bytes` does not count them
+   */
+  take(bytes: number, extra = 0): boolean {
+    if (!this.hasRoomFor(bytes + extra)) return false
     this.bytes += bytes
+    this.extra += extra
     this.takers++
     return true
   }
 
-  give(bytes: number): void {
+  give(bytes: number, extra = 0): void {
     this.bytes -= bytes
+    this.extra -= extra
     this.takers--
   }
 }

@@ -16,6 +16,7 @@ const CLEAN_UP_LIMIT_MS = 15_000
 /** Files and folders that the probe's own writes may still take. */
 const PROBE_FILES = 8
 const SMALL_BUFFER_MB = 8
+const MEMORY_BUFFER_MB = 64
 const BODY = 'm v=1 1\n'
 
 /** Runs a relay with few files. */
@@ -167,6 +168,18 @@ export const names: readonly Case[] = [
     keys: () => onDisk(SMALL_BUFFER_MB, 1024),
     bounds: { seconds: 30, served: 0 }, // the buffer is full, so everybody gets 503
     attack: tinyWrites,
+  },
+  {
+    name: 'query-strings-down',
+    title: '6,000 query strings of 15 KB while a server is down, whose buffer is in memory',
+    servers: (servers) => servers.realAndDown(),
+    keys: () => ({ output: { 'buffer-size-mb': MEMORY_BUFFER_MB } }),
+    bounds: { growthMb: 64 + 2 * MEMORY_BUFFER_MB, seconds: 60 },
+    async attack({ port }) {
+      const filler = 'x'.repeat(15_000)
+      const path = (i: number) => `/write?db=attack&x=${i}${filler}`
+      return tally(await writeAll(port, 6000, path))
+    },
   },
   {
     name: 'query-strings',

@@ -238,6 +238,13 @@ describe('a backend with a buffer in memory', () => {
     expect(bodies('a').at(-1)).toBe('m v=2 1')
   })
 
+  test('long query strings count in the buffer of a backend that is down', async () => {
+    const { send, relay } = await createFixture({ a: refused, b: stored }, buffered)
+    for (let i = 0; i < 4; i++) await send('m v=1 1', `db=d&x=${i}${'x'.repeat(1000)}`)
+    // Each takes about 3 KB, and the buffer has 10 KB.
+    expect(relay.undeliveredBytes).toBe(3 * 'm v=1 1'.length)
+  })
+
   test('a write that no backend took is not kept', async () => {
     let up = false
     const flaky = () => (up ? stored() : refused())
