@@ -11,6 +11,9 @@ const MAX_BODY_BYTES = 64 * 1024
 /** The most that is read and thrown away of a body, so that its connection can be used again. */
 const MAX_READ_BYTES = 1024 * 1024
 
+/** The most pieces that are read of a body. A piece of one byte may cost a runtime half a kilobyte. */
+const MAX_READ_PIECES = 4096
+
 /**
  * Reads a backend's response. Its body and headers are cut to what clients can use. A body that is not very
  * long is read to its end, which frees its connection for the next request.
@@ -37,9 +40,9 @@ async function readBytes({ body }: Response): Promise<Uint8Array<ArrayBuffer>> {
   const reader = body.getReader()
   let buffer = new Uint8Array(1024)
   let total = 0
-  for (;;) {
+  for (let pieces = 1; ; pieces++) {
     const { value } = await reader.read()
-    if (!value) break
+    if (!value) return total > MAX_BODY_BYTES ? closed(buffer) : buffer.slice(0, total)
     const from = Math.min(total, MAX_BODY_BYTES)
     total += value.length
     const to = Math.min(total, MAX_BODY_BYTES)
@@ -49,12 +52,11 @@ async function readBytes({ body }: Response): Promise<Uint8Array<ArrayBuffer>> {
       buffer = larger
     }
     buffer.set(value.subarray(0, to - from), from)
-    if (total > MAX_READ_BYTES) {
+    if (total > MAX_READ_BYTES || pieces === MAX_READ_PIECES) {
       await reader.cancel()
-      break
+      return closed(buffer.slice(0, to))
     }
   }
-  return total > MAX_BODY_BYTES ? closed(buffer) : buffer.slice(0, total)
 }
 
 /** The longest escape in JSON, without its last character. */
