@@ -2,6 +2,7 @@
 
 import { lookup } from 'node:dns/promises'
 import { readFile } from 'node:fs/promises'
+import { setDefaultHighWaterMark } from 'node:stream'
 import { BufferPool } from '../limits/buffer-pool.ts'
 import type { Host } from '../runtime.ts'
 import { createClock } from './clock.ts'
@@ -11,11 +12,19 @@ import { createNodeDisk } from './node-disk.ts'
 import { createUdpSender, listenUdp } from './node-udp.ts'
 
 /**
+ * Streams of messages stop their socket once they hold so many bytes. A read of a socket brings up to 64 KB,
+ * so a smaller number changes nothing for long chunks. In chunks of one byte, each of which takes half a
+ * kilobyte of memory, the 64 KB that are the default of Deno and of Node.js since 22 would be six reads.
+ */
+const HIGH_WATER_MARK_BYTES = 8 * 1024
+
+/**
  * A host that lacks an HTTP server, which the entry of a runtime adds.
  *
  * @param name the runtime's name and version
  */
 export function createHost(name: string): Omit<Host, 'serveHttp'> {
+  setDefaultHighWaterMark(false, HIGH_WATER_MARK_BYTES)
   return {
     name,
     clock: createClock(Date.now, () => performance.now()),

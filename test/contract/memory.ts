@@ -46,6 +46,19 @@ export function memory(bench: Bench): void {
     expect((await peakMegabytes(relay)) - idle).toBeLessThan(250)
   })
 
+  test('bodies in chunks of one byte are 413, and little of them is kept', async () => {
+    const { relay, idle } = await start()
+    const chunks = '1\r\n#\r\n'.repeat(MB)
+    const answers = numbers(8).map(async () => {
+      const connection = await RawConnection.open(relay.url())
+      connection.head('/write?db=d', 'Transfer-Encoding: chunked')
+      connection.send(chunks)
+      return (await connection.answer())?.status
+    })
+    expect(new Set(await Promise.all(answers))).toEqual(new Set([413]))
+    expect((await peakMegabytes(relay)) - idle).toBeLessThan(250)
+  })
+
   test.each([
     ['25 MB', 12, 25 * MB],
     ['64 KB', 1500, 64 * KB],
