@@ -5,6 +5,9 @@ import type { Buffers } from '../runtime.ts'
 /** Smaller buffers are left to the garbage collector. */
 const MIN_BYTES = 4 * 1024
 
+/** To post a smaller buffer takes longer than to leave it to the garbage collector. */
+const MIN_POSTED_BYTES = 64 * 1024
+
 /** The most that is kept for later use. */
 const MAX_IDLE_BYTES = 16 * 1024 * 1024
 
@@ -74,11 +77,23 @@ export function fillsItsBuffer({ length, buffer }: Uint8Array): boolean {
   return length * 2 > buffer.byteLength
 }
 
-/** Frees memory at once, where the runtime can: Node.js 20 leaves it to the garbage collector. */
+/** Frees memory at once. */
 function free(buffer: ArrayBufferLike): void {
   const { transfer } = buffer as { transfer?: (length: number) => unknown }
-  transfer?.call(buffer, 0)
+  if (transfer) transfer.call(buffer, 0)
+  else if (buffer.byteLength >= MIN_POSTED_BYTES) post(buffer as ArrayBuffer)
 }
+
+/** Node.js 20 cannot free a buffer, but what is posted to a closed port is gone at once, too. */
+function post(buffer: ArrayBuffer): void {
+  if (!closedPort) {
+    closedPort = new MessageChannel().port1
+    closedPort.close()
+  }
+  closedPort.postMessage(undefined, [buffer])
+}
+
+let closedPort: MessagePort | undefined
 
 /** Four sizes between a power of two and the next: few, so that a buffer fits many bodies. */
 function sizeFor(length: number): number {
