@@ -31,6 +31,9 @@ const MAX_ANNOUNCED_SHARE = 1 / 4
 /** To read the lines of a larger body takes milliseconds. */
 const MAX_STAMPED_AT_ONCE_BYTES = 1024 * 1024
 
+/** Passes of the event loop in which a small write is served: accepted, read, sent, stored, answered. */
+const SMALL_WRITE_PASSES = 5
+
 export type WriteHandler = (request: Request, find: FindDestination) => Promise<Response>
 
 export function createWriteHandler(
@@ -67,7 +70,7 @@ export function createWriteHandler(
       if (pause) await pause
       const body = await readBody(request, config, reservation, announced, reading)
       const timestamp = () => timestampIn(destination.precision, clock.wallNanoseconds())
-      if (body.length > MAX_STAMPED_AT_ONCE_BYTES) await turns.next()
+      if (body.length > MAX_STAMPED_AT_ONCE_BYTES) await turns.next(SMALL_WRITE_PASSES)
       const memory = {
         take(length: number) {
           // Of very short lines, the timestamps take several times as much as the body.

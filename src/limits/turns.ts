@@ -13,9 +13,17 @@ export class Turns {
   /**
    * Resolves when a computation may begin. Without this, many that are ready at the same time would run in a
    * row, and a small request that came behind them would wait for all.
+   *
+   * @param passes how many passes of the event loop come before it
    */
-  next(): Promise<void> {
-    this.last = this.last.then(() => new Promise((resolve) => void this.clock.after(0, resolve)))
+  next(passes = 1): Promise<void> {
+    this.last = this.last.then(() => this.wait(passes))
     return this.last
+  }
+
+  private async wait(passes: number): Promise<void> {
+    for (let i = 0; i < passes; i++) {
+      await new Promise<void>((resolve) => void this.clock.after(0, resolve))
+    }
   }
 }

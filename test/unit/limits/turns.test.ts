@@ -23,4 +23,7 @@ test('computations run one after another, in order, with a timer between two', a
   turns.next().then(() => done.push(4))
   await clock.advance(0)
   expect([timers, done]).toEqual([4, [1, 2, 3, 4]])
+  turns.next(5).then(() => done.push(5))
+  await clock.advance(0)
+  expect([timers, done]).toEqual([9, [1, 2, 3, 4, 5]])
 })
