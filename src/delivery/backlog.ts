@@ -45,6 +45,8 @@ export interface LaneQueue {
   paceReplay(bytes: number): Promise<void>
   /** The lane has nothing to deliver. */
   onIdle(lane: Waiter): void
+  /** The lane may have less in memory than before. */
+  onProgress(): void
   onDiskError(error: Error): void
 }
 

@@ -16,6 +16,12 @@ export interface RecordPosition extends RecordEnd {
   readonly log: SegmentLog
 }
 
+/** The newest record at one moment. */
+export interface LogMark {
+  readonly log: SegmentLog
+  readonly sequence: number
+}
+
 /** A write on disk. */
 interface StoredWrite {
   readonly write: Write
@@ -48,6 +54,8 @@ export class HandoffLog {
   private readonly queued = new Map<number, QueuedWrite>()
   /** Since when the disk fails to read the oldest records, by the clock. */
   private unreadableSince: number | undefined
+  /** When the oldest write was accepted, as far as known, ms since the Unix epoch. */
+  private oldestAt = 0
 
   /**
    * @param create creates the lane's log; called before the first append
@@ -86,6 +94,23 @@ export class HandoffLog {
     return sum
   }
 
+  /** The newest record; undefined if there is none. */
+  mark(): LogMark | undefined {
+    const { log } = this
+    return log && !this.isEmpty ? { log, sequence: log.newest } : undefined
+  }
+
+  /** Whether neither the record of a mark nor an older one is left. */
+  hasPassed({ log, sequence }: LogMark): boolean {
+    if (this.isEmpty) return true
+    return log.oldest > sequence && this.earlier.every((one) => one.isEmpty)
+  }
+
+  /** When the oldest write was accepted, ms since the Unix epoch; infinite if there is none. */
+  get since(): number {
+    return this.isEmpty ? Number.POSITIVE_INFINITY : this.oldestAt
+  }
+
   /** The writes on disk whose clients may still wait. */
   get tracked(): Iterable<QueuedWrite> {
     return this.queued.values()
@@ -105,7 +130,9 @@ export class HandoffLog {
       query: destination.query,
       body: points.bytes,
     }))
+    const { isEmpty } = this
     const { sequence, next } = await log.append(records)
+    if (isEmpty) this.oldestAt = acceptedAt
     for (const [i, write] of writes.entries()) {
       this.queued.set(sequence - writes.length + 1 + i, write)
     }
@@ -128,6 +155,7 @@ export class HandoffLog {
     if (!KINDS[first.kind]) {
       throw new Error(`a record of kind ${first.kind} needs a newer version of the relay`)
     }
+    this.oldestAt = first.acceptedAt
     const writes: StoredWrite[] = []
     let last = first
     let newestAt = first.acceptedAt

@@ -8,7 +8,7 @@ import { Semaphore } from '../limits/semaphore.ts'
 import type { Losses } from '../losses/losses.ts'
 import type { SegmentLog } from '../segments/segment-log.ts'
 import type { LaneOptions, LaneQueue } from './backlog.ts'
-import { Lane } from './lane.ts'
+import { Lane, type LaneMark } from './lane.ts'
 import type { LaneStore } from './lane-store.ts'
 import { failure } from './outcome.ts'
 import { QueuedWrite, WRITE_OVERHEAD_BYTES, type WriteTracker } from './queued-write.ts'
@@ -48,6 +48,8 @@ export class Queue implements LaneQueue {
   /** When a slot last became free, by the clock. */
   private answeredAt = Number.NEGATIVE_INFINITY
   private onEmpty: (() => void)[] = []
+  /** Called when the backend may have applied more than before. */
+  private readonly readers = new Set<() => void>()
 
   constructor(options: QueueOptions, { send, losses, onDiskError, store }: QueueParts) {
     this.options = options
@@ -98,6 +100,27 @@ export class Queue implements LaneQueue {
     return true
   }
 
+  /** The lanes of some databases, or all, whose backend has yet to apply writes that the relay owns. */
+  marks(databases: ReadonlySet<string> | 'all'): LaneMark[] {
+    const marks: LaneMark[] = []
+    for (const lane of this.lanes.values()) {
+      if (databases !== 'all' && !databases.has(lane.database)) continue
+      const mark = lane.mark()
+      if (mark) marks.push(mark)
+    }
+    return marks
+  }
+
+  /** Calls back each time that a mark may be reached, until the returned function is called. */
+  onApplied(callback: () => void): () => void {
+    this.readers.add(callback)
+    return () => this.readers.delete(callback)
+  }
+
+  onProgress(): void {
+    for (const callback of this.readers) callback()
+  }
+
   /** Resolves when nothing is left to deliver. */
   whenEmpty(): Promise<void> {
     if (this.isEmpty) return Promise.resolve()
@@ -125,6 +148,7 @@ export class Queue implements LaneQueue {
   onIdle(lane: Lane): void {
     this.slots.forget(lane)
     if (lane.isDisposable && this.lanes.get(lane.key) === lane) this.lanes.delete(lane.key)
+    this.onProgress()
     if (this.onEmpty.length === 0 || !this.isEmpty) return
     for (const resolve of this.onEmpty.splice(0)) resolve()
   }
