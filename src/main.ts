@@ -45,16 +45,24 @@ async function run(config: Config, host: Host): Promise<void> {
     log.info('stopping', { signal })
     if (stopping) return host.exit(1)
     stopping = true
-    void stop(running, config.shutdownTimeoutMs, host).then(() => {
+    void stop(running, config, host).then(() => {
       log.info('stopped')
       host.exit(0)
     })
   })
 }
 
-async function stop(running: Running[], timeoutMs: number, host: Host): Promise<void> {
+async function stop(
+  running: Running[],
+  { shutdownDelayMs, shutdownTimeoutMs }: Config,
+  host: Host,
+): Promise<void> {
+  for (const relay of running) relay.announceStop()
+  if (shutdownDelayMs > 0) {
+    await new Promise<void>((resolve) => host.clock.after(shutdownDelayMs, resolve))
+  }
   const deadline = new AbortController()
-  const cancel = host.clock.after(timeoutMs, () => deadline.abort())
+  const cancel = host.clock.after(shutdownTimeoutMs, () => deadline.abort())
   await Promise.all(running.map((relay) => relay.stop(deadline.signal)))
   await Promise.race([
     Promise.all(running.map((relay) => relay.drained())),

@@ -27,6 +27,12 @@ export class OutageLog {
     return this.failing.size > 0
   }
 
+  /** Whether the last attempt of some lane got no answer. */
+  get isUnreachable(): boolean {
+    for (const isAnswered of this.failing.values()) if (!isAnswered) return true
+    return false
+  }
+
   failed(lane: string, failure: Failure, fields: Fields): void {
     if (!this.isOngoing) this.since = this.clock.now()
     if (this.failing.size < MAX_LANES) this.failing.set(lane, failure.answer !== undefined)

@@ -8,6 +8,7 @@ import { httpOutput, MAX_PENDING_MB, MIB, outputs } from './output.ts'
 import {
   address,
   duration,
+  flag,
   oneOf,
   pemFile,
   type ReadFile,
@@ -23,6 +24,7 @@ const httpKeys = (readFile: ReadFile) =>
     'ssl-combined-pem': v.optionalAsync(pemFile(readFile, 'CERTIFICATE', 'PRIVATE KEY')),
     'default-retention-policy': v.optional(text, ''),
     consistency: v.optional(oneOf(CONSISTENCY_LEVELS), 'one'),
+    query: v.optional(flag, true),
     'default-ping-response': v.optional(oneOf([200, 204]), 204),
     'max-body-size-mb': v.optional(whole(1, 1024), 25),
     'max-pending-mb': v.optional(whole(1), MAX_PENDING_MB),
@@ -49,6 +51,7 @@ function toConfig(keys: v.InferOutput<ReturnType<typeof httpKeys>>): HttpConfig 
     bind: keys['bind-addr'],
     pem: keys['ssl-combined-pem'],
     defaultRetentionPolicy: keys['default-retention-policy'],
+    isQueryable: keys.query,
     pingStatus: keys['default-ping-response'],
     consistency: keys.consistency,
     maxBodyBytes: keys['max-body-size-mb'] * MIB,

@@ -12,6 +12,7 @@ export const configSchema = (readFile: ReadFile) =>
   v.pipeAsync(
     tableAsync({
       'shutdown-timeout': v.optional(duration, '30s'),
+      'shutdown-delay': v.optional(duration),
       'data-dir': v.optional(text),
       http: v.optionalAsync(
         v.arrayAsync(httpBlock(readFile), expected('an array of tables, [[http]]')),
@@ -27,6 +28,7 @@ export const configSchema = (readFile: ReadFile) =>
         http: file.http.map((relay) => withFolders(relay, file['data-dir'])),
         udp: file.udp.map((relay) => withFolders(relay, file['data-dir'])),
         shutdownTimeoutMs: file['shutdown-timeout'],
+        shutdownDelayMs: file['shutdown-delay'] ?? 0,
         dataDir: file['data-dir'],
       }),
     ),

@@ -6,6 +6,7 @@ import { Budget } from '../limits/budget.ts'
 import { ReplayLimit } from '../limits/replay-limit.ts'
 import { Semaphore } from '../limits/semaphore.ts'
 import type { Losses } from '../losses/losses.ts'
+import type { Databases } from '../losses/shortage.ts'
 import type { SegmentLog } from '../segments/segment-log.ts'
 import type { LaneOptions, LaneQueue } from './backlog.ts'
 import { Lane, type LaneMark } from './lane.ts'
@@ -101,7 +102,7 @@ export class Queue implements LaneQueue {
   }
 
   /** The lanes of some databases, or all, whose backend has yet to apply writes that the relay owns. */
-  marks(databases: ReadonlySet<string> | 'all'): LaneMark[] {
+  marks(databases: Databases): LaneMark[] {
     const marks: LaneMark[] = []
     for (const lane of this.lanes.values()) {
       if (databases !== 'all' && !databases.has(lane.database)) continue

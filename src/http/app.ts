@@ -1,17 +1,22 @@
 /** The relay's HTTP interface: a Hono app, which is a function from Request to Response. */
 
 import { Hono } from 'hono'
+import type { Backend } from '../backend/backend.ts'
 import type { HttpConfig } from '../config/config.ts'
 import { errorAnswer } from '../influxdb/answer.ts'
 import { type Destination, v1DestinationOf, v2DestinationOf } from '../influxdb/destination.ts'
 import { toResponse } from '../influxdb/response.ts'
 import type { Log } from '../observe/log.ts'
+import { QueryRouter } from '../query/query-router.ts'
 import type { Relay } from '../relay/relay.ts'
 import type { Runtime } from '../runtime.ts'
 import { ping } from './ping.ts'
+import { createQueryHandler } from './query.ts'
+import { queryReady, ready } from './readiness.ts'
 import { createWriteHandler, type FindDestination } from './write.ts'
 
 const WRITE_METHODS = 'OPTIONS, POST'
+const QUERY_METHODS = 'GET, OPTIONS, POST'
 
 /** The methods of each path. */
 const METHODS = new Map([
@@ -23,13 +28,27 @@ const METHODS = new Map([
 /** How many destinations are remembered. */
 const MAX_DESTINATIONS = 1024
 
+/** What an app must know of the rest of its process. */
+export interface AppSurroundings {
+  /** All outputs that write to the same server as a backend, those of other relays, too. */
+  outputsOf?(backend: Backend): readonly Backend[]
+  /** Whether the process has been told to stop. */
+  isStopping?(): boolean
+}
+
 /**
  * An app that relays writes. It opens no socket: any server of Request and Response can host it.
  *
  * @param config the `[[http]]` block
  * @param relay delivers the writes to the block's backends
  */
-export function createApp(config: HttpConfig, relay: Relay, runtime: Runtime, log: Log): Hono {
+export function createApp(
+  config: HttpConfig,
+  relay: Relay,
+  runtime: Runtime,
+  log: Log,
+  { outputsOf = (backend) => [backend], isStopping = () => false }: AppSurroundings = {},
+): Hono {
   const app = new Hono()
   const write = createWriteHandler(config, relay, runtime, log)
   for (const [path, destinationOf] of [
@@ -43,9 +62,24 @@ export function createApp(config: HttpConfig, relay: Relay, runtime: Runtime, lo
     app.options(path, () => new Response(null, { status: 204, headers: { allow: WRITE_METHODS } }))
   }
   app.get('/ping', (c) => ping(c.req.raw, config.pingStatus))
+  app.get('/ready', () => ready(isStopping()))
+  if (config.isQueryable) {
+    const router = new QueryRouter(relay.backends, outputsOf, config, runtime, log)
+    const query = createQueryHandler(config, router, runtime, log)
+    // Not HEAD: influxd does not know it here.
+    app.on(['GET', 'POST'], '/query', (c) =>
+      c.req.raw.method === 'HEAD' ? methodNotAllowed(QUERY_METHODS) : query(c.req.raw),
+    )
+    app.options(
+      '/query',
+      () => new Response(null, { status: 204, headers: { allow: QUERY_METHODS } }),
+    )
+    app.get('/ready/query/:output', (c) => queryReady(router, c.req.param('output')))
+  }
   app.notFound((c) => {
-    const methods = METHODS.get(c.req.path)
-    return methods === undefined ? notFound() : methodNotAllowed(methods)
+    const methods =
+      c.req.path === '/query' && config.isQueryable ? QUERY_METHODS : METHODS.get(c.req.path)
+    return methods === undefined ? notFound(config.isQueryable) : methodNotAllowed(methods)
   })
   app.onError((error) => {
     log.error('request failed', { reason: error.stack ?? error.message })
@@ -67,8 +101,8 @@ function remember(find: FindDestination): FindDestination {
   }
 }
 
-function notFound(): Response {
-  const message = 'not found: this relay serves /write and /ping, and no queries'
+function notFound(isQueryable: boolean): Response {
+  const message = `not found: this relay serves /write${isQueryable ? ', /query and /ping' : ' and /ping, and no queries'}`
   return toResponse(errorAnswer(404, message))
 }
 

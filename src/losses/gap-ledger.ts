@@ -7,7 +7,7 @@ import type { Disk } from '../runtime.ts'
 import type { Gap, GapEntry, Repair } from './gap.ts'
 import { formatLedger, parseLedger } from './gap-ledger-format.ts'
 import { type GapLimits, GapTable } from './gap-table.ts'
-import type { Shortage } from './shortage.ts'
+import type { Databases, Shortage } from './shortage.ts'
 
 export interface GapLedgerOptions extends Partial<GapLimits> {
   /** Called by `open` if the file is damaged. */
@@ -93,7 +93,7 @@ export class GapLedger {
   }
 
   /** What a backend lacks in some databases, or in any; undefined if it lacks nothing. */
-  shortage(backend: string, databases: ReadonlySet<string> | 'all'): Shortage | undefined {
+  shortage(backend: string, databases: Databases): Shortage | undefined {
     return this.table.shortage(backend, databases)
   }
 

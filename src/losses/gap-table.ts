@@ -9,7 +9,7 @@ import {
   remainsOf,
   withWholeRange,
 } from './gap.ts'
-import { type Shortage, ShortageIndex } from './shortage.ts'
+import { type Databases, type Shortage, ShortageIndex } from './shortage.ts'
 
 export interface GapLimits {
   /** Ranges for one backend, database, retention policy and reason. */
@@ -93,7 +93,7 @@ export class GapTable {
   }
 
   /** What a backend lacks in some databases, or in any; undefined if it lacks nothing. */
-  shortage(backend: string, databases: ReadonlySet<string> | 'all'): Shortage | undefined {
+  shortage(backend: string, databases: Databases): Shortage | undefined {
     this.shortages ??= new ShortageIndex([...this.rows.values()].flat())
     return this.shortages.find(backend, databases)
   }

@@ -11,7 +11,7 @@ import type { DeadLetters } from './dead-letters.ts'
 import type { Gap } from './gap.ts'
 import { DEFAULT_LIMITS, type GapLedger } from './gap-ledger.ts'
 import { GapTable } from './gap-table.ts'
-import type { Shortage } from './shortage.ts'
+import type { Databases, Shortage } from './shortage.ts'
 
 /** The records on disk. All backends share them. */
 export interface LossRecords {
@@ -92,7 +92,7 @@ export class Losses {
   }
 
   /** What the backend lacks in some databases, or in any; undefined if it lacks nothing. */
-  shortage(databases: ReadonlySet<string> | 'all'): Shortage | undefined {
+  shortage(databases: Databases): Shortage | undefined {
     return (this.records?.ledger ?? this.unrecorded).shortage(this.backend, databases)
   }
 

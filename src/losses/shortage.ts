@@ -2,6 +2,9 @@
 
 import type { GapEntry } from './gap.ts'
 
+/** The databases that a reader wants. */
+export type Databases = ReadonlySet<string> | 'all'
+
 export interface Shortage {
   /** As far as they could be counted. */
   readonly points: number
@@ -23,7 +26,7 @@ export class ShortageIndex {
   }
 
   /** What a backend lacks in some databases, or in any; undefined if it lacks nothing. */
-  find(backend: string, databases: ReadonlySet<string> | 'all'): Shortage | undefined {
+  find(backend: string, databases: Databases): Shortage | undefined {
     let found: Shortage | undefined
     for (const [database, shortage] of this.byBackend.get(backend) ?? []) {
       // An entry without a database stands for several, or for one that is not known.

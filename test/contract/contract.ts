@@ -15,6 +15,7 @@ import { faults } from './faults.ts'
 import { fullDisk } from './full-disk.ts'
 import { layouts } from './layouts.ts'
 import { logging } from './logging.ts'
+import { queries } from './queries.ts'
 import { stopping } from './stopping.ts'
 import { tls } from './tls.ts'
 import { udp } from './udp.ts'
@@ -33,6 +34,7 @@ const themes = {
   clients,
   tls,
   udp,
+  queries,
   faults,
   buffers,
   durability,

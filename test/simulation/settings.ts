@@ -1,7 +1,7 @@
 /** What a seed chooses: the faults that happen, and the configuration of each life of the relay. */
 
 import type { BackendOptions } from '../../src/backend/backend.ts'
-import { DEFAULTS } from '../support/relay-fixture.ts'
+import { DEFAULTS, urlsOf } from '../support/relay-fixture.ts'
 import type { ClientOptions } from './clients.ts'
 import type { World } from './world.ts'
 
@@ -75,7 +75,7 @@ export function chooseSettings(world: World): Settings {
 export function chooseLife(world: World, settings: Settings, isLast: boolean): LifeSettings {
   const { isAmple, isSwitching, maxInFlight } = settings
   const isDurable = settings.isDurable && (isLast || !isSwitching || world.chance(0.6))
-  const options: Omit<BackendOptions, 'name' | 'writeUrl'> = {
+  const options: Omit<BackendOptions, 'name' | 'writeUrl' | 'queryUrl'> = {
     ...DEFAULTS,
     bufferBytes: isAmple ? 1_000_000 : world.pick([1000, 1000, 4000, 100_000]),
     whenFull: world.pick(['reject', 'drop-oldest', 'drop-newest'] as const),
@@ -94,7 +94,7 @@ export function chooseLife(world: World, settings: Settings, isLast: boolean): L
     backends: settings.servers.map((name) => ({
       ...options,
       name,
-      writeUrl: `http://${name}/write`,
+      ...urlsOf(name),
       folder: isDurable ? `${DATA}/${name}` : undefined,
     })),
     maxPendingBytes: isAmple ? 1_000_000 : world.pick([1000, 100_000]),

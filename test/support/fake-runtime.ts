@@ -84,6 +84,7 @@ export function createFakeRuntime(handlers: Record<string, Handler>): FakeRuntim
     clock: new FakeClock(),
     buffers: new PoisoningPool(),
     createFetch: () => fetch,
+    createStreamingFetch: () => fetch,
     gunzip,
     gzip,
     writeLog: (line) => log.push(line),

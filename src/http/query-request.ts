@@ -1,0 +1,114 @@
+/** The parameters of a request to `/query`, as influxd reads them. */
+
+import { basicAuthorization } from '../influxdb/credentials.ts'
+import { decoded, parameters, queryString } from '../influxdb/query-string.ts'
+
+/** Parameters, percent-encoded. */
+type Parameters = ReadonlyMap<string, string>
+
+export interface QueryRequest {
+  /** The text of the statements; empty if there is none. */
+  readonly text: string
+  /** The parameter `db`; empty if there is none. */
+  readonly database: string
+  /** The parameter `params`, parsed; empty if it is missing or broken. */
+  readonly parameters: Readonly<Record<string, unknown>>
+  readonly isChunked: boolean
+  /** The same request, without credentials: a server reads exactly what was read here. */
+  readonly form: string
+  /** For the URL: influxd reads `pretty` from nowhere else. */
+  readonly search: string
+  readonly authorization: string | undefined
+}
+
+const FORM = 'application/x-www-form-urlencoded'
+const MULTIPART = 'multipart/form-data'
+
+/** Whether the body of a request has parameters. influxd ignores any other body. */
+export function hasForm({ method, headers }: Request): boolean {
+  const type = mediaTypeOf(headers)
+  return method === 'POST' && (type === FORM || type === MULTIPART)
+}
+
+/**
+ * @param search the query string of the URL
+ * @param body of a request with a form, else undefined
+ * @param authorization the first Authorization header
+ */
+export async function readQueryRequest(
+  search: string,
+  body: Uint8Array | undefined,
+  headers: Headers,
+  authorization: string | undefined,
+): Promise<QueryRequest> {
+  const fromUrl = parameters(search)
+  let found: Parameters = fromUrl
+  if (body && mediaTypeOf(headers) === FORM) {
+    found = new Map([...fromUrl, ...parameters(new TextDecoder().decode(body))])
+  } else if (body) {
+    found = new Map([...(await multipart(body, headers, fromUrl)), ...fromUrl])
+  }
+  const user = fromUrl.get('u')
+  const password = fromUrl.get('p')
+  return {
+    text: text(found.get('q')),
+    database: text(found.get('db')),
+    parameters: parsed(text(found.get('params'))),
+    isChunked: found.get('chunked') === 'true',
+    form: queryString(without(found, 'u', 'p')),
+    search: queryString(without(fromUrl, 'u', 'p', 'q', 'params')),
+    authorization:
+      user && password ? basicAuthorization(decoded(user), decoded(password)) : authorization,
+  }
+}
+
+function without(parameters: Parameters, ...names: readonly string[]): Map<string, string> {
+  return new Map([...parameters].filter(([name]) => !names.includes(name)))
+}
+
+/** The fields of a multipart form, and its file `q` if no field `q` has a text. */
+async function multipart(
+  body: Uint8Array,
+  headers: Headers,
+  fromUrl: Parameters,
+): Promise<Map<string, string>> {
+  const type = headers.get('content-type') ?? ''
+  const found = new Map<string, string>()
+  const form = await new Response(body as BodyInit, { headers: { 'content-type': type } })
+    .formData()
+    .catch(() => undefined)
+  for (const [name, value] of form ?? []) {
+    const key = encodeURIComponent(name)
+    if (typeof value === 'string' && !found.has(key)) found.set(key, encodeURIComponent(value))
+  }
+  const file = form?.getAll('q').find((value) => typeof value !== 'string')
+  const given = text(fromUrl.get('q') ?? found.get('q'))
+  if (file && given.trim() === '') found.set('q', encodeURIComponent(await file.text()))
+  return found
+}
+
+function mediaTypeOf(headers: Headers): string {
+  return (headers.get('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
+}
+
+/** A parameter as text. Bytes that are not UTF-8 are replaced: no keyword has any. */
+function text(encoded = ''): string {
+  try {
+    return decodeURIComponent(encoded)
+  } catch {
+    const bytes: number[] = []
+    for (const [piece] of encoded.replaceAll('+', ' ').matchAll(/%..|[^%]/gsu)) {
+      if (piece.length === 3 && piece[0] === '%') bytes.push(Number.parseInt(piece.slice(1), 16))
+      else bytes.push(...new TextEncoder().encode(piece))
+    }
+    return new TextDecoder().decode(Uint8Array.from(bytes))
+  }
+}
+
+function parsed(json: string): Readonly<Record<string, unknown>> {
+  try {
+    return Object(JSON.parse(json))
+  } catch {
+    return {}
+  }
+}
