@@ -8,7 +8,8 @@ export function describe({ http, udp }: Config): string {
   const lines: string[] = []
   for (const relay of http) {
     const scheme = relay.pem === undefined ? 'http' : 'https'
-    lines.push(`${scheme} "${relay.name}" on ${formatAddress(relay.bind)}`)
+    const queries = relay.isQueryable ? '' : ', no queries'
+    lines.push(`${scheme} "${relay.name}" on ${formatAddress(relay.bind)}${queries}`)
     lines.push(...relay.backends.map(describeBackend))
   }
   for (const relay of udp) {
@@ -21,7 +22,8 @@ export function describe({ http, udp }: Config): string {
   return `${lines.join('\n')}\n`
 }
 
-function describeBackend({ name, writeUrl, timeoutMs, bufferBytes }: BackendOptions): string {
+function describeBackend(options: BackendOptions): string {
+  const { name, writeUrl, timeoutMs, bufferBytes, isRead } = options
   const buffer = bufferBytes > 0 ? `buffer ${bufferBytes / 1024 / 1024} MB` : 'no buffer'
-  return `  to "${name}": ${writeUrl}, timeout ${timeoutMs / 1000}s, ${buffer}`
+  return `  to "${name}": ${writeUrl}, timeout ${timeoutMs / 1000}s, ${buffer}${isRead ? '' : ', not read'}`
 }

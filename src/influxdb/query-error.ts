@@ -20,7 +20,7 @@ const FIRST_ERROR =
   /^\s*\{\s*"results":\s*\[\s*\{\s*"statement_id":\s*\d+,\s*"error":\s*("(?:[^"\\]|\\.)*")/
 const FIRST_ERROR_MSGPACK =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: msgpack is binary
-  /^\x81\xa7results(?:[\x91-\x9f]|\xdc..)[\x81-\x8f]\xacstatement_id[\x00-\x7f]\xa5error(?:[\xa0-\xbf]|\xd9.|\xda..)([\s\S]*)/
+  /^\x81\xa7results(?:[\x91-\x9f]|\xdc..)[\x81-\x8f](?:\xacstatement_id[\x00-\x7f])?\xa5error(?:[\xa0-\xbf]|\xd9.|\xda..)([\s\S]*)/
 const CSV_ERROR = /^error\n([\s\S]*?)\n?$/
 
 /** The error in an answer if another server may answer better; undefined for any other error. */

@@ -14,7 +14,7 @@ const errors: [what: string, method: string, path: string, status: number, error
   ['a posted ping', 'POST', '/ping', 405, 'method not allowed'],
   ['another path', 'POST', '/writes?db=d', 404, 'not found'],
   ['a slash too many', 'POST', '/write/?db=d', 404, 'not found'],
-  ['a query', 'GET', '/query?q=SHOW+DATABASES', 404, 'not found'],
+  ['a query by PUT', 'PUT', '/query?q=SHOW+DATABASES', 405, 'method not allowed'],
   ['the root', 'GET', '/', 404, 'not found'],
 ]
 

@@ -83,6 +83,12 @@ class Servers {
   }
 }
 
+/** One batch is sent at once; the next would be sent after minutes. */
+const SLOW_REPLAY = { 'replay-rate-limit': 1, 'max-batch-kb': 1 }
+
+/** A point of which a batch of a kilobyte holds one. */
+const long = (i: number) => `m pad="${'x'.repeat(700)}",v=${i} ${T + BigInt(i)}`
+
 const queryOf = (db: string, q: string, more = '') =>
   `/query?db=${db}&epoch=ns&q=${encodeURIComponent(q)}${more}`
 
@@ -111,8 +117,11 @@ async function answerOf(url: string, query: QueryCase) {
 
 function differential(servers: Servers): void {
   const fill = async (relay: RelayProcess, lines: readonly string[], db: string) => {
-    await store(relay.url(), `db=${db}`, lines.join('\n'))
-    await store(servers.plain.url, `db=${db}`, lines.join('\n'))
+    for (let at = 0; at < lines.length; at += 20) {
+      const body = lines.slice(at, at + 20).join('\n')
+      await store(relay.url(), `db=${db}`, body)
+      await store(servers.plain.url, `db=${db}`, body)
+    }
   }
   const expectEqual = async (relay: RelayProcess, db: string) => {
     const cases = queryCases(db)
@@ -135,8 +144,7 @@ function differential(servers: Servers): void {
 
   test('is answered the same while one server is down, and while it is back and behind', async () => {
     const db = await servers.database()
-    // Slow enough for the server to be behind until the end.
-    const relay = await servers.relay({ 'replay-rate-limit': 1 })
+    const relay = await servers.relay(SLOW_REPLAY)
     await fill(relay, POINTS.slice(0, 2), db)
     await vi.waitFor(async () => expect(await isReady(relay, 'a')).toBe(200), patience)
     await servers.kill(servers.a)
@@ -186,15 +194,16 @@ function completeness(bench: Bench, servers: Servers): void {
 
   test('is answered by the server that lacks least if no other is up, and the answer says so', async () => {
     const db = await servers.database()
-    const relay = await servers.relay({ 'replay-rate-limit': 1 })
+    const relay = await servers.relay(SLOW_REPLAY)
     await store(relay.url(), `db=${db}`, point(0))
     await vi.waitFor(async () => expect(await isReady(relay, 'b')).toBe(200), patience)
     await servers.kill(servers.a)
-    await store(relay.url(), `db=${db}`, [1, 2, 3].map(point).join('\n'))
+    for (const i of [1, 2, 3]) await store(relay.url(), `db=${db}`, long(i))
     await servers.a.start()
     await servers.kill(servers.b)
     const { status, count, behind } = await countAt(relay, db)
-    expect([status, count]).toEqual([200, 1])
+    expect(status).toBe(200)
+    expect(count).toBeLessThan(4)
     expect(behind).toMatch(/^output=a; bytes=\d+; points=0; since=\d{4}-\d\d-\d\dT/)
     const line = await relay.waitForLine('query answered by a server that is behind', {
       backend: 'a',
@@ -209,11 +218,11 @@ function completeness(bench: Bench, servers: Servers): void {
     const db = await servers.database()
     const dir = await mkdtemp(join(tmpdir(), 'relay-'))
     onTestFinished(() => rm(dir, { recursive: true, force: true }))
-    const keys = { 'buffer-size-mb': 8, 'replay-rate-limit': 1, 'max-delay-interval': '200ms' }
+    const keys = { 'buffer-size-mb': 8, 'max-delay-interval': '200ms', ...SLOW_REPLAY }
     const configuration = httpRelay(servers.outputs(keys), {}, { 'data-dir': dir })
     const relay = await bench.relay(configuration)
     await servers.kill(servers.a)
-    for (const i of numbers(5)) await store(relay.url(), `db=${db}`, point(i))
+    for (const i of numbers(5)) await store(relay.url(), `db=${db}`, long(i))
     await relay.stop('SIGKILL')
     await servers.a.start()
     const next = await bench.relay(configuration)
@@ -240,7 +249,7 @@ function completeness(bench: Bench, servers: Servers): void {
       }
       const { body } = await request(`${relay.url()}/ready/query/a`)
       expect(JSON.parse(body).error).toMatch(
-        /^it lacks 1 points and has yet to take 0 bytes, since /,
+        /^it lacks 1 points and has yet to take \d+ bytes, since /,
       )
       expect((await countAt(relay, other)).behind).toBeUndefined()
     }
@@ -253,7 +262,7 @@ function completeness(bench: Bench, servers: Servers): void {
     const db = await servers.database()
     const dir = await mkdtemp(join(tmpdir(), 'relay-'))
     onTestFinished(() => rm(dir, { recursive: true, force: true }))
-    const keys = { 'buffer-size-mb': 8, 'replay-rate-limit': 1, 'max-delay-interval': '200ms' }
+    const keys = { 'buffer-size-mb': 8, 'max-delay-interval': '200ms', ...SLOW_REPLAY }
     const block = (name: string, more: Record<string, unknown>) => ({
       ...{ name, 'bind-addr': '127.0.0.1:0', output: servers.outputs(keys) },
       ...more,

@@ -11,7 +11,7 @@ export const POINTS: readonly string[] = [
   `cpu,host=a,region=y value=-0,n=-1i,s="",b=f ${T + 60_000_000_000n}`,
   `mem,host=a used=1e300 ${T}`,
   `we\\ ird\\,name,t\\ ag=v\\=1 f\\ ield="ünï \\"code\\" \\\\ ,=" ${T}`,
-  ...Array.from({ length: 250 }, (_, i) => `many,k=${i % 5} v=${i},w=${i}i ${T + BigInt(i)}000`),
+  ...Array.from({ length: 250 }, (_, i) => `many,k=${i % 5} v=${i},w=${i}i ${T + BigInt(i)}`),
 ]
 
 /** All that a server without special data can be asked, without answers that change by themselves. */

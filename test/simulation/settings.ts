@@ -25,6 +25,8 @@ export interface Settings {
   /** Batches of a lane in flight at a time. With more than one, only a weaker order holds. */
   readonly maxInFlight: number
   readonly clients: number
+  /** Clients that query. */
+  readonly readers: number
   readonly writing: Omit<ClientOptions, 'relay'>
 }
 
@@ -38,7 +40,10 @@ export interface LifeSettings {
   readonly segmentBytes: number
 }
 
-export function chooseSettings(world: World): Settings {
+/** One seed in four has readers. The others are the same as without them. */
+const SEEDS_PER_READER = 4
+
+export function chooseSettings(world: World, seed: number): Settings {
   const servers = ['a', 'b', 'c'].slice(0, world.integer(2, 3))
   const isDurable = world.chance(0.85)
   const isAmple = world.chance(0.1)
@@ -53,6 +58,7 @@ export function chooseSettings(world: World): Settings {
     lossiness: world.pick([0, 0, 0.05]),
     maxInFlight: !isDurable && world.chance(0.4) ? world.integer(2, 4) : 1,
     clients: world.integer(2, 12),
+    readers: seed % SEEDS_PER_READER === SEEDS_PER_READER - 1 ? 4 : 0,
     writing: {
       writes: world.chance(0.2) ? world.integer(100, 200) : world.integer(50, 100),
       restMs: world.pick([2000, 1000, 300, 20]),
@@ -82,6 +88,7 @@ export function chooseLife(world: World, settings: Settings, isLast: boolean): L
     maxBatchBytes: world.pick([100, 100, 400, 4000]),
     maxAgeMs: !isAmple && world.chance(0.15) ? world.integer(1000, 20_000) : undefined,
     timeoutMs: world.integer(500, 5000),
+    queryTimeoutMs: 3000,
     maxDelayMs: world.integer(500, 4000),
     pendingBytes: isAmple ? 1_000_000 : world.pick([1000, 3000, 100_000]),
     gzip: world.chance(0.1),

@@ -78,6 +78,7 @@ export function createFakeRuntime(handlers: Record<string, Handler>): FakeRuntim
     const aborted = new Promise<never>((_, reject) => {
       signal.addEventListener('abort', () => reject(new Error('aborted')))
     })
+    aborted.catch(() => {})
     return Promise.race([handler(request), aborted])
   }
   return {
