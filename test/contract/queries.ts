@@ -126,13 +126,16 @@ function differential(servers: Servers): void {
   const expectEqual = async (relay: RelayProcess, db: string) => {
     const cases = queryCases(db)
     expect(cases.length).toBeGreaterThan(150)
-    for (const query of cases) {
-      const [through, direct] = await Promise.all([
-        answerOf(relay.url(), query),
-        answerOf(servers.plain.url, query),
-      ])
-      expect(through, `${query.method ?? 'GET'} ${query.path.slice(0, 200)}`).toEqual(direct)
+    const askNext = async () => {
+      for (let query = cases.shift(); query; query = cases.shift()) {
+        const [through, direct] = await Promise.all([
+          answerOf(relay.url(), query),
+          answerOf(servers.plain.url, query),
+        ])
+        expect(through, `${query.method ?? 'GET'} ${query.path.slice(0, 200)}`).toEqual(direct)
+      }
     }
+    await Promise.all(numbers(4).map(askNext))
   }
 
   test('is answered byte for byte as by a server that is written to directly', async () => {
@@ -140,7 +143,7 @@ function differential(servers: Servers): void {
     const relay = await servers.relay()
     await fill(relay, POINTS, db)
     await expectEqual(relay, db)
-  })
+  }, 180_000)
 
   test('is answered the same while one server is down, and while it is back and behind', async () => {
     const db = await servers.database()
@@ -154,7 +157,7 @@ function differential(servers: Servers): void {
     await expectEqual(relay, db)
     expect(await isReady(relay, 'a')).toBe(503)
     expect(relay.lines('query answered by a server that is behind')).toEqual([])
-  })
+  }, 180_000)
 }
 
 function completeness(bench: Bench, servers: Servers): void {

@@ -50,12 +50,20 @@ export class StreamedAnswer {
     while (this.bytes < wanted && !this.incoming.readableEnded && !this.error) {
       const piece = this.incoming.read() as Buffer | null
       if (piece) this.bytes += piece.length
-      else
-        await Promise.race([once(this.incoming, 'readable'), once(this.incoming, 'close')]).catch(
-          () => {},
-        )
+      else await this.nextEvent()
       if (this.incoming.destroyed && !piece) break
     }
+  }
+
+  private nextEvent(): Promise<void> {
+    const { incoming } = this
+    return new Promise((resolve) => {
+      const end = () => {
+        incoming.off('readable', end).off('close', end)
+        resolve()
+      }
+      incoming.on('readable', end).on('close', end)
+    })
   }
 
   /** Reads the rest. */
