@@ -104,15 +104,17 @@ async function deliver(): Promise<void> {
     },
   )
   for (const write of writes) queue.append(write, createTracker())
-  await queue.whenEmpty()
+  await queue.whenSafe()
 }
 
 function createTracker(): WriteTracker {
   return {
     ownership: 'client',
     isOpen: true,
-    stored: nothing,
-    rejected: nothing,
+    note: undefined,
+    stored: () => undefined,
+    rejected: async () => {},
+    recordLoss: async () => {},
     deferred: nothing,
     dropped: nothing,
     spilled: nothing,

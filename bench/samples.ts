@@ -96,4 +96,13 @@ export class Samples {
   }
 }
 
+/** The medians of the first and of the last third of a series. */
+export function firstAndLastThird(values: readonly number[]): [first: number, last: number] {
+  const third = Math.ceil(values.length / 3)
+  const [first, last] = [values.slice(0, third), values.slice(-third)].map(
+    (those) => spread(those)?.median ?? Number.NaN,
+  )
+  return [first as number, last as number]
+}
+
 const unique = (texts: readonly string[]) => [...new Set(texts)]

@@ -3,7 +3,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Lab, Part } from './lab.ts'
 import { type Load, send } from './load.ts'
-import { spread } from './samples.ts'
+import { firstAndLastThird } from './samples.ts'
 import { during } from './service.ts'
 import type { Running, Subject } from './subjects.ts'
 import { peakMb, resetPeak, residentMb } from './usage.ts'
@@ -47,10 +47,7 @@ async function soakOne(lab: Lab, relay: Subject, running: Running): Promise<void
     watching = await Promise.race([work.then(() => false), delay(SAMPLE_MS, true)])
     megabytes.push(residentMb(pid))
   }
-  const third = Math.ceil(megabytes.length / 3)
-  const [first, last] = [megabytes.slice(0, third), megabytes.slice(-third)].map(
-    (those) => spread(those)?.median ?? Number.NaN,
-  ) as [number, number]
+  const [first, last] = firstAndLastThird(megabytes)
   lab.record({
     part: SOAK,
     setting: 'null',

@@ -28,6 +28,8 @@ type Keys = Readonly<Record<string, unknown>>
 export interface RelayKeys {
   /** Gives the relay a data directory. */
   readonly onDisk?: boolean
+  /** Keys at the top of the file. */
+  readonly file?: Keys
   /** Keys of each output. */
   readonly output?: Keys
   /** Outputs and keys of a UDP relay; without, it listens for HTTP. */
@@ -61,6 +63,14 @@ export interface Running {
   finish(): Promise<string>
   /** Kills it. */
   stop(): Promise<void>
+}
+
+/** What a relay must know of a server. */
+export type Addressed = Pick<Backend, 'url'>
+
+/** A relay, which can be given servers that count nothing. */
+export interface RelaySubject extends Subject {
+  start(backends: readonly [Addressed, Addressed], keys?: RelayKeys): Promise<Service>
 }
 
 /** Writes go to the first server directly. */
@@ -144,7 +154,7 @@ function relay(
   command: () => Promise<readonly string[]> | readonly string[],
   version: (program: string) => Promise<string>,
   isOurs = true,
-): Subject {
+): RelaySubject {
   return {
     name,
     copies: 2,
@@ -169,8 +179,8 @@ function relay(
 function configuration(
   port: number,
   dir: string,
-  backends: readonly Backend[],
-  { onDisk = false, output = {}, udp }: RelayKeys,
+  backends: readonly Addressed[],
+  { onDisk = false, file = {}, output = {}, udp }: RelayKeys,
 ) {
   const bind = `127.0.0.1:${port}`
   const outputs = backends.map(({ url }, i) => ({
@@ -180,6 +190,7 @@ function configuration(
     ...output,
   }))
   return {
+    ...file,
     ...(onDisk && { 'data-dir': join(dir, 'data') }),
     http: [{ name: 'bench', 'bind-addr': bind, output: outputs }],
     ...(udp && { udp: [{ name: 'bench-udp', 'bind-addr': bind, ...udp }] }),
@@ -191,7 +202,7 @@ const number = async (text: Promise<string>) => /\d+\.\d+\.\d+/.exec(await text)
 const runtime = (program: string) => number(versionText(program))
 
 /** The relay of a checkout in all its ways to run, on the runtimes of this one. */
-function relaysOf(checkout: string, prefix = ''): Subject[] {
+function relaysOf(checkout: string, prefix = ''): RelaySubject[] {
   return [
     relay(`${prefix}bun`, () => [bin('bun'), 'run', join(checkout, 'src/bun.ts')], runtime),
     relay(
@@ -214,9 +225,10 @@ function relaysOf(checkout: string, prefix = ''): Subject[] {
   ]
 }
 
-const relays: readonly Subject[] = relaysOf(root)
+/** Our relays, in all their ways to run. */
+export const relays: readonly RelaySubject[] = relaysOf(root)
 
-/** The names of our relays, in all their ways to run. */
+/** Their names. */
 export const OURS: readonly string[] = relays.map(({ name }) => name)
 
 const BEFORE = 'before-'

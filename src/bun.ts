@@ -2,7 +2,11 @@
 
 import { main } from './main.ts'
 import { createFetch } from './platform/bun-client.ts'
+import { lockFile } from './platform/bun-file-lock.ts'
 import { serveHttp } from './platform/bun-server.ts'
 import { createHost } from './platform/host.ts'
+import { createNodeDisk } from './platform/node-disk.ts'
 
-void main({ ...createHost(`Bun ${Bun.version}`), createFetch, serveHttp })
+const disk = createNodeDisk(lockFile)
+
+void main({ ...createHost(`Bun ${Bun.version}`), createFetch, disk, serveHttp })

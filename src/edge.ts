@@ -18,7 +18,9 @@ export function createEdgeRuntime(): Runtime {
     gunzip,
     gzip: async (bytes) =>
       new Uint8Array(
-        await new Response(through(bytes, new CompressionStream('gzip'))).arrayBuffer(),
+        await new Response(
+          through(new Blob([bytes as BlobPart]).stream(), new CompressionStream('gzip')),
+        ).arrayBuffer(),
       ),
     // biome-ignore lint/suspicious/noConsole: the only log that the web has
     writeLog: (line) => globalThis.console.error(line),
@@ -35,10 +37,13 @@ function createFetch({
   return (url, init) => fetch(url, { ...init, redirect: 'manual' } as RequestInit)
 }
 
+/** Deflate makes at most 1032 bytes of one, and a host may give all that it makes of a piece as one chunk. */
+const PIECE_BYTES = 1024
+
 async function gunzip(bytes: Uint8Array, limit: number): Promise<Uint8Array> {
   const chunks: Uint8Array[] = []
   let total = 0
-  for await (const chunk of through(bytes, new DecompressionStream('gzip'))) {
+  for await (const chunk of through(piecesOf(bytes), new DecompressionStream('gzip'))) {
     total += chunk.length
     if (total > limit) throw new RangeError(`more than ${limit} bytes`)
     chunks.push(chunk)
@@ -46,11 +51,20 @@ async function gunzip(bytes: Uint8Array, limit: number): Promise<Uint8Array> {
   return new Uint8Array(await new Blob(chunks as BlobPart[]).arrayBuffer())
 }
 
-/** The output of a transformation of `bytes`. */
+function piecesOf(bytes: Uint8Array): ReadableStream<BufferSource> {
+  let at = 0
+  return new ReadableStream({
+    pull(controller) {
+      if (at < bytes.length) controller.enqueue(bytes.slice(at, at + PIECE_BYTES))
+      else controller.close()
+      at += PIECE_BYTES
+    },
+  })
+}
+
 function through(
-  bytes: Uint8Array,
+  source: ReadableStream<BufferSource>,
   stream: CompressionStream | DecompressionStream,
 ): ReadableStream<Uint8Array> & AsyncIterable<Uint8Array> {
-  const source = new Blob([bytes as BlobPart]).stream()
   return source.pipeThrough(stream) as ReadableStream<Uint8Array> & AsyncIterable<Uint8Array>
 }

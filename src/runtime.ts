@@ -112,7 +112,8 @@ export interface HttpServerOptions {
 /** A UDP socket that receives datagrams. */
 export interface UdpListener {
   readonly address: Address
-  close(): void
+  /** Passes on what the system has received until now, and resolves once the address is free. */
+  close(): Promise<void>
 }
 
 export interface UdpListenerOptions {

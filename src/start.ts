@@ -23,9 +23,11 @@ const DEAD_LETTERS = 'dead-letters'
 export interface Running {
   /** Has `/ready` say that the relay will stop. It serves as before. */
   announceStop(): void
-  /** Stops accepting writes. Resolves when those in flight are answered, or when `signal` aborts. */
+  /**
+   * Frees its address at once. Resolves when the requests in flight are answered, or when `signal` aborts.
+   */
   stop(signal: AbortSignal): Promise<void>
-  /** Resolves when every write is delivered. */
+  /** Resolves when no write is in memory alone: each is delivered, or on disk. */
   drained(): Promise<void>
   /** Logs what is undelivered, and closes files. */
   close(): Promise<void>
@@ -37,6 +39,7 @@ export interface Running {
  * @throws ConfigError if a folder cannot be used or an address cannot be bound
  */
 export async function startRelays(config: Config, host: Host, log: Log): Promise<Running[]> {
+  for (const key of config.ignored) log.warn('this key of the configuration has no effect', { key })
   const data = await openData(config, host, log)
   const running: Running[] = []
   const maxOpenFiles = await host.maxOpenFiles()
@@ -220,25 +223,19 @@ async function startUdp(
   outputs.add(relay.backends)
   const udp = new UdpRelay(config, relay, host, log)
   const socketErrors = new RepeatedWarning(host.clock, log, 'udp socket failed')
-  let stopped = false
   const socket = await listening(config, () =>
     host.listenUdp({
       ...config,
-      onDatagram: (datagram) => {
-        if (!stopped) udp.accept(datagram)
-      },
+      onDatagram: (datagram) => udp.accept(datagram),
       onError: (error) => socketErrors.report({ reason: error.message }),
     }),
   )
   announce(log, 'udp', socket.address, [...config.outputs, ...config.backends])
   return {
     announceStop() {},
-    async stop() {
-      stopped = true
-    },
+    stop: () => socket.close(),
     drained: () => udp.drained(),
     async close() {
-      socket.close()
       socketErrors.flush()
       udp.close()
       await relay.close()

@@ -14,21 +14,21 @@ export const ANSWERS: readonly Mutant[] = [
     name: 'ack before ledger',
     breaks: 'a write is acknowledged before the gap ledger has which backends will lack it',
     file: 'relay/fan-out.ts',
-    find: 'await Promise.all(\n        this.unrecordedLosses',
-    replace: 'void Promise.all(\n        this.unrecordedLosses',
+    find: 'await Promise.all(\n        Array.from(this.unrecordedLosses',
+    replace: 'void Promise.all(\n        Array.from(this.unrecordedLosses',
   },
   {
     name: 'ack although the ledger failed',
     breaks: 'a write is acknowledged although its loss at a backend could not be recorded',
     file: 'relay/fan-out.ts',
-    find: '    } catch (error) {\n      this.fail(cannotKeep(faultOf(error)))',
+    find: "    } catch (error) {\n      this.fail(cannotKeep(faultOf(error)), 'failed')",
     replace: '    } catch {\n      this.respond(STORED)',
   },
   {
     name: 'losses before the answer are forgotten',
     breaks: 'the loss of a write that a backend dropped before the acknowledgement is not recorded',
     file: 'relay/fan-out.ts',
-    find: 'else this.unrecordedLosses.push([write, reason])',
+    find: "if (this.answered === 'nothing') this.unrecordedLosses.set(write, reason)",
     replace: '',
   },
   {
@@ -53,6 +53,13 @@ export const ANSWERS: readonly Mutant[] = [
     replace: 'return 1\n',
   },
   {
+    name: 'no floor',
+    breaks: 'a client lowers the consistency of its writes below min-consistency',
+    file: 'http/write.ts',
+    find: 'atLeast(config.minConsistency, asked)',
+    replace: 'asked',
+  },
+  {
     name: 'a stored write is not spilled',
     breaks: 'a write that one backend has stored is not put on disk for the others',
     file: 'relay/fan-out.ts',
@@ -62,9 +69,9 @@ export const ANSWERS: readonly Mutant[] = [
   {
     name: 'partial write not for the others',
     breaks: 'a write that one backend stored in part is withdrawn from the others',
-    file: 'influxdb/verdict.ts',
-    find: 'return answer.status === 400 && /',
-    replace: 'return answer.status === 400 || /',
+    file: 'influxdb/shortfall.ts',
+    find: '(missingPoints(answer) ?? 0) >= points',
+    replace: '(missingPoints(answer) ?? 0) >= 0',
   },
   {
     name: '500 counts as stored',
@@ -149,5 +156,64 @@ export const ANSWERS: readonly Mutant[] = [
     file: 'delivery/lane.ts',
     find: 'for (const write of batch.writes) write.failed()',
     replace: 'for (const write of batch.writes) write.releaseStored()',
+  },
+  {
+    name: 'a rejected write counts as acknowledged',
+    breaks: 'the gap ledger lists writes whose clients were told that every server refused them',
+    file: 'relay/fan-out.ts',
+    find: "if (this.answered === 'stored') return write.lane.losses.rejected(this.write, answer)",
+    replace: 'void write.lane.losses.rejected(this.write, answer)',
+  },
+  {
+    name: 'a failed write on disk counts as acknowledged',
+    breaks:
+      'the gap ledger lists writes on disk whose clients were told that every server refused them',
+    file: 'delivery/handoff-log.ts',
+    find: 'note ? new FailedWrite(note) : ACKNOWLEDGED',
+    replace: 'ACKNOWLEDGED',
+  },
+  {
+    name: 'answers after the spill are forgotten',
+    breaks: 'a write on disk whose client was told later that it failed counts as acknowledged',
+    file: 'delivery/handoff-log.ts',
+    find: 'if (tracker.note) this.notes.set(sequence, tracker.note)',
+    replace: '',
+  },
+  {
+    name: 'a difference is not entered',
+    breaks: 'one server refuses a write that another stores, and the gap ledger does not say so',
+    file: 'relay/fan-out.ts',
+    find: 'if (more <= 0) continue',
+    replace: 'continue',
+  },
+  {
+    name: 'a difference found on disk is not entered',
+    breaks:
+      'a server stores a write from disk that another has refused, and the gap ledger does not say so',
+    file: 'delivery/replayed-write.ts',
+    find: 'return this.record(write, NOTHING_MISSING).catch(() => {})',
+    replace: 'return Promise.resolve()',
+  },
+  {
+    name: 'the same refusal is a difference',
+    breaks: 'the gap ledger lists points that no server has',
+    file: 'influxdb/shortfall.ts',
+    find: 'if (one.cause === other.cause) return',
+    replace: "if (one.cause === '') return",
+  },
+  {
+    name: 'one dropped point is not counted',
+    breaks: 'the gap ledger lists fewer points than a server has dropped',
+    file: 'influxdb/shortfall.ts',
+    find: 'points: Math.min(missingPoints(answer) ?? points, points)',
+    replace: 'points: Math.min(missingPoints(answer) ?? points, points) - 1',
+  },
+  {
+    name: 'a drop after a rejection is not a difference',
+    breaks:
+      'a queue drops a write that another server has stored in part, and the gap ledger does not say so',
+    file: 'relay/fan-out.ts',
+    find: "write.state === 'dropped' && this.answered === 'rejected'",
+    replace: 'false',
   },
 ]

@@ -42,8 +42,8 @@ export const DELIVERY: readonly Mutant[] = [
     name: 'dropped in flight, requeued',
     breaks: 'a write that the disk had no room for is delivered behind later ones on disk',
     file: 'delivery/batch.ts',
-    find: "write.tracker.ownership === 'none' || this.isDropped",
-    replace: "write.tracker.ownership === 'none'",
+    find: 'if (this.isDropped) write.release()',
+    replace: 'if (this.isDropped) list.prepend(write)',
   },
   {
     name: 'advance before delivery',
@@ -78,9 +78,9 @@ export const DELIVERY: readonly Mutant[] = [
     name: 'spilled before the disk has it',
     breaks: 'a write counts as on disk before it is synced',
     file: 'delivery/spill.ts',
-    find: 'const last = await log.append(writes, acceptedAt)',
+    find: 'const last = await log.append(records)',
     replace:
-      'for (const write of writes) write.tracker.spilled(write)\n      const last = await log.append(writes, acceptedAt)',
+      'for (const write of writes) write.tracker.spilled(write)\n      const last = await log.append(records)',
   },
   {
     name: 'a failed spill is forgotten',

@@ -194,14 +194,14 @@ export const DISK: readonly Mutant[] = [
     name: 'drop-oldest without ledger',
     breaks: 'the oldest writes are dropped from a full buffer, and nobody is told',
     file: 'delivery/spill.ts',
-    find: 'log.dropOldest(recordLoss)',
-    replace: 'log.dropOldest(async () => {})',
+    find: 'log.dropOldest(this.lane, recordLoss)',
+    replace: 'log.dropOldest(this.lane, async () => {})',
   },
   {
     name: 'drop-newest without ledger',
     breaks: 'the newest writes are dropped at a full buffer, and nobody is told',
     file: 'delivery/spill.ts',
-    find: 'for (const { write } of writes) await recordLoss(write)\n',
+    find: 'for (const write of writes) await recordLoss(write)\n',
     replace: '',
   },
   {
@@ -215,7 +215,7 @@ export const DISK: readonly Mutant[] = [
     name: 'max-age without ledger',
     breaks: 'writes that are too old are dropped, and nobody is told',
     file: 'delivery/disk-backlog.ts',
-    find: 'for (const { write } of batch.writes) await losses.lost(write, TOO_OLD)',
+    find: 'for (const write of batch.writes) await write.tracker.recordLoss(write, TOO_OLD)',
     replace: '',
   },
   {
@@ -236,8 +236,8 @@ export const DISK: readonly Mutant[] = [
     name: 'dead letter not waited for',
     breaks: 'a record leaves the disk before its dead letter is there',
     file: 'delivery/lane.ts',
-    find: 'await this.losses.rejected(first.write, answer)',
-    replace: 'this.losses.rejected(first.write, answer).catch(() => {})',
+    find: 'if (batch.last) await recorded\n    else recorded',
+    replace: 'recorded',
   },
   {
     name: 'name of a dead letter not synced',

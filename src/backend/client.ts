@@ -1,11 +1,13 @@
 /** Sends bodies to the write endpoint of one InfluxDB server. */
 
 import { type Failure, failure, type Outcome } from '../delivery/outcome.ts'
-import { type Answer, messageOf } from '../influxdb/answer.ts'
+import { type Answer, summaryOf } from '../influxdb/answer.ts'
+import { credentialParameters, withoutPassword } from '../influxdb/credentials.ts'
 import type { Destination } from '../influxdb/destination.ts'
 import { readAnswer } from '../influxdb/response.ts'
 import { verdictOf } from '../influxdb/verdict.ts'
 import type { Fetch, Runtime } from '../runtime.ts'
+import { retryAfterMs } from './retry-after.ts'
 
 export interface ClientOptions {
   /** The full URL of the write endpoint, without credentials and query. */
@@ -22,7 +24,7 @@ export class BackendClient {
   private readonly options: ClientOptions
   private readonly runtime: Runtime
   private readonly fetch: Fetch
-  /** Unaborted controllers, to be used again. A new one with its listener takes Node.js 20 µs. */
+  /** Controllers of requests that are over, to be used again. A new one with its listener takes Node.js 20 µs. */
   private readonly unused: AbortController[] = []
 
   constructor(options: ClientOptions, runtime: Runtime) {
@@ -34,41 +36,66 @@ export class BackendClient {
   /** Sends one body once. Never rejects. */
   async send(destination: Destination, body: Uint8Array): Promise<Outcome> {
     const { timeoutMs } = this.options
+    const authorization = this.options.authorization ?? destination.authorization
+    const parameters = authorization && credentialParameters(authorization)
     const controller = this.unused.pop() ?? new AbortController()
     const cancel = this.runtime.clock.after(timeoutMs, () => controller.abort())
     try {
-      const response = await this.post(destination, body, controller.signal)
-      const answer = await readAnswer(response)
+      const response = await (parameters
+        ? this.post(`${destination.query}&${parameters}`, undefined, body, controller.signal)
+        : this.post(destination.query, authorization, body, controller.signal))
+      const answer = withoutSecret(await readAnswer(response), parameters)
       const verdict = verdictOf(answer, body)
-      if (verdict === 'stored') return { verdict }
+      if (verdict === 'stored') {
+        // After any other answer the request may not be over, and its listener still there.
+        this.unused.push(controller)
+        return { verdict }
+      }
       if (verdict === 'rejected' || verdict === 'too-large') return { verdict, answer }
       return {
         verdict,
-        reason: `${answer.status} ${messageOf(answer)}`.trim(),
+        reason: `${answer.status} ${summaryOf(answer)}`.trim(),
         answer: isForClients(answer) ? answer : undefined,
-        retryAfterMs: secondsToMs(answer.retryAfter),
+        retryAfterMs: retryAfterMs(answer.retryAfter, () => this.wallMs()),
       }
     } catch (error) {
-      return controller.signal.aborted ? timedOut(timeoutMs) : failure(reasonOf(error))
+      if (controller.signal.aborted) return timedOut(timeoutMs)
+      const reason = reasonOf(error)
+      return failure(parameters ? withoutPassword(reason, parameters) : reason)
     } finally {
       cancel()
-      if (!controller.signal.aborted) this.unused.push(controller)
     }
   }
 
+  private wallMs(): number {
+    return Number(this.runtime.clock.wallNanoseconds() / 1_000_000n)
+  }
+
   private async post(
-    destination: Destination,
+    query: string,
+    authorization: string | undefined,
     body: Uint8Array,
     signal: AbortSignal,
   ): Promise<Response> {
     const headers: Record<string, string> = { 'content-type': 'text/plain; charset=utf-8' }
-    const authorization = this.options.authorization ?? destination.authorization
     if (authorization !== undefined) headers.authorization = authorization
     if (this.options.gzip) headers['content-encoding'] = 'gzip'
     const sent = this.options.gzip ? await this.runtime.gzip(body) : body
-    const url = `${this.options.writeUrl}?${destination.query}`
-    return this.fetch(url, { method: 'POST', headers, body: sent, signal })
+    return this.fetch(`${this.options.writeUrl}?${query}`, {
+      method: 'POST',
+      headers,
+      body: sent,
+      signal,
+    })
   }
+}
+
+/** The answer of a server that quotes the URL of a request, without the password in it. */
+function withoutSecret(answer: Answer, parameters: string | undefined): Answer {
+  if (!parameters || answer.status === 204) return answer
+  const body = withoutPassword(new TextDecoder().decode(answer.body), parameters)
+  const error = answer.error && withoutPassword(answer.error, parameters)
+  return { ...answer, error, body: new TextEncoder().encode(body) }
 }
 
 /**
@@ -90,9 +117,4 @@ function reasonOf(error: unknown): string {
   return typeof code === 'string' && !error.message.includes(code)
     ? `${code}: ${error.message}`
     : error.message
-}
-
-/** Retry-After in seconds. The other form, an HTTP date, is ignored: the backoff does as well. */
-function secondsToMs(retryAfter: string | undefined): number {
-  return /^\d{1,5}$/.test(retryAfter ?? '') ? Number(retryAfter) * 1000 : 0
 }

@@ -1,5 +1,6 @@
 /** Sends queries to one InfluxDB server, and leaves its answers as they are. */
 
+import { credentialParameters } from '../influxdb/credentials.ts'
 import type { Fetch, Runtime } from '../runtime.ts'
 import type { ClientOptions } from './client.ts'
 
@@ -39,11 +40,13 @@ export class QueryClient {
     signal: AbortSignal,
   ): Promise<Response> {
     const credentials = this.options.authorization ?? authorization
-    return this.fetch(`${this.options.queryUrl}?${search}`, {
+    const parameters = credentials && credentialParameters(credentials)
+    const query = [search, parameters].filter(Boolean).join('&')
+    return this.fetch(`${this.options.queryUrl}?${query}`, {
       method: 'POST',
       headers: {
         ...headers,
-        ...(credentials === undefined ? {} : { authorization: credentials }),
+        ...(credentials === undefined || parameters ? {} : { authorization: credentials }),
         'content-type': 'application/x-www-form-urlencoded',
       },
       body: form,

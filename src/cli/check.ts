@@ -2,14 +2,17 @@
 
 import type { BackendOptions } from '../backend/backend.ts'
 import { formatAddress } from '../config/address.ts'
-import type { Config } from '../config/config.ts'
+import type { Config, HttpConfig } from '../config/config.ts'
+import { atLeast } from '../influxdb/consistency.ts'
+import { escaped } from '../observe/escape.ts'
 
 export function describe({ http, udp }: Config): string {
   const lines: string[] = []
   for (const relay of http) {
     const scheme = relay.pem === undefined ? 'http' : 'https'
     const queries = relay.isQueryable ? '' : ', no queries'
-    lines.push(`${scheme} "${relay.name}" on ${formatAddress(relay.bind)}${queries}`)
+    const block = `${scheme} "${relay.name}" on ${formatAddress(relay.bind)}`
+    lines.push(block + describeFloor(relay) + queries)
     lines.push(...relay.backends.map(describeBackend))
   }
   for (const relay of udp) {
@@ -19,7 +22,13 @@ export function describe({ http, udp }: Config): string {
     }
     lines.push(...relay.backends.map(describeBackend))
   }
-  return `${lines.join('\n')}\n`
+  return `${lines.map(escaped).join('\n')}\n`
+}
+
+/** The consistency, if the configuration says that a client cannot lower it. */
+function describeFloor({ consistency, minConsistency }: HttpConfig): string {
+  if (minConsistency === 'any') return ''
+  return `, consistency ${atLeast(minConsistency, consistency)}, at least ${minConsistency}`
 }
 
 function describeBackend(options: BackendOptions): string {

@@ -7,6 +7,7 @@ import type { GapEntry } from '../losses/gap.ts'
 import { gapFields, LEDGER_FILE, parseLedger } from '../losses/gap-ledger-format.ts'
 import { LEDGER_FULL } from '../losses/gap-table.ts'
 import { formatSecondAfter, formatSecondBefore } from '../losses/rfc3339.ts'
+import { escaped, shortened } from '../observe/escape.ts'
 import type { Host } from '../runtime.ts'
 
 /**
@@ -30,7 +31,8 @@ export async function printGaps(
   const { entries, damage } = text === undefined ? NO_LEDGER : parseLedger(text)
   host.print(json ? formatJson(entries) : formatText(entries))
   if (damage !== undefined) {
-    host.printError(`influxdb-relay: ${path} is damaged, entries may be missing: ${damage}\n`)
+    const message = escaped(`${path} is damaged, entries may be missing: ${damage}`)
+    host.printError(`influxdb-relay: ${message}\n`)
   }
 }
 
@@ -48,7 +50,7 @@ export function formatText(gaps: readonly GapEntry[]): string {
 /** One JSON array of `GapFields`, an entry a line. */
 export function formatJson(gaps: readonly GapEntry[]): string {
   if (gaps.length === 0) return '[]\n'
-  const lines = gaps.map((gap) => JSON.stringify(gapFields(gap)))
+  const lines = gaps.map((gap) => escaped(JSON.stringify(gapFields(gap))))
   return `[\n${lines.join(',\n')}\n]\n`
 }
 
@@ -92,12 +94,12 @@ function lossOf({ points, writes }: GapEntry): string {
   return points === 0 ? uncounted : `${points} + ${uncounted}`
 }
 
+/** The most characters of a name in the table. `-json` prints it whole. */
+const MAX_NAME_CHARS = 100
+
 /** Names come from clients: a control character in one must not move the cursor or begin a line. */
-function printable(text: string): string {
-  return text.replace(
-    /[\p{C}\p{Zl}\p{Zp}]/gu,
-    (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`,
-  )
+function printable(name: string): string {
+  return escaped(shortened(name, MAX_NAME_CHARS))
 }
 
 function formatTable(rows: readonly Cells[]): string[] {

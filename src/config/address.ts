@@ -4,7 +4,7 @@ import type { Address } from '../runtime.ts'
 
 /** Parses `127.0.0.1:9096`, `[::1]:9096`, `relay.example:9096` or `:9096`; else returns undefined. */
 export function parseAddress(text: string): Address | undefined {
-  const match = /^(?:\[([^[\]]+)\]|([^[\]:]*)):(\d{1,5})$/.exec(text)
+  const match = /^(?:\[([\da-f:.]+(?:%[\w.-]+)?)\]|([^[\]:/@?#\\\s\p{C}]*)):(\d{1,5})$/iu.exec(text)
   if (!match || Number(match[3]) > 65535) return undefined
   return { host: match[1] ?? match[2] ?? '', port: Number(match[3]) }
 }

@@ -13,6 +13,8 @@ export interface Config {
   readonly shutdownDelayMs: number
   /** Where buffers, the gap ledger and dead letters are; undefined to use no disk. */
   readonly dataDir: string | undefined
+  /** Top-level keys in the file that have no effect: other relays have them. */
+  readonly ignored: readonly string[]
 }
 
 export interface HttpConfig {
@@ -26,6 +28,8 @@ export interface HttpConfig {
   readonly pingStatus: 200 | 204
   /** The level of writes that do not ask for one. */
   readonly consistency: ConsistencyLevel
+  /** The level below which no write can ask. */
+  readonly minConsistency: ConsistencyLevel
   readonly maxBodyBytes: number
   readonly maxPendingBytes: number
   readonly maxConnections: number

@@ -9,6 +9,7 @@ import {
   address,
   duration,
   flag,
+  label,
   oneOf,
   pemFile,
   type ReadFile,
@@ -19,11 +20,12 @@ import {
 
 const httpKeys = (readFile: ReadFile) =>
   tableAsync({
-    name: v.optional(text),
+    name: v.optional(label),
     'bind-addr': address,
     'ssl-combined-pem': v.optionalAsync(pemFile(readFile, 'CERTIFICATE', 'PRIVATE KEY')),
     'default-retention-policy': v.optional(text, ''),
     consistency: v.optional(oneOf(CONSISTENCY_LEVELS), 'one'),
+    'min-consistency': v.optional(oneOf(CONSISTENCY_LEVELS), 'any'),
     query: v.optional(flag, true),
     'default-ping-response': v.optional(oneOf([200, 204]), 204),
     'max-body-size-mb': v.optional(whole(1, 1024), 25),
@@ -54,6 +56,7 @@ function toConfig(keys: v.InferOutput<ReturnType<typeof httpKeys>>): HttpConfig 
     isQueryable: keys.query,
     pingStatus: keys['default-ping-response'],
     consistency: keys.consistency,
+    minConsistency: keys['min-consistency'],
     maxBodyBytes: keys['max-body-size-mb'] * MIB,
     maxPendingBytes,
     maxConnections: keys['max-connections'],

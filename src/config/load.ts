@@ -2,13 +2,20 @@
 
 import { parse, TomlError } from 'smol-toml'
 import * as v from 'valibot'
+import { escaped, shortened } from '../observe/escape.ts'
 import type { Config } from './config.ts'
 import { configSchema } from './schema.ts'
 import { type KeyPath, lineOf } from './toml-line.ts'
 import type { ReadFile } from './values.ts'
 
+const MAX_MESSAGE_CHARS = 2000
+
 /** A mistake that the operator can correct. The message is one line: file, line, key, and what to do. */
-export class ConfigError extends Error {}
+export class ConfigError extends Error {
+  constructor(message: string) {
+    super(escaped(shortened(message, MAX_MESSAGE_CHARS)))
+  }
+}
 
 /**
  * @param path of the TOML file; files named in it are relative to the working directory
@@ -21,8 +28,7 @@ export async function loadConfig(path: string, readFile: ReadFile): Promise<Conf
     withoutUnset(parseToml(path, source)),
   )
   if (result.success) return result.output
-  const [issue] = result.issues
-  throw new ConfigError(explain(path, source, issue))
+  throw new ConfigError(explain(path, source, result.issues))
 }
 
 async function readSource(path: string, readFile: ReadFile): Promise<string> {
@@ -57,10 +63,20 @@ function withoutUnset(value: unknown, depth = 0): unknown {
 
 type Issue = v.BaseIssue<unknown>
 
-function explain(path: string, source: string, issue: Issue): string {
-  const keys = (issue.path ?? []).map((item) => item.key as string | number)
-  const place = keys.length > 0 ? `${formatPath(keys)}: ` : ''
-  return `${path}:${lineOf(source, keys)}: ${place}${issue.message}`
+/** Explains the first issue. Those of `distinct` come together, one for each place of the same value. */
+function explain(path: string, source: string, issues: readonly [Issue, ...Issue[]]): string {
+  const [{ type, message }] = issues
+  const [first, ...others] = issues
+    .filter((issue) => issue.message === message && issue.type === type)
+    .map(keysOf) as [KeyPath, ...KeyPath[]]
+  const place = first.length > 0 ? `${formatPath(first)}: ` : ''
+  const also =
+    type === 'raw_check' ? others.map((keys) => `, also on line ${lineOf(source, keys)}`) : []
+  return `${path}:${lineOf(source, first)}: ${place}${message}${also.join('')}`
+}
+
+function keysOf({ path }: Issue): KeyPath {
+  return (path ?? []).map(({ key }) => key as string | number)
 }
 
 /** `http[0].output[1].timeout` */
@@ -71,6 +87,10 @@ function formatPath(keys: KeyPath): string {
     .slice(1)
 }
 
+/** Longer keys are none of the relay's. */
+const MAX_KEY_CHARS = 100
+
 function formatKey(key: string): string {
-  return /^[\w-]+$/.test(key) ? key : JSON.stringify(key)
+  const short = shortened(key, MAX_KEY_CHARS)
+  return /^[\w-]+$/.test(short) ? short : JSON.stringify(short)
 }

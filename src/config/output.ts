@@ -2,23 +2,29 @@
 
 import * as v from 'valibot'
 import type { BackendOptions } from '../backend/backend.ts'
-import { basicAuthorization } from '../influxdb/credentials.ts'
-import { decoded } from '../influxdb/query-string.ts'
+import { userAuthorization } from '../influxdb/credentials.ts'
 import { formatAddress } from './address.ts'
 import type { UdpOutput } from './config.ts'
+import { distinct, type Placed } from './distinct.ts'
+import { NO_PASSWORD } from './location.ts'
 import {
   address,
   age,
   duration,
+  expected,
   flag,
-  httpUrl,
+  label,
+  location,
   oneOf,
+  path,
   pemFile,
   type ReadFile,
   secret,
   table,
   tableAsync,
   text,
+  token,
+  urlPath,
   whole,
   wholeOr,
 } from './values.ts'
@@ -28,13 +34,20 @@ export const MIB = 1024 * 1024
 /** Room for writes that a backend has not answered, unless the relay's block says otherwise. */
 export const MAX_PENDING_MB = 256
 
+/** A key of a fork of the Go relay, which has a second type for data of Prometheus. */
+const serverType = v.literal(
+  'influxdb',
+  expected('the type "influxdb": this relay takes and sends line protocol only'),
+)
+
 const httpOutputKeys = (readFile: ReadFile) =>
   tableAsync({
-    name: v.optional(text),
-    location: httpUrl,
+    name: v.optional(label),
+    type: v.optional(serverType),
+    location,
     endpoints: v.optional(
       table({
-        write: v.optional(text),
+        write: v.optional(urlPath),
         write_prom: v.optional(text),
         ping: v.optional(text),
         query: v.optional(text),
@@ -44,12 +57,12 @@ const httpOutputKeys = (readFile: ReadFile) =>
     password: v.optional(secret),
     'http-user': v.optional(secret),
     'http-pass': v.optional(secret),
-    token: v.optional(secret),
+    token: v.optional(token),
     'ca-pem': v.optionalAsync(pemFile(readFile, 'CERTIFICATE')),
     'skip-tls-verification': v.optional(flag, false),
     timeout: v.optional(duration, '10s'),
     'buffer-size-mb': v.optional(whole(0), 0),
-    'buffer-path': v.optional(text),
+    'buffer-path': v.optional(path),
     'buffer-max-age': v.optional(age),
     'buffer-full': v.optional(oneOf(['reject', 'drop-oldest', 'drop-newest']), 'reject'),
     'replay-rate-limit': v.optional(whole(0, 10 ** 12), 0),
@@ -74,6 +87,10 @@ export const httpOutput = (readFile: ReadFile) =>
       'a password needs a username beside it',
     ),
     v.check(
+      (output) => !(output.username ?? output['http-user'])?.includes(':') || !!passwordOf(output),
+      NO_PASSWORD,
+    ),
+    v.check(
       (output) => output['replay-rate-limit'] === 0 || output['buffer-size-mb'] > 0,
       'a replay-rate-limit needs a buffer on disk: set buffer-size-mb, and the top-level data-dir',
     ),
@@ -81,11 +98,11 @@ export const httpOutput = (readFile: ReadFile) =>
   )
 
 function toBackend(output: HttpOutputKeys): BackendOptions {
-  const { host, origin, pathname } = output.location
+  const { host, origin, pathname } = output.location.url
   return {
     name: output.name ?? host,
-    writeUrl: origin + writePath(pathname, output.endpoints),
-    queryUrl: origin + queryPath(pathname, output.endpoints),
+    writeUrl: new URL(origin + writePath(pathname, output.endpoints)).href,
+    queryUrl: new URL(origin + queryPath(pathname, output.endpoints)).href,
     isRead: output.read,
     weight: output.weight,
     queryTimeoutMs: output['query-timeout'],
@@ -122,12 +139,11 @@ function queryPath(path: string, endpoints: HttpOutputKeys['endpoints']): string
 
 /** The Authorization headers that the keys of an output give, one for each kind of credentials. */
 function credentialsOf(output: HttpOutputKeys): string[] {
-  const { username, password } = output.location
   const found: string[] = []
   if (output.token) found.push(`Token ${output.token}`)
-  if (output.username) found.push(basicAuthorization(output.username, passwordOf(output)))
-  if (output['http-user']) found.push(basicAuthorization(output['http-user'], passwordOf(output)))
-  if (username) found.push(basicAuthorization(decoded(username), decoded(password)))
+  if (output.username) found.push(userAuthorization(output.username, passwordOf(output)))
+  if (output['http-user']) found.push(userAuthorization(output['http-user'], passwordOf(output)))
+  if (output.location.authorization) found.push(output.location.authorization)
   return found
 }
 
@@ -138,7 +154,7 @@ function passwordOf(output: HttpOutputKeys): string {
 /** The schema of an output that gets datagrams. */
 export const udpOutput = v.pipe(
   table({
-    name: v.optional(text),
+    name: v.optional(label),
     location: address,
     mtu: wholeOr(1024, 65_507),
   }),
@@ -159,7 +175,17 @@ export function hasUrl(output: unknown): boolean {
 }
 
 /** The schema of a key `output`. */
-export const outputs = <Output extends v.GenericSchemaAsync | v.GenericSchema>(output: Output) => {
+export const outputs = <Output extends OutputSchema>(output: Output) => {
   const message = 'expected at least one output: { name = "…", location = "…" }'
-  return v.pipeAsync(v.arrayAsync(output, message), v.minLength(1, message))
+  return v.pipeAsync(
+    v.arrayAsync(output, message),
+    v.minLength(1, message),
+    distinct('output name', (list: v.InferOutput<Output>[]) =>
+      list.map(({ name }, i): Placed => [name, [i, 'name']]),
+    ),
+  )
 }
+
+type OutputSchema =
+  | v.GenericSchema<unknown, { readonly name: string }>
+  | v.GenericSchemaAsync<unknown, { readonly name: string }>

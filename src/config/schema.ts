@@ -3,9 +3,10 @@
 import * as v from 'valibot'
 import type { BackendOptions } from '../backend/backend.ts'
 import type { Config } from './config.ts'
+import { distinct, type Placed } from './distinct.ts'
 import { httpBlock } from './http.ts'
 import { udpBlock } from './udp.ts'
-import { duration, expected, type ReadFile, tableAsync, text } from './values.ts'
+import { duration, expected, flag, path, type ReadFile, tableAsync } from './values.ts'
 
 /** The schema of a configuration file. */
 export const configSchema = (readFile: ReadFile) =>
@@ -13,7 +14,8 @@ export const configSchema = (readFile: ReadFile) =>
     tableAsync({
       'shutdown-timeout': v.optional(duration, '30s'),
       'shutdown-delay': v.optional(duration),
-      'data-dir': v.optional(text),
+      'data-dir': v.optional(path),
+      verbose: v.optional(flag),
       http: v.optionalAsync(
         v.arrayAsync(httpBlock(readFile), expected('an array of tables, [[http]]')),
         [],
@@ -30,6 +32,7 @@ export const configSchema = (readFile: ReadFile) =>
         shutdownTimeoutMs: file['shutdown-timeout'],
         shutdownDelayMs: file['shutdown-delay'] ?? 0,
         dataDir: file['data-dir'],
+        ignored: file.verbose === undefined ? [] : ['verbose'],
       }),
     ),
     v.check(
@@ -46,17 +49,18 @@ export const configSchema = (readFile: ReadFile) =>
       ({ http, udp }) => http.length + udp.length > 0,
       'expected at least one [[http]] or [[udp]] block',
     ),
-    v.rawCheck(({ dataset, addIssue }) => {
-      if (!dataset.typed) return
-      const seen = new Set<string>()
-      for (const block of ['http', 'udp'] as const) {
-        for (const [i, { name }] of dataset.value[block].entries()) {
-          const message = `duplicate relay name "${name}": rename one`
-          if (seen.has(name)) addIssue({ message, path: issuePath(block, i, 'name') })
-          seen.add(name)
-        }
-      }
-    }),
+    distinct('relay name', ({ http, udp }: Config) => [
+      ...http.map(({ name }, i): Placed => [name, ['http', i, 'name']]),
+      ...udp.map(({ name }, i): Placed => [name, ['udp', i, 'name']]),
+    ]),
+    distinct('buffer-path', ({ http, udp }: Config) => [
+      ...http.flatMap(({ backends }, i) =>
+        backends.map(({ folder }, j): Placed => [folder, ['http', i, 'output', j, 'buffer-path']]),
+      ),
+      ...udp.flatMap(({ backends }, i) =>
+        backends.map(({ folder }): Placed => [folder, ['udp', i, 'output']]),
+      ),
+    ]),
   )
 
 function backendsOf({ http, udp }: Config): BackendOptions[] {
@@ -78,18 +82,4 @@ function withFolders<Relay extends { name: string; backends: readonly BackendOpt
       folder: backend.bufferBytes > 0 ? (backend.folder ?? folderOf(backend)) : undefined,
     })),
   }
-}
-
-/** Keys in the form in which valibot names the place of an issue. */
-function issuePath(...keys: readonly (string | number)[]) {
-  const [first, ...others] = keys.map(
-    (key): v.IssuePathItem => ({
-      type: 'unknown',
-      origin: 'value',
-      input: undefined,
-      key,
-      value: undefined,
-    }),
-  )
-  return [first as v.IssuePathItem, ...others] as const satisfies v.IssuePathItem[]
 }

@@ -5,11 +5,11 @@ import { PRECISIONS } from '../influxdb/precision.ts'
 import { formatAddress } from './address.ts'
 import type { UdpConfig } from './config.ts'
 import { hasUrl, httpOutput, outputs, udpOutput } from './output.ts'
-import { address, oneOf, type ReadFile, tableAsync, text, whole } from './values.ts'
+import { address, label, oneOf, type ReadFile, tableAsync, text, whole } from './values.ts'
 
 const udpKeys = (readFile: ReadFile) =>
   tableAsync({
-    name: v.optional(text),
+    name: v.optional(label),
     'bind-addr': address,
     precision: v.optional(oneOf(PRECISIONS)),
     'read-buffer': v.optional(whole(0), 0),

@@ -1,9 +1,11 @@
 /** Kinds of values in the configuration. Their messages say what a key expects and what it got. */
 
 import * as v from 'valibot'
+import { shortened } from '../observe/escape.ts'
 import { parseAddress } from './address.ts'
 import { didYouMean } from './did-you-mean.ts'
 import { parseDuration } from './duration.ts'
+import { isSecret, LocationError, parseLocation } from './location.ts'
 
 /** Reads a file that the configuration names. */
 export type ReadFile = (path: string) => Promise<string>
@@ -21,16 +23,54 @@ const NAMES: Readonly<Record<string, string>> = {
 
 const MAX_SHOWN = 100
 
+const MAX_LABEL_CHARS = 200
+
 export const expected =
   (what: string) =>
   ({ received }: Received) => {
-    const got = NAMES[received] ?? received
-    return `expected ${what}, got ${got.length > MAX_SHOWN ? `${got.slice(0, MAX_SHOWN)}…` : got}`
+    return `expected ${what}, got ${shortened(NAMES[received] ?? received, MAX_SHOWN)}`
   }
 
 export const text = v.string(expected('a string'))
-/** A string that no message shows. */
-export const secret = v.string('expected a string')
+
+/** A name of a relay or an output, which is a part of paths and log lines. */
+export const label = v.pipe(
+  text,
+  v.regex(/^\P{Cc}*$/u, expected('a name without control characters')),
+  v.regex(/^(?!\.{1,2}$)/, expected('a name that is not "." or ".."')),
+  v.maxLength(MAX_LABEL_CHARS, `expected a name of at most ${MAX_LABEL_CHARS} characters`),
+)
+
+/** The path of a file or folder. */
+export const path = v.pipe(
+  text,
+  v.regex(/^\P{Cc}*$/u, expected('a path without control characters')),
+)
+
+/** The path in a URL, with or without its first slash. */
+export const urlPath = v.pipe(
+  text,
+  v.regex(
+    /^[^\s\p{C}?#\\]*$/u,
+    expected('the path of a URL, without spaces, "?", "#" and backslashes'),
+  ),
+)
+
+/** A user name or a password, which no message shows. */
+export const secret = v.pipe(
+  v.string('expected a string'),
+  v.check(isSecret, 'expected a string without line breaks and other control characters'),
+)
+
+/** A token, which no message shows. It stands in a header as it is. */
+export const token = v.pipe(
+  v.string('expected a string'),
+  v.regex(
+    /^[!-~]*$/,
+    'expected ASCII characters without spaces and line breaks; for a name and a password, use the keys username and password',
+  ),
+)
+
 export const flag = v.boolean(expected('true or false'))
 
 export const oneOf = <const Options extends readonly (string | number)[]>(options: Options) =>
@@ -87,9 +127,18 @@ export const address = parsed(
   parseAddress,
 )
 
-/** A whole URL with the scheme http or https. */
-export const httpUrl = parsed('a URL such as "http://127.0.0.1:8086/write"', (value) =>
-  /^https?:\/\//i.test(value) && URL.canParse(value) ? new URL(value) : undefined,
+/** The URL of a server. */
+export const location = v.pipe(
+  v.string(expected('a URL such as "http://127.0.0.1:8086/write"')),
+  v.rawTransform(({ dataset, addIssue, NEVER }) => {
+    try {
+      return parseLocation(dataset.value)
+    } catch (error) {
+      if (!(error instanceof LocationError)) throw error
+      addIssue({ message: error.message })
+      return NEVER
+    }
+  }),
 )
 
 /** The message for what is not a table, or for a key that is unknown or missing. */
@@ -109,15 +158,17 @@ export const tableAsync = <Entries extends v.ObjectEntriesAsync>(entries: Entrie
 /** The text of a PEM file with blocks of some labels. It is read now: a missing file stops the start. */
 export const pemFile = (readFile: ReadFile, ...labels: string[]) =>
   v.pipeAsync(
-    text,
+    path,
     v.rawTransformAsync(async ({ dataset, addIssue, NEVER }) => {
       try {
         const pem = await readFile(dataset.value)
         const missing = labels.find((label) => !pem.includes(`${label}-----`))
         if (missing === undefined) return pem
-        addIssue({ message: `${dataset.value} has no "-----BEGIN ${missing}-----" block` })
+        const file = shortened(dataset.value, MAX_SHOWN)
+        addIssue({ message: `${file} has no "-----BEGIN ${missing}-----" block` })
       } catch (error) {
-        addIssue({ message: `cannot read the file: ${(error as Error).message}` })
+        const reason = shortened((error as Error).message, 2 * MAX_SHOWN)
+        addIssue({ message: `cannot read the file: ${reason}` })
       }
       return NEVER
     }),

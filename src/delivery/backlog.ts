@@ -55,6 +55,8 @@ export interface Backlog {
   /** The last failure, until the backend stores or rejects a batch. */
   lastFailure: Failure | undefined
   readonly isEmpty: boolean
+  /** Whether a process that ends now loses no write that the relay owns, though one may be in flight. */
+  readonly isSafe: boolean
   /** Where the next batch is; undefined if no batch can be taken now. */
   readonly next: 'memory' | 'disk' | undefined
   /** Whether the next batch may be sent while others are in flight. */

@@ -49,7 +49,8 @@ export class InFlightBatch {
   requeue(list: WriteList): void {
     for (let i = this.writes.length - 1; i >= 0; i--) {
       const write = this.writes[i] as QueuedWrite
-      if (write.tracker.ownership === 'none' || this.isDropped) write.release()
+      if (this.isDropped) write.release()
+      else if (write.tracker.ownership === 'none') write.forget()
       else list.prepend(write)
     }
   }

@@ -12,10 +12,10 @@ import type { Waiter } from '../limits/semaphore.ts'
 import { DAMAGED } from '../losses/losses.ts'
 import type { Backlog, LaneQueue } from './backlog.ts'
 import { InFlightBatch, takeBatch } from './batch.ts'
-import type { HandoffLog, StoredBatch } from './handoff-log.ts'
+import type { HandoffLog } from './handoff-log.ts'
 import type { LaneStore } from './lane-store.ts'
 import type { Failure } from './outcome.ts'
-import { QueuedWrite, type WriteLane, WriteList, type WriteTracker } from './queued-write.ts'
+import { type QueuedWrite, type WriteLane, WriteList } from './queued-write.ts'
 import { dropRecorded, refuseSpill, Spiller, SpillTimer } from './spill.ts'
 
 /** The reason of a drop, as it stands in the gap ledger. */
@@ -42,7 +42,7 @@ export class DiskBacklog implements Backlog {
     this.lane = lane
     this.store = store
     this.log = log
-    this.spiller = new Spiller(queue, store, log)
+    this.spiller = new Spiller(queue, lane, store, log)
     this.timer = new SpillTimer(
       queue.options.clock,
       () => this.unspilled(),
@@ -52,6 +52,12 @@ export class DiskBacklog implements Backlog {
 
   get isEmpty(): boolean {
     return !this.waiting.head && !this.spilling && this.log.isEmpty
+  }
+
+  get isSafe(): boolean {
+    // If the disk has refused the batch in flight, only its backend can still take it.
+    const isRefused = this.inFlight?.spillError !== undefined
+    return !this.spilling && !isRefused && !this.hasUnspilled()
   }
 
   get next(): 'memory' | 'disk' | undefined {
@@ -87,26 +93,16 @@ export class DiskBacklog implements Backlog {
       const count = this.isolatedCount > 0 ? 1 : Number.POSITIVE_INFINITY
       const now = this.queue.options.clock.now()
       const stored = await this.log
-        .peek(this.queue.maxBatchBytes, count, now)
+        .peek(this.lane, this.queue.maxBatchBytes, count, now)
         .finally(() => dropRecorded(this.log.takeRemoved(), DAMAGED))
       if (stored) {
-        const batch = this.batchOf(stored)
+        const batch = new InFlightBatch(stored.writes, stored.last)
         return (await this.expire(batch, stored.newestAt)) ? undefined : batch
       }
     }
     await this.log.sync()
     // Writes that were spilled meanwhile go first.
     return this.log.isEmpty && !this.spilling ? this.takeFromMemory() : undefined
-  }
-
-  private batchOf({ writes, last }: StoredBatch): InFlightBatch {
-    const now = this.queue.options.clock.now()
-    return new InFlightBatch(
-      writes.map(
-        ({ write, queued }) => queued ?? new QueuedWrite(write, UNTRACKED, this.lane, now),
-      ),
-      last,
-    )
   }
 
   /** Drops a batch that is older than `buffer-max-age`. */
@@ -116,7 +112,7 @@ export class DiskBacklog implements Backlog {
     if (maxAgeMs === undefined || now - newestAt <= maxAgeMs) return false
     const { losses } = this.queue
     await losses.flushed()
-    for (const { write } of batch.writes) await losses.lost(write, TOO_OLD)
+    for (const write of batch.writes) await write.tracker.recordLoss(write, TOO_OLD)
     dropRecorded(batch.writes, TOO_OLD)
     await this.remove(batch)
     return true
@@ -210,18 +206,3 @@ export class DiskBacklog implements Backlog {
 }
 
 const isOwned = ({ tracker }: QueuedWrite) => tracker.ownership === 'relay'
-
-/** For a write whose client has its answer, and for one of an earlier process. */
-const UNTRACKED: WriteTracker = {
-  ownership: 'relay',
-  isOpen: false,
-  stored() {},
-  rejected() {},
-  deferred() {},
-  dropped() {},
-  spilled() {},
-  spillFailed() {},
-  released({ write }) {
-    write.recycle?.(write.points.bytes)
-  },
-}

@@ -9,7 +9,9 @@ import type { StoredRecord } from '../segments/reader.ts'
 import { HEADER_BYTES, type LogRecord } from '../segments/record.ts'
 import type { RecordEnd } from '../segments/segment-index.ts'
 import type { SegmentLog } from '../segments/segment-log.ts'
-import type { QueuedWrite } from './queued-write.ts'
+import { type FailureNote, parseNote, withNote, withoutNote } from './failure-note.ts'
+import { QueuedWrite, type WriteLane } from './queued-write.ts'
+import { ACKNOWLEDGED, FailedWrite } from './replayed-write.ts'
 
 /** The end of a record. Each log of a lane has its own sequence numbers. */
 export interface RecordPosition extends RecordEnd {
@@ -22,16 +24,16 @@ export interface LogMark {
   readonly sequence: number
 }
 
-/** A write on disk. */
-interface StoredWrite {
-  readonly write: Write
-  /** The write as this process has queued it, if its client may still wait. */
-  readonly queued: QueuedWrite | undefined
+/** A record that is about to be appended, and its write. */
+export interface WriteRecord extends LogRecord {
+  readonly queued: QueuedWrite
+  readonly isNoted: boolean
 }
 
 /** The oldest writes on disk, as far as one request can carry them. */
 export interface StoredBatch {
-  readonly writes: readonly StoredWrite[]
+  /** As this process has queued them, if their clients may still wait. */
+  readonly writes: readonly QueuedWrite[]
   /** When the newest was accepted, ms since the Unix epoch. */
   readonly newestAt: number
   readonly last: RecordPosition
@@ -39,6 +41,9 @@ export interface StoredBatch {
 
 /** The number of each kind of write in a record: its position here. Only ever append to this list. */
 const KINDS: readonly Write['kind'][] = ['points', 'statement', 'remote-write']
+
+/** The bit of a record's kind that says that its body begins with a `FailureNote`. */
+const NOTED = 0x80
 
 /** How long the disk may fail to read the oldest records before they are set aside as damaged. */
 const MAX_UNREADABLE_MS = 60_000
@@ -52,6 +57,8 @@ export class HandoffLog {
   private log: SegmentLog | undefined
   /** Writes in `log` whose clients may still wait, by the sequence numbers of their records. */
   private readonly queued = new Map<number, QueuedWrite>()
+  /** Of writes in `log` whose clients got no 204 after they were put there. */
+  private readonly notes = new Map<number, FailureNote>()
   /** Since when the disk fails to read the oldest records, by the clock. */
   private unreadableSince: number | undefined
   /** When the oldest write was accepted, as far as known, ms since the Unix epoch. */
@@ -121,20 +128,14 @@ export class HandoffLog {
    *
    * @throws an error of the disk; then none of the writes is in the log
    */
-  async append(writes: readonly QueuedWrite[], acceptedAt: number): Promise<RecordPosition> {
+  async append(records: readonly WriteRecord[]): Promise<RecordPosition> {
     this.log ??= await this.create(this.destination)
     const { log } = this
-    const records = writes.map(({ write: { kind, destination, points } }) => ({
-      kind: KINDS.indexOf(kind),
-      acceptedAt,
-      query: destination.query,
-      body: points.bytes,
-    }))
     const { isEmpty } = this
     const { sequence, next } = await log.append(records)
-    if (isEmpty) this.oldestAt = acceptedAt
-    for (const [i, write] of writes.entries()) {
-      this.queued.set(sequence - writes.length + 1 + i, write)
+    if (isEmpty) this.oldestAt = records[0]?.acceptedAt ?? 0
+    for (const [i, { queued, isNoted }] of records.entries()) {
+      if (!isNoted) this.queued.set(sequence - records.length + 1 + i, queued)
     }
     return { log, sequence, next }
   }
@@ -147,29 +148,47 @@ export class HandoffLog {
    * @param now by the clock
    * @throws an error of the disk, or an error if the oldest record is of an unknown kind
    */
-  async peek(maxBytes: number, maxCount: number, now: number): Promise<StoredBatch | undefined> {
+  async peek(
+    lane: WriteLane,
+    maxBytes: number,
+    maxCount: number,
+    now: number,
+  ): Promise<StoredBatch | undefined> {
     const log = await this.oldest()
     const records = log ? await this.read(log, maxBytes, now) : []
     const [first] = records
     if (!log || !first) return undefined
-    if (!KINDS[first.kind]) {
+    if (!KINDS[first.kind & ~NOTED]) {
       throw new Error(`a record of kind ${first.kind} needs a newer version of the relay`)
     }
     this.oldestAt = first.acceptedAt
-    const writes: StoredWrite[] = []
+    const writes: QueuedWrite[] = []
     let last = first
     let newestAt = first.acceptedAt
     for (const record of records.slice(0, maxCount)) {
       const previous = writes.at(-1)?.write
       const isJoinable = record.kind === first.kind && record.query === first.query
       if (previous && !(isJoinable && previous.points.endsCleanly)) break
-      const write = { ...recordedWrite(record, this.destination), recycle: this.recycle }
-      const queued = log === this.log ? this.queued.get(record.sequence) : undefined
-      writes.push({ write, queued })
+      writes.push(this.queuedWrite(log, record, lane, now))
       last = record
       newestAt = Math.max(newestAt, record.acceptedAt)
     }
     return { writes, newestAt, last: { log, sequence: last.sequence, next: last.next } }
+  }
+
+  /** The write as this process has queued it, or one that was read back. */
+  private queuedWrite(
+    log: SegmentLog,
+    record: StoredRecord,
+    lane: WriteLane,
+    now: number,
+  ): QueuedWrite {
+    const queued = log === this.log ? this.queued.get(record.sequence) : undefined
+    if (queued) return queued
+    const kept = log === this.log ? this.notes.get(record.sequence) : undefined
+    const note = kept ?? (hasNote(record) ? parseNote(record.body) : undefined)
+    const write = { ...recordedWrite(record, this.destination), recycle: this.recycle }
+    return new QueuedWrite(write, note ? new FailedWrite(note) : ACKNOWLEDGED, lane, now)
   }
 
   private async read(
@@ -206,9 +225,13 @@ export class HandoffLog {
    * @throws an error of the disk; they are removed all the same
    */
   async advance(last: RecordPosition): Promise<void> {
-    for (const sequence of this.queued.keys()) {
-      if (last.log !== this.log || sequence > last.sequence) break
-      this.queued.delete(sequence)
+    if (last.log === this.log) {
+      for (const known of [this.queued, this.notes]) {
+        for (const sequence of known.keys()) {
+          if (sequence > last.sequence) break
+          known.delete(sequence)
+        }
+      }
     }
     await last.log.advance(last)
   }
@@ -217,10 +240,10 @@ export class HandoffLog {
    * Removes the oldest segment, once `record` has resolved for each of its writes. If it rejects, they may
    * be removed all the same: see `takeRemoved`.
    */
-  async dropOldest(record: (write: Write) => Promise<void>): Promise<void> {
+  async dropOldest(lane: WriteLane, record: (write: QueuedWrite) => Promise<void>): Promise<void> {
     const log = await this.oldest()
     await log?.dropOldest(async (records) => {
-      for (const one of records) await record(recordedWrite(one, this.destination))
+      for (const one of records) await record(this.queuedWrite(log, one, lane, 0))
     })
   }
 
@@ -232,13 +255,19 @@ export class HandoffLog {
       removed.push(write)
       this.queued.delete(sequence)
     }
+    for (const sequence of this.notes.keys()) {
+      if (sequence >= (this.log?.oldest ?? 0)) break
+      this.notes.delete(sequence)
+    }
     return removed
   }
 
-  /** Stops tracking the writes whose clients have their answer. */
+  /** Stops tracking the writes whose clients have their answer. Remembers which were told of a failure. */
   forgetAnswered(): void {
     for (const [sequence, { tracker }] of this.queued) {
-      if (!tracker.isOpen) this.queued.delete(sequence)
+      if (tracker.isOpen) continue
+      this.queued.delete(sequence)
+      if (tracker.note) this.notes.set(sequence, tracker.note)
     }
   }
 
@@ -249,6 +278,22 @@ export class HandoffLog {
   }
 }
 
+/** The records of writes. Those whose clients were told that they failed say so. */
+export function recordsOf(writes: readonly QueuedWrite[], acceptedAt: number): WriteRecord[] {
+  return writes.map((queued) => {
+    const { kind, destination, points } = queued.write
+    const { note } = queued.tracker
+    return {
+      kind: KINDS.indexOf(kind) | (note ? NOTED : 0),
+      acceptedAt,
+      query: destination.query,
+      body: note ? withNote(note, points.bytes) : points.bytes,
+      queued,
+      isNoted: note !== undefined,
+    }
+  })
+}
+
 /**
  * The write that a record of a lane holds. A record of an unknown kind counts as line protocol: it is never
  * delivered, and only its loss can be recorded.
@@ -257,19 +302,20 @@ export function recordedWrite(
   { kind, query, body }: Pick<LogRecord, 'kind' | 'query' | 'body'>,
   lane: Destination,
 ): Write {
+  const bytes = hasNote({ kind }) ? withoutNote(body) : body
   return {
-    kind: KINDS[kind] ?? 'points',
+    kind: KINDS[kind & ~NOTED] ?? 'points',
     destination: recordedDestination(query, lane),
-    points: { bytes: body, ...scan(body) },
+    points: { bytes, ...scan(bytes) },
     consistency: 'one',
   }
 }
 
-/** What writes take on disk. */
-export function bytesOnDisk(writes: readonly QueuedWrite[]): number {
+const hasNote = ({ kind }: Pick<LogRecord, 'kind'>) => (kind & NOTED) !== 0
+
+/** What records take on disk. */
+export function bytesOnDisk(records: readonly LogRecord[]): number {
   let sum = 0
-  for (const { bytes, write } of writes) {
-    sum += HEADER_BYTES + write.destination.query.length + bytes
-  }
+  for (const { query, body } of records) sum += HEADER_BYTES + query.length + body.length
   return sum
 }

@@ -62,6 +62,11 @@ export class Lane implements WriteLane {
     return this.delivering === 0 && this.backlog.isEmpty
   }
 
+  /** Whether no write that the relay owns is in memory alone. */
+  get isSafe(): boolean {
+    return this.isIdle || this.backlog.isSafe
+  }
+
   /** Whether the lane can be forgotten while it is idle. */
   get isDisposable(): boolean {
     return !this.log?.hasFiles
@@ -83,11 +88,12 @@ export class Lane implements WriteLane {
     this.backlog.mustDeliver()
   }
 
-  withdraw(write: QueuedWrite): void {
-    if (!write.list) return
+  withdraw(write: QueuedWrite): boolean {
+    if (!write.list) return false
     write.list.remove(write)
     write.release()
     if (this.isIdle) this.becomeIdle()
+    return true
   }
 
   /** Sends as many batches as may be in flight now. */
@@ -132,7 +138,10 @@ export class Lane implements WriteLane {
       this.backoff.reset()
       if (outcome.verdict === 'stored') {
         batch.release(body, buffers)
-        for (const write of batch.writes) write.tracker.stored(write)
+        for (const write of batch.writes) {
+          const recorded = write.tracker.stored(write)
+          if (recorded && batch.last) await recorded
+        }
         if (batch.last) await backlog.remove(batch)
       } else if (batch.writes.length === 1) {
         await this.reject(batch, outcome.answer)
@@ -160,13 +169,11 @@ export class Lane implements WriteLane {
   private async reject(batch: InFlightBatch, answer: Answer): Promise<void> {
     const { first } = batch
     first.release()
-    if (!batch.last || first.tracker.isOpen) {
-      first.tracker.rejected(first, answer)
-      return
-    }
-    // An acknowledged write stays on disk until its loss and its dead letter are there.
-    await this.losses.flushed()
-    await this.losses.rejected(first.write, answer)
+    if (batch.last && !first.tracker.isOpen) await this.losses.flushed()
+    const recorded = first.tracker.rejected(first, answer)
+    if (batch.last) await recorded
+    // Nothing waits for it, and `Losses` logs the error.
+    else recorded.catch(() => {})
   }
 
   private fail(batch: InFlightBatch, failure: Failure): void {

@@ -18,6 +18,10 @@ export class MemoryBacklog implements Backlog {
     return this.waiting.head === undefined
   }
 
+  get isSafe(): boolean {
+    return false
+  }
+
   get next(): 'memory' | undefined {
     return this.waiting.head && 'memory'
   }

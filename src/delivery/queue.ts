@@ -48,7 +48,7 @@ export class Queue implements LaneQueue {
   private readonly replays: ReplayLimit
   /** When a slot last became free, by the clock. */
   private answeredAt = Number.NEGATIVE_INFINITY
-  private onEmpty: (() => void)[] = []
+  private onceSafe: (() => void)[] = []
   /** Called when the backend may have applied more than before. */
   private readonly readers = new Set<() => void>()
 
@@ -118,14 +118,21 @@ export class Queue implements LaneQueue {
     return () => this.readers.delete(callback)
   }
 
-  onProgress(): void {
-    for (const callback of this.readers) callback()
+  /** Resolves when no write is in memory alone: each is delivered, or on disk. */
+  whenSafe(): Promise<void> {
+    if (this.isSafe) return Promise.resolve()
+    return new Promise((resolve) => this.onceSafe.push(resolve))
   }
 
-  /** Resolves when nothing is left to deliver. */
-  whenEmpty(): Promise<void> {
-    if (this.isEmpty) return Promise.resolve()
-    return new Promise((resolve) => this.onEmpty.push(resolve))
+  private get isSafe(): boolean {
+    for (const lane of this.lanes.values()) if (!lane.isSafe) return false
+    return true
+  }
+
+  onProgress(): void {
+    for (const callback of this.readers) callback()
+    if (this.onceSafe.length === 0 || !this.isSafe) return
+    for (const resolve of this.onceSafe.splice(0)) resolve()
   }
 
   takeSlot(lane: Lane, isReplay: boolean): boolean {
@@ -150,8 +157,6 @@ export class Queue implements LaneQueue {
     this.slots.forget(lane)
     if (lane.isDisposable && this.lanes.get(lane.key) === lane) this.lanes.delete(lane.key)
     this.onProgress()
-    if (this.onEmpty.length === 0 || !this.isEmpty) return
-    for (const resolve of this.onEmpty.splice(0)) resolve()
   }
 
   private addLane(destination: Destination, logs: readonly SegmentLog[]): Lane {

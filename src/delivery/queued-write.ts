@@ -4,14 +4,16 @@ import type { Answer } from '../influxdb/answer.ts'
 import type { Write } from '../influxdb/write.ts'
 import type { Budget } from '../limits/budget.ts'
 import type { Losses } from '../losses/losses.ts'
-import type { Failure } from './outcome.ts'
+import type { FailureNote } from './failure-note.ts'
+import { type Failure, failure } from './outcome.ts'
 import type { UnappliedWrites, WriteGroup } from './unapplied.ts'
 
 /**
  * Who owns a write:
  * - `client`: it has no answer yet;
  * - `relay`: a backend has stored the write, at least in part, so all backends must get it;
- * - `none`: its client was told that the write failed, so no backend needs to get it.
+ * - `none`: its client was told that the write failed, and no backend is known to have a part of it, so no
+ *   backend needs to get it.
  */
 export type Ownership = 'client' | 'relay' | 'none'
 
@@ -20,10 +22,22 @@ export interface WriteTracker {
   readonly ownership: Ownership
   /** Whether a client waits for the answer. */
   readonly isOpen: boolean
-  /** The backend has stored the write. */
-  stored(write: QueuedWrite): void
-  /** The backend will never take the write. It may have stored a part of it. */
-  rejected(write: QueuedWrite, answer: Answer): void
+  /** Defined if the client was told that the write failed. It goes to disk with the write. */
+  readonly note: FailureNote | undefined
+  /**
+   * The backend has stored the write. If that shows that another backend lacks points, resolves once these
+   * are recorded, or could not be. Never rejects.
+   */
+  stored(write: QueuedWrite): Promise<void> | undefined
+  /**
+   * The backend will never take the write. It may have stored a part of it.
+   *
+   * Resolves once what it lacks is on disk, and rejects with the error of the disk. The queue keeps a write
+   * that is on disk until then.
+   */
+  rejected(write: QueuedWrite, answer: Answer): Promise<void>
+  /** The queue is about to drop the write, once this resolves. Rejects with the error of the disk. */
+  recordLoss(write: QueuedWrite, reason: string): Promise<void>
   /** The backend does not take the write now. The queue keeps it. */
   deferred(write: QueuedWrite, failure: Failure): void
   /** The queue has dropped the write: the backend will not get it. */
@@ -45,8 +59,11 @@ export interface WriteLane {
   readonly unapplied: UnappliedWrites
   /** The relay owns the write from now on. */
   mustDeliver(write: QueuedWrite): void
-  /** Removes a write that is not to be delivered any more, unless it is on its way. */
-  withdraw(write: QueuedWrite): void
+  /**
+   * Removes a write that is not to be delivered any more. Returns false if it is on its way or on disk: its
+   * backend may still get it.
+   */
+  withdraw(write: QueuedWrite): boolean
 }
 
 /** About the memory that a queued write takes beside its bytes. */
@@ -62,6 +79,10 @@ export class QueuedWrite {
   readonly acceptedAt: number
   /** What the backend last answered. Kept by the tracker. */
   state: WriteState = 'pending'
+  /** The answer with which the backend rejected the write. Kept by the tracker. */
+  rejection: Answer | undefined
+  /** How many points the gap ledger has as lacking at this backend alone. Kept by the tracker. */
+  divergedPoints = 0
   /** Whether the write is on disk, or its loss in the gap ledger. Kept by the tracker. */
   isRecorded = false
   /** Whether it must be sent alone: the backend rejected a batch with it. */
@@ -124,7 +145,12 @@ export class QueuedWrite {
 
   drop(failure: Failure): void {
     this.release()
-    if (this.tracker.ownership !== 'none') this.tracker.dropped(this, failure)
+    this.tracker.dropped(this, failure)
+  }
+
+  /** Lets go of a write that failed and that no backend needs to get. */
+  forget(): void {
+    this.drop(failure('not needed any more'))
   }
 }
 

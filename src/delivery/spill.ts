@@ -1,13 +1,12 @@
 /** Puts a lane's writes on disk, and decides when. */
 
 import { faultOf } from '../disk/disk.ts'
-import type { Write } from '../influxdb/write.ts'
 import type { Clock } from '../runtime.ts'
 import type { LaneQueue } from './backlog.ts'
-import { bytesOnDisk, type HandoffLog, type RecordPosition } from './handoff-log.ts'
+import { bytesOnDisk, type HandoffLog, type RecordPosition, recordsOf } from './handoff-log.ts'
 import type { LaneStore } from './lane-store.ts'
 import { failure } from './outcome.ts'
-import type { QueuedWrite, WriteList } from './queued-write.ts'
+import type { QueuedWrite, WriteLane, WriteList } from './queued-write.ts'
 
 /** The reason of a drop, as it stands in the gap ledger. */
 const BUFFER_FULL = 'buffer full'
@@ -20,11 +19,13 @@ const SPILL_AFTER_MS = 10
 
 export class Spiller {
   private readonly queue: LaneQueue
+  private readonly lane: WriteLane
   private readonly store: LaneStore
   private readonly log: HandoffLog
 
-  constructor(queue: LaneQueue, store: LaneStore, log: HandoffLog) {
+  constructor(queue: LaneQueue, lane: WriteLane, store: LaneStore, log: HandoffLog) {
     this.queue = queue
+    this.lane = lane
     this.store = store
     this.log = log
   }
@@ -40,11 +41,12 @@ export class Spiller {
     refuse = (reason: string) => refuseSpill(writes, reason),
   ): Promise<RecordPosition | undefined> {
     const { store, log } = this
-    const bytes = bytesOnDisk(writes)
+    const acceptedAt = Number(this.queue.options.clock.wallNanoseconds() / 1_000_000n)
+    const records = recordsOf(writes, acceptedAt)
+    const bytes = bytesOnDisk(records)
     try {
       if (!(await this.makeRoom(writes, bytes))) return undefined
-      const acceptedAt = Number(this.queue.options.clock.wallNanoseconds() / 1_000_000n)
-      const last = await log.append(writes, acceptedAt).finally(() => store.unreserve(bytes))
+      const last = await log.append(records).finally(() => store.unreserve(bytes))
       for (const write of writes) {
         write.release()
         write.tracker.spilled(write)
@@ -76,17 +78,17 @@ export class Spiller {
   private async makeRoom(writes: readonly QueuedWrite[], bytes: number): Promise<boolean> {
     const { store, log } = this
     const { losses } = this.queue
-    const recordLoss = (write: Write) => losses.lost(write, BUFFER_FULL)
+    const recordLoss = (write: QueuedWrite) => write.tracker.recordLoss(write, BUFFER_FULL)
     if (store.reserve(bytes)) return true
     if (store.options.whenFull === 'reject') throw new BufferFullError(BUFFER_FULL)
     await losses.flushed()
     while (store.options.whenFull === 'drop-oldest' && !log.isEmpty) {
-      await log.dropOldest(recordLoss).finally(() => {
+      await log.dropOldest(this.lane, recordLoss).finally(() => {
         dropRecorded(log.takeRemoved(), BUFFER_FULL)
       })
       if (store.reserve(bytes)) return true
     }
-    for (const { write } of writes) await recordLoss(write)
+    for (const write of writes) await recordLoss(write)
     dropRecorded(writes, BUFFER_FULL)
     return false
   }
@@ -112,7 +114,7 @@ export function refuseSpill(writes: readonly QueuedWrite[], reason: string): voi
   }
 }
 
-/** Drops writes whose loss is in the gap ledger. */
+/** Drops writes whose loss is recorded. */
 export function dropRecorded(writes: readonly QueuedWrite[], reason: string): void {
   for (const write of writes) {
     write.isRecorded = true

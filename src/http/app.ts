@@ -4,29 +4,37 @@ import { Hono } from 'hono'
 import type { Backend } from '../backend/backend.ts'
 import type { HttpConfig } from '../config/config.ts'
 import { errorAnswer } from '../influxdb/answer.ts'
-import { type Destination, v1DestinationOf, v2DestinationOf } from '../influxdb/destination.ts'
+import { v1DestinationOf, v2DestinationOf } from '../influxdb/destination.ts'
 import { toResponse } from '../influxdb/response.ts'
 import type { Log } from '../observe/log.ts'
 import { QueryRouter } from '../query/query-router.ts'
 import type { Relay } from '../relay/relay.ts'
 import type { Runtime } from '../runtime.ts'
-import { ping } from './ping.ts'
+import { withCors } from './cors.ts'
+import { health, ping, status } from './probes.ts'
 import { createQueryHandler } from './query.ts'
 import { queryReady, ready } from './readiness.ts'
 import { createWriteHandler, type FindDestination } from './write.ts'
 
 const WRITE_METHODS = 'OPTIONS, POST'
 const QUERY_METHODS = 'GET, OPTIONS, POST'
+const PROBE_METHODS = 'GET, HEAD, OPTIONS'
 
 /** The methods of each path. */
 const METHODS = new Map([
   ['/write', WRITE_METHODS],
   ['/api/v2/write', WRITE_METHODS],
-  ['/ping', 'GET, HEAD'],
+  ['/ping', PROBE_METHODS],
+  ['/status', PROBE_METHODS],
+  ['/health', PROBE_METHODS],
+  ['/ready', PROBE_METHODS],
 ])
 
-/** How many destinations are remembered. */
+const DATABASE_REQUIRED = errorAnswer(400, 'database is required')
+
+/** How many destinations are remembered, and the longest name of one: together about two megabytes. */
 const MAX_DESTINATIONS = 1024
+const MAX_REMEMBERED_LENGTH = 512
 
 /** What an app must know of the rest of its process. */
 export interface AppSurroundings {
@@ -51,53 +59,56 @@ export function createApp(
 ): Hono {
   const app = new Hono()
   const write = createWriteHandler(config, relay, runtime, log)
-  for (const [path, destinationOf] of [
-    ['/write', v1DestinationOf],
-    ['/api/v2/write', v2DestinationOf],
-  ] as const) {
-    const find = remember((search, authorization) =>
-      destinationOf(search, authorization, config.defaultRetentionPolicy),
-    )
-    app.post(path, (c) => write(c.req.raw, find))
-    app.options(path, () => new Response(null, { status: 204, headers: { allow: WRITE_METHODS } }))
-  }
+  const policy = config.defaultRetentionPolicy
+  const findV1 = remember(
+    (search, authorization) => v1DestinationOf(search, authorization, policy) ?? DATABASE_REQUIRED,
+  )
+  const findV2 = remember((search, authorization) => v2DestinationOf(search, authorization, policy))
+  app.post('/write', (c) => write(c.req.raw, findV1))
+  app.post('/api/v2/write', (c) => write(c.req.raw, findV2))
   app.get('/ping', (c) => ping(c.req.raw, config.pingStatus))
   app.get('/ready', () => ready(isStopping()))
+  const methodsOf = new Map(METHODS)
   if (config.isQueryable) {
+    methodsOf.set('/query', QUERY_METHODS)
     const router = new QueryRouter(relay.backends, outputsOf, config, runtime, log)
     const query = createQueryHandler(config, router, runtime, log)
     // Not HEAD: influxd does not know it here.
     app.on(['GET', 'POST'], '/query', (c) =>
       c.req.raw.method === 'HEAD' ? methodNotAllowed(QUERY_METHODS) : query(c.req.raw),
     )
-    app.options(
-      '/query',
-      () => new Response(null, { status: 204, headers: { allow: QUERY_METHODS } }),
-    )
     app.get('/ready/query/:output', (c) => queryReady(router, c.req.param('output')))
   }
+  app.get('/status', () => status())
+  app.get('/health', () => health())
+  for (const [path, allow] of methodsOf) {
+    app.options(path, () => new Response(null, { status: 204, headers: { allow } }))
+  }
   app.notFound((c) => {
-    const methods =
-      c.req.path === '/query' && config.isQueryable ? QUERY_METHODS : METHODS.get(c.req.path)
+    const methods = methodsOf.get(c.req.path)
     return methods === undefined ? notFound(config.isQueryable) : methodNotAllowed(methods)
   })
   app.onError((error) => {
     log.error('request failed', { reason: error.stack ?? error.message })
     return toResponse(errorAnswer(500, 'internal error of the relay'))
   })
+  app.fetch = withCors(app.fetch)
   return app
 }
 
-/** Remembers the destinations of recent query strings: most clients repeat theirs. */
+/** Remembers the destinations of recent short query strings: most clients repeat theirs. */
 function remember(find: FindDestination): FindDestination {
-  const known = new Map<string, Destination | undefined>()
+  const known = new Map<string, ReturnType<FindDestination>>()
   return (search, authorization) => {
     const key = `${search}\n${authorization ?? ''}`
-    if (!known.has(key)) {
+    if (key.length > MAX_REMEMBERED_LENGTH) return find(search, authorization)
+    let found = known.get(key)
+    if (found === undefined) {
       if (known.size >= MAX_DESTINATIONS) known.clear()
-      known.set(key, find(search, authorization))
+      found = find(search, authorization)
+      known.set(key, found)
     }
-    return known.get(key)
+    return found
   }
 }
 

@@ -1,6 +1,6 @@
 /** The parameters of a request to `/query`, as influxd reads them. */
 
-import { basicAuthorization } from '../influxdb/credentials.ts'
+import { userAuthorization } from '../influxdb/credentials.ts'
 import { decoded, parameters, queryString } from '../influxdb/query-string.ts'
 
 /** Parameters, percent-encoded. */
@@ -58,7 +58,7 @@ export async function readQueryRequest(
     form: queryString(without(found, 'u', 'p')),
     search: queryString(without(fromUrl, 'u', 'p', 'q', 'params')),
     authorization:
-      user && password ? basicAuthorization(decoded(user), decoded(password)) : authorization,
+      user && password ? userAuthorization(decoded(user), decoded(password)) : authorization,
   }
 }
 

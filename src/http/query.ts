@@ -6,6 +6,7 @@ import { toResponse } from '../influxdb/response.ts'
 import { type Statement, statementsOf } from '../influxdb/statement.ts'
 import { Budget, Reservation } from '../limits/budget.ts'
 import { coarseTimers } from '../limits/coarse-timers.ts'
+import { Turns } from '../limits/turns.ts'
 import type { Databases } from '../losses/shortage.ts'
 import type { Log } from '../observe/log.ts'
 import { RepeatedWarning } from '../observe/repeated-warning.ts'
@@ -32,9 +33,11 @@ export function createQueryHandler(
 ): (request: Request) => Promise<Response> {
   const { clock, buffers, gunzip } = runtime
   const now = () => clock.now()
-  const reading = { clock: { ...clock, now, after: coarseTimers(clock) }, buffers, gunzip }
+  const turns = new Turns(clock)
+  const reading = { clock: { ...clock, now, after: coarseTimers(clock) }, buffers, gunzip, turns }
   const limits = { ...config, maxBodyBytes: Math.min(config.maxBodyBytes, MAX_FORM_BYTES) }
   const pending = new Budget(MAX_PENDING_BYTES)
+  const announced = new Budget(MAX_PENDING_BYTES / 4)
   const refused = new RepeatedWarning(clock, log, 'query refused')
   let requests = 0
 
@@ -51,7 +54,7 @@ export function createQueryHandler(
         throw new BodyError(503, 'too many queries', { retryAfter: '1' })
       const { headers, signal } = request
       const body = hasForm(request)
-        ? await readBody(request, limits, reservation, reading)
+        ? await readBody(request, limits, reservation, announced, reading)
         : undefined
       const authorization = firstAuthorization(headers.get('authorization'))
       const search = searchOf(request.url)

@@ -1,7 +1,8 @@
 /** Reads the body of a write, under bounds on its size and on the client's slowness, and inflates it. */
 
 import { type Answer, errorAnswer } from '../influxdb/answer.ts'
-import type { Reservation } from '../limits/budget.ts'
+import type { Budget, Reservation } from '../limits/budget.ts'
+import type { Turns } from '../limits/turns.ts'
 import type { Buffers, Clock, Runtime } from '../runtime.ts'
 import { firstOf } from './headers.ts'
 
@@ -35,8 +36,11 @@ const MIN_BYTES_PER_MS = 1
 /** Bodies up to this size are read at once, within the time that the slowest client needs for all of it. */
 const MAX_SMALL_BYTES = 64 * 1024
 
-/** The smallest buffer for a body that comes in several pieces. Most of these fit, and need not be moved. */
-const MIN_BUFFER_BYTES = 512 * 1024
+/** Bodies up to this size get a buffer of the size that they announce, and need not be moved as they grow. */
+const MAX_ANNOUNCED_BYTES = 1024 * 1024
+
+/** The smallest buffer for a body that comes in several pieces. */
+const MIN_BUFFER_BYTES = 4 * 1024
 
 /**
  * A chunk costs a runtime about a microsecond and half a kilobyte, however small it is. Clients send a
@@ -45,29 +49,48 @@ const MIN_BUFFER_BYTES = 512 * 1024
 const MAX_SMALL_PIECES = 4096
 const MIN_MEAN_PIECE_BYTES = 16
 
+/** To inflate more than this may take milliseconds: deflate makes up to a thousand times as much of it. */
+const MAX_INFLATED_AT_ONCE_BYTES = 8 * 1024
+
+/** What the body of a write is read with. */
+export interface BodyReading extends Pick<Runtime, 'clock' | 'gunzip' | 'buffers'> {
+  readonly turns: Turns
+}
+
 /**
  * The body of a request, inflated if it is gzip.
  *
  * @param reservation grows by what the body holds in memory
+ * @param announced bounds what is reserved for bytes that clients have announced and not yet sent. Bodies
+ *   past it are read into buffers that grow with what comes, which is slower.
  * @throws BodyError
  */
-export function readBody(
+export async function readBody(
   request: Request,
   limits: BodyLimits,
   reservation: Reservation,
-  runtime: Pick<Runtime, 'clock' | 'gunzip' | 'buffers'>,
+  announced: Budget,
+  reading: BodyReading,
 ): Promise<Uint8Array> {
   const { headers } = request
-  const header = headers.get('content-length')
-  const length = header === null ? undefined : Number(header)
-  if (length !== undefined && length > limits.maxBodyBytes) return Promise.reject(tooLarge())
-  const isSmall = length !== undefined && length <= MAX_SMALL_BYTES
-  const sent = isSmall
-    ? readAtOnce(request, length, limits, reservation, runtime)
-    : readPieces(request, length, limits, reservation, runtime)
+  // Bun takes the same length twice, and joins the two.
+  const header = firstOf(headers.get('content-length'))
+  const length = header === undefined ? undefined : Number(header)
+  if (length !== undefined && length > limits.maxBodyBytes) throw tooLarge()
+  const isAnnounced =
+    length !== undefined && length <= MAX_ANNOUNCED_BYTES && announced.take(length)
+  let sent: Uint8Array
+  try {
+    sent =
+      isAnnounced && length <= MAX_SMALL_BYTES
+        ? await readAtOnce(request, length, limits, reservation, reading)
+        : await readPieces(request, length, isAnnounced, limits, reservation, reading)
+  } finally {
+    if (isAnnounced) announced.give(length)
+  }
   // Exactly this value, as in influxd, which takes a body with any other for plain text.
   const isGzip = firstOf(headers.get('content-encoding')) === 'gzip'
-  return isGzip ? inflate(sent, limits, reservation, runtime) : sent
+  return isGzip ? inflate(sent, limits, reservation, reading) : sent
 }
 
 /** Most writes come this way, so it makes do with one promise and one timer. */
@@ -98,10 +121,16 @@ function readAtOnce(
   })
 }
 
-/** Reads piece by piece into a buffer that grows: `length` is only what the client claims. */
+/**
+ * Reads piece by piece into a buffer that grows.
+ *
+ * @param length what the client claims
+ * @param isAnnounced whether the buffer may have that length before the bytes have come
+ */
 async function readPieces(
   { body }: Request,
   length: number | undefined,
+  isAnnounced: boolean,
   { maxBodyBytes, readTimeoutMs }: BodyLimits,
   reservation: Reservation,
   { clock, buffers }: Pick<Runtime, 'clock' | 'buffers'>,
@@ -133,8 +162,8 @@ async function readPieces(
         continue
       }
       if (total > buffer.length) {
-        const wanted = Math.min(Math.max(MIN_BUFFER_BYTES, 2 * total), length ?? maxBodyBytes)
-        const size = reservation.hasRoomFor(wanted - buffer.length) ? wanted : total
+        const most = length ?? maxBodyBytes
+        const size = isAnnounced ? most : Math.min(Math.max(MIN_BUFFER_BYTES, 2 * total), most)
         reserve(reservation, size - buffer.length)
         const larger = buffers.take(size)
         larger.set(buffer.subarray(0, filled))
@@ -146,6 +175,8 @@ async function readPieces(
     }
   } catch (error) {
     reader.cancel().catch(() => {})
+    // Thousands of clients that go away would leave so much to the garbage collector.
+    buffers.give(pieces === 1 ? adoptWhole(buffer, buffers) : buffer)
     throw error
   }
 }
@@ -173,16 +204,16 @@ function inTime<T>(clock: Clock, timeoutMs: number, bytes: Promise<T>): Promise<
 }
 
 async function inflate(
-  body: Promise<Uint8Array>,
+  sent: Uint8Array,
   { maxBodyBytes }: BodyLimits,
   reservation: Reservation,
-  { buffers, gunzip }: Pick<Runtime, 'gunzip' | 'buffers'>,
+  { buffers, gunzip, turns }: BodyReading,
 ): Promise<Uint8Array> {
-  const sent = await body
-  const inflated = await gunzip(sent, maxBodyBytes).catch((error) => {
-    throw error instanceof RangeError
-      ? tooLarge()
-      : new BodyError(400, `gzip: ${(error as Error).message}`)
+  if (sent.length > MAX_INFLATED_AT_ONCE_BYTES) await turns.next()
+  const limit = Math.min(maxBodyBytes, reservation.room)
+  const inflated = await gunzip(sent, limit).catch((error) => {
+    if (!(error instanceof RangeError)) throw new BodyError(400, `gzip: ${error.message}`)
+    throw limit < maxBodyBytes ? noRoom() : tooLarge()
   })
   buffers.give(sent)
   reserve(reservation, inflated.length)
@@ -203,7 +234,7 @@ function cutShort(): BodyError {
   return new BodyError(400, 'unexpected EOF', { mustClose: true })
 }
 
-function noRoom(): BodyError {
+export function noRoom(): BodyError {
   return new BodyError(503, 'too many bytes in flight', { retryAfter: '1' })
 }
 

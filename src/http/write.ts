@@ -1,7 +1,8 @@
 /** `/write`: reads a write, gives it to the relay, and answers as influxd does. */
 
 import type { HttpConfig } from '../config/config.ts'
-import { errorAnswer } from '../influxdb/answer.ts'
+import type { Answer } from '../influxdb/answer.ts'
+import { atLeast } from '../influxdb/consistency.ts'
 import type { Destination } from '../influxdb/destination.ts'
 import { timestampIn } from '../influxdb/precision.ts'
 import { toResponse } from '../influxdb/response.ts'
@@ -9,6 +10,7 @@ import { stamp } from '../influxdb/stamp.ts'
 import type { Write } from '../influxdb/write.ts'
 import { Budget, Reservation } from '../limits/budget.ts'
 import { coarseTimers } from '../limits/coarse-timers.ts'
+import { Turns } from '../limits/turns.ts'
 import type { Log } from '../observe/log.ts'
 import { RepeatedWarning } from '../observe/repeated-warning.ts'
 import { Backpressure } from '../relay/backpressure.ts'
@@ -16,13 +18,19 @@ import { STORED } from '../relay/fan-out.ts'
 import type { Relay } from '../relay/relay.ts'
 import type { Runtime } from '../runtime.ts'
 import { firstAuthorization } from './headers.ts'
-import { BodyError, readBody } from './request-body.ts'
+import { BodyError, noRoom, readBody } from './request-body.ts'
 
-/** The destination that a query string and an Authorization header name, if they name one. */
+/** The destination that a query string and an Authorization header name, or the answer that refuses them. */
 export type FindDestination = (
   search: string,
   authorization: string | undefined,
-) => Destination | undefined
+) => Destination | Answer
+
+/** The part of `max-pending-mb` that bytes can take that clients have announced and not yet sent. */
+const MAX_ANNOUNCED_SHARE = 1 / 4
+
+/** To read the lines of a larger body takes milliseconds. */
+const MAX_STAMPED_AT_ONCE_BYTES = 1024 * 1024
 
 export type WriteHandler = (request: Request, find: FindDestination) => Promise<Response>
 
@@ -33,8 +41,10 @@ export function createWriteHandler(
   log: Log,
 ): WriteHandler {
   const { clock, buffers, gunzip } = runtime
-  const reading = { clock: { ...clock, after: coarseTimers(clock) }, buffers, gunzip }
+  const turns = new Turns(clock)
+  const reading = { clock: { ...clock, after: coarseTimers(clock) }, buffers, gunzip, turns }
   const pending = new Budget(config.maxPendingBytes)
+  const announced = new Budget(config.maxPendingBytes * MAX_ANNOUNCED_SHARE)
   const refused = new RepeatedWarning(clock, log, 'write refused')
   const backpressure = new Backpressure(
     clock,
@@ -51,16 +61,25 @@ export function createWriteHandler(
         searchOf(request.url),
         firstAuthorization(request.headers.get('authorization')),
       )
-      if (!destination) return toResponse(errorAnswer(400, 'database is required'))
+      if ('status' in destination) return toResponse(destination)
       // Bun cannot limit connections, so each request is counted.
       if (requests > config.maxConnections) throw tooManyRequests()
       const pause = backpressure.pause()
       if (pause) await pause
-      const body = await readBody(request, config, reservation, reading)
+      const body = await readBody(request, config, reservation, announced, reading)
       const timestamp = () => timestampIn(destination.precision, clock.wallNanoseconds())
-      const points = stamp(body, timestamp, buffers)
+      if (body.length > MAX_STAMPED_AT_ONCE_BYTES) await turns.next()
+      const memory = {
+        take(length: number) {
+          // Of very short lines, the timestamps take several times as much as the body.
+          if (!reservation.grow(length - body.length)) throw noRoom()
+          return buffers.take(length)
+        },
+      }
+      const points = stamp(body, timestamp, memory)
       if (points.bytes !== body) buffers.give(body)
-      const consistency = destination.consistency ?? config.consistency
+      const asked = destination.consistency ?? config.consistency
+      const consistency = atLeast(config.minConsistency, asked)
       const write: Write = { kind: 'points', destination, points, consistency, recycle }
       const answer = await relay.accept(write)
       return answer === STORED ? new Response(null, { status: 204 }) : toResponse(answer)

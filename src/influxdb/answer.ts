@@ -24,11 +24,22 @@ export function errorAnswer(status: number, message: string, retryAfter?: string
   }
 }
 
-const MAX_MESSAGE_BYTES = 1024
+/** The longest message of a server. influxd cuts its error header at this length, too. */
+export const MAX_MESSAGE_LENGTH = 1024
+
+/** The longest message of a server in a line of the log. */
+const MAX_LOGGED_LENGTH = 200
 
 /** The server's own words: its error header, or else the beginning of the body. */
 export function messageOf({ error, body }: Answer): string {
-  return printable(error ?? new TextDecoder().decode(body.subarray(0, MAX_MESSAGE_BYTES))).trim()
+  return printable(error ?? new TextDecoder().decode(body.subarray(0, MAX_MESSAGE_LENGTH))).trim()
+}
+
+/** The beginning of the server's own words, for the log. */
+export function summaryOf(answer: Answer): string {
+  const message = messageOf(answer)
+  if (message.length <= MAX_LOGGED_LENGTH) return message
+  return `${message.slice(0, MAX_LOGGED_LENGTH - 3)}...`
 }
 
 /** Text that may stand in a header: influxd copies control bytes of a bad line into its error. */

@@ -9,6 +9,7 @@
  */
 export type ConsistencyLevel = 'any' | 'one' | 'quorum' | 'all'
 
+/** From the weakest to the strongest. */
 export const CONSISTENCY_LEVELS = ['any', 'one', 'quorum', 'all'] as const
 
 /** Parses a level in upper or lower case, as influxd does; undefined if it is unknown. */
@@ -20,4 +21,10 @@ export function parseConsistency(text: string): ConsistencyLevel | undefined {
 export function backendsNeeded(level: ConsistencyLevel, total: number): number {
   if (level === 'all') return total
   return level === 'quorum' ? Math.floor(total / 2) + 1 : 1
+}
+
+/** The stronger of two levels. */
+export function atLeast(floor: ConsistencyLevel, level: ConsistencyLevel): ConsistencyLevel {
+  const strength = (one: ConsistencyLevel) => CONSISTENCY_LEVELS.indexOf(one)
+  return strength(level) < strength(floor) ? floor : level
 }

@@ -1,8 +1,31 @@
-/** Credentials as Authorization headers. They are secrets: none may reach a log or an error message. */
+/**
+ * Credentials as Authorization headers. They are secrets: none may reach a log or an error message.
+ *
+ * A user whose name has a colon cannot travel in the Basic scheme, which ends the name at the first one
+ * (RFC 7617), nor as a token of InfluxDB 1.8, which does the same. influxd reads such a name from the query
+ * parameters `u` and `p` alone. Until they are sent, these credentials are kept in a scheme of the relay's
+ * own, `Query u=…&p=…`. A client that sends this header gives its credentials in one more way.
+ */
 
-/** The header of a user in the Basic scheme, in UTF-8 (RFC 7617). */
-export function basicAuthorization(user: string, password: string): string {
+import { decoded } from './query-string.ts'
+
+/** The header of a user: in the Basic scheme, in UTF-8, if that can hold the name. */
+export function userAuthorization(user: string, password: string): string {
+  if (user.includes(':')) {
+    return `Query u=${encodeURIComponent(user)}&p=${encodeURIComponent(password)}`
+  }
   return `Basic ${base64(new TextEncoder().encode(`${user}:${password}`))}`
+}
+
+/** The query parameters that carry credentials of the scheme `Query`; undefined for any other scheme. */
+export function credentialParameters(authorization: string): string | undefined {
+  return /^Query (u=[^&=\s]+&p=[^&=\s]+)$/.exec(authorization)?.[1]
+}
+
+/** Hides the password of `credentialParameters` in a text that quotes the URL of a request. */
+export function withoutPassword(text: string, parameters: string): string {
+  const [, encoded = ''] = /&p=(.+)$/.exec(parameters) ?? []
+  return text.replaceAll(encoded, '***').replaceAll(decoded(encoded), '***')
 }
 
 /**

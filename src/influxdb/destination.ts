@@ -1,7 +1,8 @@
 /** Where a write goes, and which writes share a lane or a batch. */
 
+import { type Answer, errorAnswer } from './answer.ts'
 import { type ConsistencyLevel, parseConsistency } from './consistency.ts'
-import { basicAuthorization, fromTokenAuthorization } from './credentials.ts'
+import { fromTokenAuthorization, userAuthorization } from './credentials.ts'
 import { decoded, parameters, queryString } from './query-string.ts'
 
 /** The same at every backend. */
@@ -22,61 +23,93 @@ export interface Destination {
   readonly key: string
 }
 
-/**
- * The destination of a request to `/write`, or undefined if it names no database.
- *
- * `u` and `p`, if both are set, stand for Basic authentication and win over the header, as in influxd.
- * They become a header here, which keeps them out of URLs and so out of the backends' access logs.
- */
+/** The destination of a request to `/write`, or undefined if it names no database. */
 export function v1DestinationOf(
   search: string,
   authorization: string | undefined,
   defaultRetentionPolicy: string,
 ): Destination | undefined {
   const query = parameters(search)
-  const database = query.get('db')
-  if (!database) return undefined
-  const consistency = parseConsistency(decoded(query.get('consistency') ?? ''))
-  const user = query.get('u')
-  const password = query.get('p')
-  query.delete('u')
-  query.delete('p')
-  // An invalid level stays in the query: the server rejects it in its own words.
-  if (consistency) query.delete('consistency')
+  if (!query.get('db')) return undefined
   if (!query.get('rp') && defaultRetentionPolicy !== '') {
     query.set('rp', encodeURIComponent(defaultRetentionPolicy))
   }
-  const credentials =
-    user && password ? basicAuthorization(decoded(user), decoded(password)) : authorization
-  return destination(query, credentials, consistency)
+  return clientDestination(query, authorization)
 }
 
 /**
- * The destination of a request to `/api/v2/write`, as InfluxDB 1.8 reads it: the bucket is `database`
- * or `database/retention-policy`, the token is `user:password`. Backends get the write at their v1
- * endpoint, which every InfluxDB 1.x has. Undefined if the request names no bucket.
+ * The destination of a request to `/api/v2/write`, or the answer that refuses it, as in InfluxDB 1.8. The
+ * bucket is `database` or `database/retention-policy`, the token is `user:password`. Backends get the write
+ * at their v1 endpoint, which every InfluxDB 1.x has.
  */
 export function v2DestinationOf(
   search: string,
   authorization: string | undefined,
   defaultRetentionPolicy: string,
-): Destination | undefined {
+): Destination | Answer {
   const given = parameters(search)
-  const [database, retentionPolicy] = (given.get('bucket') ?? '').split('%2F')
-  if (!database) return undefined
+  const precision = V2_PRECISIONS.get(given.get('precision') ?? '')
+  if (precision === undefined) return invalidPrecision(decoded(given.get('precision') ?? ''))
+  // Only the first slash divides: a retention policy may have others in its name.
+  const bucket = given.get('bucket') ?? ''
+  const [, database = '', , retentionPolicy = ''] = /^(.*?)((?:%2F|\/)(.*))?$/is.exec(bucket) ?? []
+  if (database === '') return invalidBucket(decoded(bucket))
   const query = new Map([['db', database]])
   const policy = retentionPolicy || encodeURIComponent(defaultRetentionPolicy)
   if (policy !== '') query.set('rp', policy)
-  const precision = given.get('precision') ?? ''
-  if (precision !== '') query.set('precision', V2_PRECISIONS.get(precision) ?? precision)
-  return destination(query, fromTokenAuthorization(authorization))
+  if (precision !== '') query.set('precision', precision)
+  for (const name of ['consistency', 'u', 'p']) {
+    const value = given.get(name)
+    if (value !== undefined) query.set(name, value)
+  }
+  return clientDestination(query, fromTokenAuthorization(authorization))
 }
 
-/** Precisions that have another name in v1. */
+/** The precisions of v2, and their names in v1. */
 const V2_PRECISIONS = new Map([
+  ['', ''],
   ['ns', 'n'],
   ['us', 'u'],
+  ['ms', 'ms'],
+  ['s', 's'],
 ])
+
+function invalidPrecision(precision: string): Answer {
+  const name = JSON.stringify(precision)
+  return errorAnswer(400, `invalid precision ${name} (use ns, us, ms or s)`)
+}
+
+function invalidBucket(bucket: string): Answer {
+  const fault =
+    bucket === ''
+      ? 'is missing a slash; not in "database/retention-policy" format'
+      : 'is in db/rp form but has an empty database'
+  return errorAnswer(404, `bucket name ${JSON.stringify(bucket)} ${fault}`)
+}
+
+/**
+ * A destination that a client names.
+ *
+ * `u` and `p`, if both are set, stand for a user and win over the header, as in influxd. They leave the
+ * query string, which keeps them out of the log; see `credentials.ts` for how they reach a backend.
+ *
+ * @param query parameters of `/write`; those that the relay does not know are passed on
+ */
+function clientDestination(
+  query: Map<string, string>,
+  authorization: string | undefined,
+): Destination {
+  const consistency = parseConsistency(decoded(query.get('consistency') ?? ''))
+  // An invalid level stays in the query: the server rejects it in its own words.
+  if (consistency) query.delete('consistency')
+  const user = query.get('u')
+  const password = query.get('p')
+  query.delete('u')
+  query.delete('p')
+  const credentials =
+    user && password ? userAuthorization(decoded(user), decoded(password)) : authorization
+  return destination(query, credentials, consistency)
+}
 
 /**
  * What the destinations of a lane's writes have in common.

@@ -1,9 +1,15 @@
 /** Answers from and to HTTP responses. */
 
-import { type Answer, printable } from './answer.ts'
+import { type Answer, MAX_MESSAGE_LENGTH, printable } from './answer.ts'
 
-/** The most that is read of a body: influxd quotes every bad line of a write in its error. */
-const MAX_BODY_BYTES = 64 * 1024 * 1024
+/**
+ * The most that is kept of a body. influxd quotes every bad line of a write in its error, which no client
+ * shows whole.
+ */
+const MAX_BODY_BYTES = 64 * 1024
+
+/** The most that is read and thrown away of a body, so that its connection can be used again. */
+const MAX_READ_BYTES = 1024 * 1024
 
 const NO_CONTENT: Answer = {
   status: 204,
@@ -14,36 +20,71 @@ const NO_CONTENT: Answer = {
   retryAfter: undefined,
 }
 
-/** Reads a backend's response to its end, which frees its connection for the next request. */
+/**
+ * Reads a backend's response. Its body and headers are cut to what clients can use. A body that is not very
+ * long is read to its end, which frees its connection for the next request.
+ */
 export async function readAnswer(response: Response): Promise<Answer> {
   const { status } = response
   // Nearly every answer: to look at its headers and body takes longer than the rest of the exchange.
   if (status === 204) return NO_CONTENT
   const body = await readBytes(response)
-  const { headers } = response
+  const header = (name: string) => response.headers.get(name)?.slice(0, MAX_MESSAGE_LENGTH)
   return {
     status,
     body,
-    contentType: headers.get('content-type') ?? undefined,
-    error: headers.get('x-influxdb-error') ?? undefined,
-    challenge: headers.get('www-authenticate') ?? undefined,
-    retryAfter: headers.get('retry-after') ?? undefined,
+    contentType: header('content-type'),
+    error: header('x-influxdb-error'),
+    challenge: header('www-authenticate'),
+    retryAfter: header('retry-after'),
   }
 }
 
+/** Copies what comes, whatever the size of its pieces: each piece has a cost of its own in memory. */
 async function readBytes({ body }: Response): Promise<Uint8Array<ArrayBuffer>> {
-  const reader = body?.getReader()
-  const chunks: Uint8Array<ArrayBuffer>[] = []
+  if (!body) return new Uint8Array(0)
+  const reader = body.getReader()
+  let buffer = new Uint8Array(1024)
   let total = 0
-  for (let read = await reader?.read(); read?.value; read = await reader?.read()) {
-    chunks.push(read.value)
-    total += read.value.length
-    if (total > MAX_BODY_BYTES) {
-      await reader?.cancel()
+  for (;;) {
+    const { value } = await reader.read()
+    if (!value) break
+    const from = Math.min(total, MAX_BODY_BYTES)
+    total += value.length
+    const to = Math.min(total, MAX_BODY_BYTES)
+    if (to > buffer.length) {
+      const larger = new Uint8Array(Math.min(2 * to, MAX_BODY_BYTES))
+      larger.set(buffer.subarray(0, from))
+      buffer = larger
+    }
+    buffer.set(value.subarray(0, to - from), from)
+    if (total > MAX_READ_BYTES) {
+      await reader.cancel()
       break
     }
   }
-  return new Uint8Array(await new Blob(chunks).arrayBuffer())
+  return total > MAX_BODY_BYTES ? closed(buffer) : buffer.slice(0, total)
+}
+
+/** The longest escape in JSON, without its last character. */
+const MAX_CUT_LENGTH = 5
+
+/** Makes JSON again of an error in influxd's form that was cut; leaves any other body as it is. */
+function closed(cut: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  const text = new TextDecoder().decode(cut, { stream: true })
+  for (let length = text.length; length >= text.length - MAX_CUT_LENGTH; length--) {
+    const candidate = `${text.slice(0, length)}..."}\n`
+    if (isError(candidate)) return new TextEncoder().encode(candidate)
+  }
+  return cut
+}
+
+function isError(text: string): boolean {
+  try {
+    return typeof JSON.parse(text).error === 'string'
+  } catch {
+    return false
+  }
 }
 
 /** The answer as a response to the relay's own client. A backend's other headers are not forwarded. */

@@ -29,6 +29,10 @@ export function scan(body: Uint8Array, onMissing?: (end: number) => void): Scann
   let wasMissing = onMissing !== undefined
   for (let start = 0; start < body.length; ) {
     last = start
+    if (body[start] === NEWLINE) {
+      start++
+      continue
+    }
     // A point without a timestamp mostly follows another.
     const plain = wasMissing ? plainPointEnd(body, start) : -1
     if (plain >= 0) {

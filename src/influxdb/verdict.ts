@@ -44,11 +44,3 @@ function isUtf8(bytes: Uint8Array): boolean {
     return false
   }
 }
-
-/**
- * Whether a rejected write left nothing behind: influxd could not parse any of its points. Any other
- * rejection may have stored some points, so other backends must still get the write.
- */
-export function leftNothing(answer: Answer): boolean {
-  return answer.status === 400 && /^({"error":")?unable to parse/.test(messageOf(answer))
-}

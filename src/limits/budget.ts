@@ -18,6 +18,11 @@ export class Budget {
     return (this.bytes + this.takers * this.overhead) / this.limit
   }
 
+  /** The bytes that are left, without the overhead of another taker. */
+  get room(): number {
+    return Math.max(0, this.limit - this.bytes - this.takers * this.overhead)
+  }
+
   hasRoomFor(bytes: number): boolean {
     return this.bytes + bytes + (this.takers + 1) * this.overhead <= this.limit
   }
@@ -43,6 +48,11 @@ export class Reservation {
 
   constructor(budget: Budget) {
     this.budget = budget
+  }
+
+  /** The bytes by which the reservation can grow now. */
+  get room(): number {
+    return this.budget.room
   }
 
   hasRoomFor(bytes: number): boolean {

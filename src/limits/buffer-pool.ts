@@ -58,7 +58,10 @@ export class BufferPool implements Buffers {
 
   private keep(buffer: ArrayBuffer): void {
     const size = buffer.byteLength
-    if (this.idleBytes + size > MAX_IDLE_BYTES) return
+    if (this.idleBytes + size > MAX_IDLE_BYTES) {
+      free(buffer)
+      return
+    }
     const idle = this.idle.get(size) ?? []
     idle.push(buffer)
     this.idle.set(size, idle)

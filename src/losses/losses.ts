@@ -1,7 +1,8 @@
 /** Records what a backend lacks: in the log, in the gap ledger, and as dead letters. */
 
-import { type Answer, messageOf } from '../influxdb/answer.ts'
+import { type Answer, messageOf, summaryOf } from '../influxdb/answer.ts'
 import type { Destination } from '../influxdb/destination.ts'
+import { shortfallOf } from '../influxdb/shortfall.ts'
 import { timeRangeOf } from '../influxdb/time-range.ts'
 import type { Write } from '../influxdb/write.ts'
 import type { Log } from '../observe/log.ts'
@@ -22,7 +23,11 @@ export interface LossRecords {
 /** The reason of gaps whose records on disk were damaged. */
 export const DAMAGED = 'damaged'
 
-type Loss = Pick<Gap, 'first' | 'last' | 'points' | 'writes' | 'reason'>
+/** The reason of gaps of writes that were not acknowledged, and that another backend has all the same. */
+const DIVERGED = 'diverged'
+
+type Loss = Pick<Gap, 'first' | 'last' | 'points' | 'writes' | 'reason'> &
+  Partial<Pick<Gap, 'backend'>>
 
 /** The delay before the ledger is saved again after the disk has failed. */
 const RETRY_MS = 1000
@@ -32,13 +37,14 @@ const RETRY_MS = 1000
  * they resolve the caller must keep the write.
  */
 export class Losses {
-  private readonly backend: string
+  readonly backend: string
   private readonly clock: Clock
   private readonly records: LossRecords | undefined
   /** The gaps of this process, if they are recorded nowhere. */
   private readonly unrecorded = new GapTable(DEFAULT_LIMITS)
   private readonly lacks: RepeatedWarning
   private readonly rejections: RepeatedWarning
+  private readonly differences: RepeatedWarning
   private readonly faults: RepeatedWarning
   /** Whether the ledger has changes that the disk has refused. */
   private isBehind = false
@@ -52,6 +58,7 @@ export class Losses {
     this.records = records
     this.lacks = new RepeatedWarning(clock, log, 'backend lacks acknowledged points')
     this.rejections = new RepeatedWarning(clock, log, 'backend rejected acknowledged points')
+    this.differences = new RepeatedWarning(clock, log, 'backend lacks points that another has')
     this.faults = new RepeatedWarning(clock, log, 'records of losses could not be written')
   }
 
@@ -65,14 +72,34 @@ export class Losses {
   async rejected(write: Write, answer: Answer): Promise<void> {
     const { database, retentionPolicy, precision } = write.destination
     const message = messageOf(answer)
-    this.rejections.report(describe(write.destination, message), figuresOf(write))
+    const { points } = shortfallOf(answer, write.points.count)
+    const figures = { points, bytes: write.points.bytes.length }
+    this.rejections.report(describe(write.destination, summaryOf(answer)), figures)
     const letter = {
       ...{ backend: this.backend, database, retentionPolicy, precision },
       ...{ status: answer.status, message, points: write.points, at: this.now() },
     }
-    const gap = this.addGap(write.destination, lossOf(write, 'rejected'))
+    const gap = this.addGap(write.destination, { ...lossOf(write, 'rejected'), points })
     const changes = [gap, this.records?.deadLetters.add(letter)]
     await Promise.all(changes.map((change) => this.track(change)))
+  }
+
+  /**
+   * Records a write that was not acknowledged, and of which a backend lacks points that another one has.
+   *
+   * @param points how many it lacks
+   * @param lacking the backend that lacks them, which may be another one of the relay, and why
+   */
+  async diverged(
+    write: Write,
+    points: number,
+    lacking: { readonly backend: string; readonly cause: string },
+  ): Promise<void> {
+    const { destination } = write
+    const { backend, cause } = lacking
+    this.differences.report({ backend, ...describe(destination, cause) }, { points })
+    const gap = { ...lossOf(write, DIVERGED), points, backend }
+    await this.track(this.addGap(destination, gap))
   }
 
   /** Records writes that were lost from the buffer on disk, at least one, and cannot be read any more. */
@@ -100,7 +127,8 @@ export class Losses {
   async close(): Promise<void> {
     await Promise.allSettled(this.pending)
     await this.track(this.records?.ledger.flush()).catch(() => {})
-    for (const warning of [this.lacks, this.rejections, this.faults]) warning.flush()
+    for (const warning of [this.lacks, this.rejections, this.differences, this.faults])
+      warning.flush()
   }
 
   private async addGap(destination: Destination, loss: Loss): Promise<void> {

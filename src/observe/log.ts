@@ -1,6 +1,7 @@
 /** The log: one line an event, in logfmt, as influxd and Prometheus write it. */
 
 import { type Counter, Counters } from './counters.ts'
+import { escaped, shortened } from './escape.ts'
 
 type Level = 'info' | 'warn' | 'error'
 
@@ -50,7 +51,11 @@ function logfmt(fields: Fields): string {
     .join(' ')
 }
 
+/** The most characters of a value that are printed. With the few fields of a line, it bounds the line. */
+const MAX_VALUE_CHARS = 1000
+
 /** Quotes a value whose end a reader could not tell. A value never starts a new line. */
 function quoted(value: string): string {
-  return /^[!#-<>-[\]-~]+$/.test(value) ? value : JSON.stringify(value)
+  const short = shortened(value, MAX_VALUE_CHARS)
+  return /^[!#-<>-[\]-~]+$/.test(short) ? short : escaped(JSON.stringify(short))
 }

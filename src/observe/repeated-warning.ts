@@ -22,7 +22,7 @@ export class RepeatedWarning {
   private readonly figures = new Map<string, Counter>()
   /** The values of the counters at the last line. */
   private readonly printed = new Map<Counter, number>()
-  private last: Fields = {}
+  private last: () => Fields = () => ({})
   private cancel: (() => void) | undefined
 
   constructor(clock: Clock, log: Log, message: string) {
@@ -32,11 +32,14 @@ export class RepeatedWarning {
     this.events = log.counter(message)
   }
 
-  /** @param detail further fields of the line; it shows those of the latest event */
-  report(detail: Fields, figures: Figures = {}): void {
+  /**
+   * @param detail further fields of the line; it shows those of the latest event. A function is called when
+   *   the line is logged.
+   */
+  report(detail: Fields | (() => Fields), figures: Figures = {}): void {
     this.events.add()
     for (const [name, value] of Object.entries(figures)) this.counterOf(name).add(value)
-    this.last = detail
+    this.last = typeof detail === 'function' ? detail : () => detail
     if (!this.cancel) this.print()
   }
 
@@ -69,7 +72,7 @@ export class RepeatedWarning {
     for (const [name, counter] of this.figures) {
       if (this.unprinted(counter) > 0) sums[name] = this.unprinted(counter)
     }
-    this.log.warn(this.message, { ...this.last, ...sums, times: times > 1 ? times : undefined })
+    this.log.warn(this.message, { ...this.last(), ...sums, times: times > 1 ? times : undefined })
     for (const counter of [this.events, ...this.figures.values()]) {
       this.printed.set(counter, counter.value)
     }

@@ -24,13 +24,15 @@ export function createFetch(options: FetchOptions): Fetch {
     redirect: 'manual',
     proxy: false, // whatever HTTP_PROXY says
     timeout: false, // the signal is the only one
+    decompress: false, // a server's megabyte can become a thousand
     tls: { rejectUnauthorized: !skipTlsVerification, ...(ca === undefined ? {} : { ca }) },
   } as const
   return async (url, request) => {
     if (requests >= MAX_REQUESTS) return fetchWithNode(url, request)
     requests++
     try {
-      return await fetch(url, { ...fixed, ...request } as BunFetchRequestInit)
+      const headers = { 'accept-encoding': 'identity', ...request.headers }
+      return await fetch(url, { ...fixed, ...request, headers } as BunFetchRequestInit)
     } catch (error) {
       // Sent twice, a point is stored once.
       if (!RESEND_CODES.has((error as { code?: string }).code ?? '')) throw error

@@ -1,6 +1,7 @@
 /** UDP on Deno's own API: its node:dgram loses a fifth of the datagrams at rates at which this loses few. */
 
 import type { Address, UdpListener, UdpListenerOptions, UdpSender } from '../runtime.ts'
+import { untilQuiet } from './udp-drain.ts'
 
 const MAX_DATAGRAM_BYTES = 65_536
 
@@ -11,12 +12,14 @@ const PAUSE_MS = 100
 export async function listenUdp(options: UdpListenerOptions): Promise<UdpListener> {
   const socket = bindAny(options.bind)
   const { hostname, port } = socket.addr as Deno.NetAddr
+  let received = 0
   let closed = false
   const receive = async () => {
     const buffer = new Uint8Array(MAX_DATAGRAM_BYTES)
     while (!closed) {
       try {
         const [datagram] = await socket.receive(buffer)
+        received++
         options.onDatagram(datagram.slice())
       } catch (error) {
         if (closed) return
@@ -28,7 +31,8 @@ export async function listenUdp(options: UdpListenerOptions): Promise<UdpListene
   void receive()
   return {
     address: { host: hostname, port },
-    close() {
+    async close() {
+      await untilQuiet(() => received)
       closed = true
       socket.close()
     },

@@ -6,9 +6,8 @@ import type { ServerResponse } from 'node:http'
 export const SENT = new Response(null, { headers: { 'x-hono-already-sent': 'true' } })
 
 /** Whether a response is a stream of unknown length. node-server would complete one that fails. */
-export function isStream({ status, headers }: Response): boolean {
-  // Nearly every answer, whose headers take long to look at.
-  return status !== 204 && headers.get('transfer-encoding') === 'chunked'
+export function isStream({ headers }: Response): boolean {
+  return headers.get('transfer-encoding') === 'chunked'
 }
 
 /** Sends a stream no faster than the client takes it. If it fails, closes the connection. Never rejects. */

@@ -3,11 +3,11 @@
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
-/** Requests in flight beyond one on each connection. Without a limit, Deno reads them as fast as they come. */
-const MAX_PIPELINED = 1000
+/** Requests that may wait on each connection. Without a limit, Deno reads them as fast as they come. */
+const MAX_PIPELINED = 100
 
 interface Connection {
-  /** The responses that were not yet sent when the last request came. */
+  /** The responses that are not yet sent, in the order of their requests, perhaps after some that are. */
   readonly responses: ServerResponse[]
   /** As at the last `closeIdle`. */
   bytesRead: number
@@ -25,12 +25,23 @@ export class Connections {
     return connection
   }
 
-  /** Whether a request that came on a connection may go on: its client may have sent too many at once. */
-  begin(socket: Socket, response: ServerResponse): boolean {
+  /**
+   * Serves a request once all responses before it are sent: a client that sends many requests at once, and
+   * does not read, keeps one answer in memory. Returns false if the client has sent too many.
+   */
+  begin(socket: Socket, response: ServerResponse, serve: () => void): boolean {
     const { responses } = this.connections.get(socket) ?? this.add(socket)
     // A listener for each response would take a fifth of the time that a small write takes.
-    while (responses[0]?.writableFinished) responses.shift()
-    return responses.push(response) <= MAX_PIPELINED
+    forgetSent(responses)
+    const previous = responses.at(-1)
+    if (responses.push(response) > MAX_PIPELINED) return false
+    if (previous === undefined) serve()
+    else {
+      previous.once('close', () => {
+        if (!socket.destroyed) serve()
+      })
+    }
+    return true
   }
 
   inFlight(): ServerResponse[] {
@@ -44,7 +55,8 @@ export class Connections {
   closeIdle(since: number, now: number): void {
     for (const [socket, connection] of this.connections) {
       const { bytesRead } = socket
-      const isIdle = bytesRead === connection.bytesRead && unsent(connection).length === 0
+      forgetSent(connection.responses)
+      const isIdle = bytesRead === connection.bytesRead && connection.responses.length === 0
       connection.bytesRead = bytesRead
       if (!isIdle) connection.idleSince = undefined
       else if (connection.idleSince === undefined) connection.idleSince = now
@@ -55,6 +67,11 @@ export class Connections {
   destroyAll(): void {
     for (const socket of this.connections.keys()) socket.destroy()
   }
+}
+
+/** A response holds its request, with all headers. */
+function forgetSent(responses: ServerResponse[]): void {
+  while (responses[0]?.writableFinished) responses.shift()
 }
 
 function unsent({ responses }: Connection): ServerResponse[] {

@@ -13,9 +13,10 @@ import {
 import { dirname, join } from 'node:path'
 import { codeOf, DiskError } from '../disk/disk.ts'
 import type { Disk, DiskEntry, DiskFile } from '../runtime.ts'
-import { lockFolder } from './folder-lock.ts'
+import { type FileLock, lockFolder } from './folder-lock.ts'
 
-export function createNodeDisk(): Disk {
+/** @param lockFile the runtime's own flock(2); by default a program */
+export function createNodeDisk(lockFile?: FileLock): Disk {
   return {
     makeFolder: (path) => withContext('make', path, makeFolder(path)),
     list: (folder) => withContext('list', folder, list(folder)),
@@ -24,7 +25,7 @@ export function createNodeDisk(): Disk {
     open: (path) => withContext('open', path, openFile(path, constants.O_RDWR)),
     remove: (path) => withContext('remove', path, remove(path)),
     rename: (from, to) => withContext('rename', from, rename(from, to)),
-    lock: lockFolder,
+    lock: (folder) => lockFolder(folder, lockFile),
   }
 }
 

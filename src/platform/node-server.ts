@@ -49,12 +49,11 @@ export async function serveHttp(
   fetch: FetchHandler,
   options: HttpServerOptions,
 ): Promise<HttpServer> {
-  const handle = (request: Request, { incoming, outgoing }: HttpBindings) => {
-    if (incoming.url?.startsWith('/query')) endWithInput(request, incoming, outgoing)
-    const answer = fetch(isLarge(incoming) ? withDirectBody(request, incoming) : request)
-    return answer instanceof Promise
-      ? answer.then((response) => passOn(response, outgoing))
-      : passOn(answer, outgoing)
+  const handle = (given: Request, { incoming, outgoing }: HttpBindings) => {
+    const request = isLarge(incoming) ? withDirectBody(given, incoming) : given
+    if (!incoming.url?.startsWith('/query')) return fetch(request)
+    endWithInput(request, incoming, outgoing)
+    return answerQuery(fetch(request), outgoing as http.ServerResponse)
   }
   const listener = getRequestListener(handle as FetchHandler, {
     hostname: 'relay', // of a request of HTTP/1.0, which need not have a Host
@@ -67,13 +66,13 @@ export async function serveHttp(
   const connections = new Connections()
   const server = createServer(options, (incoming, outgoing) => {
     const { socket } = incoming
-    if (!connections.begin(socket, outgoing)) {
-      options.onBadRequest('too many requests on one connection')
-      socket.destroy()
-      return
+    const serve = () => {
+      if (!server.listening) outgoing.shouldKeepAlive = false
+      void listener(incoming, outgoing)
     }
-    if (!server.listening) outgoing.shouldKeepAlive = false
-    void listener(incoming, outgoing)
+    if (connections.begin(socket, outgoing, serve)) return
+    options.onBadRequest('too many requests on one connection')
+    socket.destroy()
   })
   server.on('connection', (socket) => connections.add(socket))
   await listen(server, options)
@@ -101,12 +100,15 @@ export async function serveHttp(
   }
 }
 
-function passOn(
-  response: Response,
-  outgoing: HttpBindings['outgoing'],
-): Response | Promise<Response> {
+/** Sends an answer of unknown length; leaves any other to node-server. */
+async function answerQuery(
+  answer: Response | Promise<Response>,
+  outgoing: http.ServerResponse,
+): Promise<Response> {
+  const response = await answer
   if (!isStream(response)) return response
-  return sendStream(response, outgoing as http.ServerResponse).then(() => SENT)
+  await sendStream(response, outgoing)
+  return SENT
 }
 
 /** Whether a request may have a body that takes more than a few reads of its socket. */

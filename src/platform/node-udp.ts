@@ -3,14 +3,40 @@
 import * as dgram from 'node:dgram'
 import { isIPv6 } from 'node:net'
 import type { Address, UdpListener, UdpListenerOptions, UdpSender } from '../runtime.ts'
+import { untilQuiet } from './udp-drain.ts'
 
 export async function listenUdp(options: UdpListenerOptions): Promise<UdpListener> {
   const { bind, readBufferBytes } = options
   const socket = await bindAny(bind, readBufferBytes)
-  socket.on('message', (datagram) => options.onDatagram(datagram))
+  let received = 0
+  socket.on('message', (datagram) => {
+    received++
+    options.onDatagram(datagram)
+  })
   socket.on('error', options.onError)
   const { address, port } = socket.address()
-  return { address: { host: address, port }, close: () => socket.close() }
+  return {
+    address: { host: address, port },
+    async close() {
+      await refuseAll(socket)
+      await untilQuiet(() => received)
+      socket.off('error', options.onError).on('error', () => {})
+      socket.close()
+    },
+  }
+}
+
+/**
+ * Connects a socket to its own address: then the system takes datagrams from nowhere else, and keeps those that
+ * it has taken before.
+ */
+async function refuseAll(socket: dgram.Socket): Promise<void> {
+  const { address, port } = socket.address()
+  const own = { '0.0.0.0': '127.0.0.1', '::': '::1' }[address] ?? address
+  await new Promise<void>((resolve) => {
+    socket.once('error', () => resolve())
+    socket.connect(port, own, () => resolve())
+  })
 }
 
 /** Binds a socket. An empty host is every address of both families, or of IPv4 if there is no IPv6. */

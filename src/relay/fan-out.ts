@@ -1,12 +1,13 @@
 /** One write on its way to all backends, and the answer to its client. */
 
 import type { Backend } from '../backend/backend.ts'
+import { type BackendShortfall, divergenceOf, type FailureNote } from '../delivery/failure-note.ts'
 import type { Failure } from '../delivery/outcome.ts'
 import type { Ownership, QueuedWrite, WriteTracker } from '../delivery/queued-write.ts'
 import { faultOf } from '../disk/disk.ts'
 import { type Answer, errorAnswer } from '../influxdb/answer.ts'
 import { backendsNeeded } from '../influxdb/consistency.ts'
-import { leftNothing } from '../influxdb/verdict.ts'
+import { leftNothing, NOTHING_MISSING, shortfallOf } from '../influxdb/shortfall.ts'
 import type { Write } from '../influxdb/write.ts'
 
 /** The answer to a write that is stored: the same as influxd's. */
@@ -28,11 +29,16 @@ export class FanOut implements WriteTracker {
   private readonly respond: (answer: Answer) => void
   private readonly queued: QueuedWrite[] = []
   private backendCount = 0
-  /** The answer so far. */
-  private answered: 'nothing' | 'stored' | 'failed'
+  /**
+   * The answer so far:
+   * - `stored`: the relay owns the write;
+   * - `rejected`: an error after which the client does not send the write again;
+   * - `failed`: an error after which it does, and which so tells it of every loss.
+   */
+  private answered: 'nothing' | 'stored' | 'rejected' | 'failed'
   private worst: Failure | undefined
   /** Queues that dropped the write before it was acknowledged, and their reasons. */
-  private readonly unrecordedLosses: [QueuedWrite, string][] = []
+  private readonly unrecordedLosses = new Map<QueuedWrite, string>()
   /** How many backends have let go of the write's bytes. */
   private releasedCount = 0
 
@@ -48,6 +54,16 @@ export class FanOut implements WriteTracker {
     return this.answered === 'nothing'
   }
 
+  private get hasFailed(): boolean {
+    return this.answered === 'rejected' || this.answered === 'failed'
+  }
+
+  get note(): FailureNote | undefined {
+    if (!this.hasFailed) return undefined
+    const answers = this.finalAnswers().map(([, answer]) => answer)
+    return { isFinal: this.answered === 'rejected', answers }
+  }
+
   start(backends: readonly Backend[]): void {
     this.backendCount = backends.length
     for (const { queue } of backends) this.queued.push(queue.append(this.write, this))
@@ -55,19 +71,30 @@ export class FanOut implements WriteTracker {
     this.decide()
   }
 
-  stored(write: QueuedWrite): void {
+  stored(write: QueuedWrite): Promise<void> | undefined {
     write.state = 'stored'
     if (this.ownership === 'client') this.own()
     this.decide()
+    return this.hasFailed ? attempt(this.recordDivergence()) : undefined
   }
 
-  rejected(write: QueuedWrite, answer: Answer): void {
+  rejected(write: QueuedWrite, answer: Answer): Promise<void> {
     write.state = 'rejected'
-    if (this.answered === 'stored') attempt(write.lane.losses.rejected(this.write, answer))
-    if (this.answered !== 'nothing') return
-    if (this.ownership === 'client' && leftNothing(answer)) this.disown()
-    else this.own()
-    this.fail(answer)
+    write.rejection = answer
+    if (this.answered === 'stored') return write.lane.losses.rejected(this.write, answer)
+    if (this.answered === 'nothing') {
+      this.fail(answer, 'rejected')
+      if (this.ownership === 'client' && leftNothing(answer, this.write.points.count)) this.disown()
+      else this.own()
+    }
+    return this.recordDivergence()
+  }
+
+  recordLoss(write: QueuedWrite, reason: string): Promise<void> {
+    if (this.answered === 'stored') return write.lane.losses.lost(this.write, reason)
+    if (this.answered === 'nothing') this.unrecordedLosses.set(write, reason)
+    // Of a write that failed, a difference is recorded once it is dropped.
+    return Promise.resolve()
   }
 
   deferred(write: QueuedWrite, failure: Failure): void {
@@ -78,8 +105,9 @@ export class FanOut implements WriteTracker {
 
   dropped(write: QueuedWrite, failure: Failure): void {
     write.state = 'dropped'
-    if (!write.isRecorded) this.lose(write, failure.reason)
-    this.failed(failure)
+    if (!write.isRecorded) void attempt(this.recordLoss(write, failure.reason))
+    if (this.answered === 'nothing') this.failed(failure)
+    else void attempt(this.recordDivergence())
   }
 
   spilled(write: QueuedWrite): void {
@@ -88,21 +116,20 @@ export class FanOut implements WriteTracker {
   }
 
   spillFailed(write: QueuedWrite, reason: string): void {
-    if (this.answered === 'stored') attempt(write.lane.losses.lost(this.write, reason))
-    if (this.answered !== 'nothing') return
-    this.disown()
-    this.fail(cannotKeep(reason))
+    if (this.answered === 'nothing') {
+      this.fail(cannotKeep(reason), 'failed')
+      this.disown()
+      return
+    }
+    write.state = 'dropped'
+    void attempt(this.recordLoss(write, reason))
+    void attempt(this.recordDivergence())
   }
 
   /** Gives the bytes back to where they came from once no backend reads them. */
   released(): void {
     if (++this.releasedCount < this.backendCount) return
     this.write.recycle?.(this.write.points.bytes)
-  }
-
-  private lose(write: QueuedWrite, reason: string): void {
-    if (this.answered === 'stored') attempt(write.lane.losses.lost(this.write, reason))
-    else this.unrecordedLosses.push([write, reason])
   }
 
   private failed(failure: Failure): void {
@@ -121,8 +148,10 @@ export class FanOut implements WriteTracker {
         this.own()
         return
       }
+      const answer = this.worst?.answer ?? errorAnswer(503, 'unable to write points', RETRY_AFTER)
+      this.fail(answer, isForAnotherTry(answer) ? 'failed' : 'rejected')
       if (this.ownership === 'client') this.disown()
-      this.fail(this.worst?.answer ?? errorAnswer(503, 'unable to write points', RETRY_AFTER))
+      void attempt(this.recordDivergence())
     }
   }
 
@@ -138,24 +167,57 @@ export class FanOut implements WriteTracker {
   /** Tells the client that the write is stored, once the gap ledger has which backends will lack it. */
   private acknowledge(): void {
     this.answered = 'stored'
-    if (this.unrecordedLosses.length > 0) void this.acknowledgeWithLosses()
+    if (this.unrecordedLosses.size > 0) void this.acknowledgeWithLosses()
     else this.respond(STORED)
   }
 
   private async acknowledgeWithLosses(): Promise<void> {
     try {
       await Promise.all(
-        this.unrecordedLosses.map(([{ lane }, reason]) => lane.losses.lost(this.write, reason)),
+        Array.from(this.unrecordedLosses, ([{ lane }, reason]) =>
+          lane.losses.lost(this.write, reason),
+        ),
       )
       this.respond(STORED)
     } catch (error) {
-      this.fail(cannotKeep(faultOf(error)))
+      this.fail(cannotKeep(faultOf(error)), 'failed')
     }
   }
 
-  private fail(answer: Answer): void {
-    this.answered = 'failed'
+  private fail(answer: Answer, answered: 'rejected' | 'failed'): void {
+    this.answered = answered
     this.respond(answer)
+  }
+
+  /** Records what a backend lacks that another one has, if the client was told that the write failed. */
+  private async recordDivergence(): Promise<void> {
+    if (!this.hasFailed) return
+    const finals = this.finalAnswers()
+    const answers = finals.map(([, answer]) => answer)
+    const recordings: Promise<void>[] = []
+    for (const [write, answer] of finals) {
+      const points = divergenceOf(answer, answers, this.write.points.count)
+      const more = points - write.divergedPoints
+      if (more <= 0) continue
+      write.divergedPoints = points
+      recordings.push(write.lane.losses.diverged(this.write, more, answer))
+    }
+    await Promise.all(recordings)
+  }
+
+  /** What each backend lacks for good, of those from which this is known. */
+  private finalAnswers(): [QueuedWrite, BackendShortfall][] {
+    const { count } = this.write.points
+    return this.queued.flatMap((write): [QueuedWrite, BackendShortfall][] => {
+      const { backend } = write.lane.losses
+      if (write.state === 'stored') return [[write, { ...NOTHING_MISSING, backend }]]
+      if (write.state === 'rejected' && write.rejection) {
+        return [[write, { ...shortfallOf(write.rejection, count), backend }]]
+      }
+      // After any other error the client sends the write again.
+      const isLost = write.state === 'dropped' && this.answered === 'rejected'
+      return isLost ? [[write, { points: count, cause: 'dropped', backend }]] : []
+    })
   }
 
   /** A backend has the write, or a part of it: all others must get it. */
@@ -171,7 +233,7 @@ export class FanOut implements WriteTracker {
   /** The client still owns the write: no backend needs to get it. */
   private disown(): void {
     this.ownership = 'none'
-    for (const write of this.queued) write.lane.withdraw(write)
+    for (const write of this.queued) if (write.lane.withdraw(write)) write.state = 'dropped'
   }
 }
 
@@ -180,9 +242,14 @@ function cannotKeep(reason: string): Answer {
   return errorAnswer(503, `unable to keep the write: ${reason}`, RETRY_AFTER)
 }
 
+/** Whether a client that gets this answer sends the write again. */
+function isForAnotherTry({ status }: Answer): boolean {
+  return status >= 500 || status === 408
+}
+
 /** Records a loss that nothing waits for. If the disk fails, `Losses` logs that. */
-function attempt(recording: Promise<void>): void {
-  recording.catch(() => {})
+function attempt(recording: Promise<void>): Promise<void> {
+  return recording.catch(() => {})
 }
 
 const isPending = ({ state }: QueuedWrite) => state === 'pending'

@@ -42,8 +42,8 @@ export class Relay {
     for (const backend of this.backends) await backend.close()
   }
 
-  /** Resolves when nothing is left to deliver. */
+  /** Resolves when no write is in memory alone: each is delivered, or on disk. */
   async drained(): Promise<void> {
-    await Promise.all(this.backends.map((backend) => backend.queue.whenEmpty()))
+    await Promise.all(this.backends.map((backend) => backend.queue.whenSafe()))
   }
 }

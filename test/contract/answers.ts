@@ -48,7 +48,7 @@ function refusals(bench: Bench, url: () => string): void {
   test('to a missing database is 404', async () => {
     const { status, body } = await answerOfBoth(bench, url(), 'db=none', point(1))
     expect(status).toBe(404)
-    expect(body).toBe('{"error":"database not found: \\"none\\""}\n')
+    expect(JSON.parse(body).error).toContain('database not found: "none"')
   })
 
   test('to a missing retention policy is 500, as influxd has it', async () => {
@@ -83,11 +83,12 @@ function conflicts(bench: Bench, url: () => string): void {
     const db = await bench.database()
     const lines = `${point(1)}\nno fields\n${point(2)}\n`
     const answer = await answerOfBoth(bench, url(), `db=${db}`, lines)
+    // Newer servers name the database behind it.
     const error = "partial write: unable to parse 'no fields': invalid field format dropped=0"
     expect(answer.status).toBe(400)
     expect(answer.headers['content-type']).toBe('application/json')
-    expect(answer.headers['x-influxdb-error']).toBe(error)
-    expect(JSON.parse(answer.body)).toEqual({ error })
+    expect(answer.headers['x-influxdb-error']).toContain(error)
+    expect(JSON.parse(answer.body)).toEqual({ error: answer.headers['x-influxdb-error'] })
     await bench.expectRows(db, stored(point(1), point(2)))
   })
 
@@ -102,14 +103,16 @@ function conflicts(bench: Bench, url: () => string): void {
     await bench.expectRows(db, stored(point(1), point(2)))
   })
 
-  test('to a name that is not UTF-8 is 500, and other writes are stored', async () => {
+  test('to a name that is not UTF-8 is 500, or 204 since 1.8, and other writes are stored', async () => {
     const db = await bench.database()
     const bad = Buffer.concat([Buffer.from([0x6d, 0xff]), Buffer.from(` v=1 ${T}`)])
     const { status, body } = await write(url(), `db=${db}`, bad) // influxd takes it the second time
-    expect(status).toBe(500)
-    expect(body).toContain('contains invalid UTF-8')
+    if (status !== 204) {
+      expect(status).toBe(500)
+      expect(body).toContain('contains invalid UTF-8')
+    }
     await store(url(), `db=${db}`, point(1))
-    await bench.expectRows(db, stored(point(1)))
+    await bench.expectRows(db, stored(point(1)), 'm')
   })
 }
 
@@ -128,8 +131,8 @@ function strangeBytes(bench: Bench, url: () => string): void {
     const { status, headers, body } = await write(url(), `db=${db}`, `${line}\n`)
     expect(status).toBe(400)
     expect(headers['content-type']).toBe('application/json')
-    expect(headers['x-influxdb-error']).toMatch(/^unable to parse 'm +': missing fields$/)
-    expect(JSON.parse(body)).toEqual({ error: `unable to parse '${line}': missing fields` })
+    expect(headers['x-influxdb-error']).toMatch(/^unable to parse 'm +': missing fields/)
+    expect(JSON.parse(body).error).toContain(`unable to parse '${line}': missing fields`)
   })
 }
 

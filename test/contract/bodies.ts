@@ -1,5 +1,4 @@
-import { readFile } from 'node:fs/promises'
-import { constants, deflateRawSync, gzipSync } from 'node:zlib'
+import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { type Bench, httpRelay, setUpRelay } from './bench.ts'
 import { store, write } from './client.ts'
@@ -16,16 +15,6 @@ export function bodies(bench: Bench): void {
   const url = () => relay().url()
   describe('a gzipped body', () => gzipped(bench, url))
   describe('a body larger than max-body-size-mb', () => tooLarge(bench, url))
-
-  test.each(bombs)('a gigabyte in a small gzip of %s is 413, in little memory', async (_, bomb) => {
-    const fresh = await bench.relay(config())
-    for (let i = 0; i < 3; i++) {
-      const answer = await write(fresh.url(), 'db=d', bomb(), gzip)
-      expect(answer).toMatchObject({ status: 413, headers: { 'content-type': 'application/json' } })
-    }
-    await store(fresh.url(), `db=${await bench.database()}`, `m v=1 ${T}`)
-    expect(await peakMegabytes(fresh.pid)).toBeLessThan(400)
-  })
 }
 
 /** Asserts that a database is empty, and that the relay still does its work. */
@@ -106,31 +95,11 @@ function tooLarge(bench: Bench, url: () => string): void {
 
   test('is so by a single byte', async () => {
     const db = await bench.database()
-    const line = (length: number) => `m v="${'x'.repeat(length - `m v="" ${T}`.length)}" ${T}`
-    expect((await write(url(), `db=${db}`, line(2 * MB + 1))).status).toBe(413)
-    await store(url(), `db=${db}`, line(2 * MB))
-    await bench.expectRows(db, stored(line(2 * MB)))
+    // A comment: newer servers refuse a string of more than one megabyte.
+    const line = `m v=1 ${T}`
+    const body = (length: number) => `${line}\n#`.padEnd(length, 'x')
+    expect((await write(url(), `db=${db}`, body(2 * MB + 1))).status).toBe(413)
+    await store(url(), `db=${db}`, body(2 * MB))
+    await bench.expectRows(db, stored(line))
   })
-}
-
-/** A gigabyte of zeros, compressed to about one thousandth. */
-const bombs: [what: string, bomb: () => Uint8Array][] = [
-  ['a thousand parts', () => repeat(gzipSync(Buffer.alloc(MB)))],
-  [
-    'one part',
-    () => {
-      const zeros = deflateRawSync(Buffer.alloc(MB), { finishFlush: constants.Z_FULL_FLUSH })
-      const header = gzipSync('').subarray(0, 10)
-      const end = Buffer.concat([deflateRawSync(''), Buffer.alloc(8)])
-      return Buffer.concat([header, repeat(zeros), end])
-    },
-  ],
-]
-
-const repeat = (bytes: Uint8Array) => Buffer.concat(Array<Uint8Array>(1024).fill(bytes))
-
-/** The most memory that a process has ever had. */
-async function peakMegabytes(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8')
-  return Number(/VmHWM:\s*(\d+) kB/.exec(status)?.[1]) / 1024
 }

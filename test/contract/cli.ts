@@ -42,6 +42,12 @@ function args(run: Run): void {
     expect(await run('--check', ...config(file))).toEqual(said)
   })
 
+  test('-check says which consistency no client can lower', async () => {
+    const toml = minimal.replace('bind-addr', 'min-consistency = "quorum"\nbind-addr')
+    const { stdout } = await run('-config', await temporaryFile('relay.toml', toml), '-check')
+    expect(stdout).toContain('on 127.0.0.1:9096, consistency quorum, at least quorum\n')
+  })
+
   test.each(['-version', '--version'])('%s says the version', async (argument) => {
     const { code, stdout, stderr } = await run(argument)
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
@@ -105,7 +111,7 @@ const wrong: [what: string, toml: string, complaint: string | RegExp][] = [
   [
     'two relays of one name',
     `${minimal}[[udp]]\nname = "minimal"\nbind-addr = ":1"\noutput = [{ location = "a:1" }]`,
-    ':7: udp[0].name: duplicate relay name "minimal": rename one',
+    ':7: udp[0].name: duplicate relay name "minimal", also on line 3',
   ],
   ['no output', block(), ':1: http[0].output: this key is missing'],
   [
@@ -123,6 +129,47 @@ const wrong: [what: string, toml: string, complaint: string | RegExp][] = [
     'a PEM file without a key',
     block('ssl-combined-pem = "test/contract/tls/ca.pem"', output),
     ':3: http[0].ssl-combined-pem: test/contract/tls/ca.pem has no "-----BEGIN PRIVATE KEY-----" block',
+  ],
+  ...[
+    '10.0.0.1:8086',
+    'http://',
+    '//h',
+    'http://h:99999/',
+    'http://u:s3cret100%@h/write',
+    'http://u:12/s3cret@h/write',
+    'http://u:12#s3cret@h/write',
+    'http://u:12?s3cret@h/write',
+    'http://u:12\\\\s3cret@h/write',
+    'http://u:s3cret%0a@h/write',
+  ].map((location): [string, string, RegExp] => [
+    `the location ${location}`,
+    block(`output = [{ location = "${location}" }]`),
+    /^:3: http\[0\]\.output\[0\]\.location: expected a URL such as "[^"]+": (?!.*s3cret)/,
+  ]),
+  [
+    'a token with a line break',
+    block('output = [{ location = "http://a", token = "s3cret\\nb" }]'),
+    /^:3: http\[0\]\.output\[0\]\.token: expected ASCII characters (?!.*s3cret)/,
+  ],
+  [
+    'a password with a NUL',
+    block('output = [{ location = "http://a", username = "u", password = "s3cret\\u0000" }]'),
+    /^:3: http\[0\]\.output\[0\]\.password: expected a string without (?!.*s3cret)/,
+  ],
+  [
+    'another type of output',
+    block('output = [{ location = "http://a", type = "prometheus" }]'),
+    /^:3: http\[0\]\.output\[0\]\.type: expected the type "influxdb": .+, got "prometheus"$/,
+  ],
+  [
+    'two outputs of one name',
+    block('output = [', '{ location = "http://a" },', '{ location = "http://a" }', ']'),
+    ':5: http[0].output[1].name: duplicate output name "a", also on line 4',
+  ],
+  [
+    'control characters in a name',
+    block('name = "a\\u001b[31m\\u009b\\u2028"', output),
+    ':3: http[0].name: expected a name without control characters, got "a\\u001b[31m\\u009b\\u2028"',
   ],
   [
     'a password that is no string',

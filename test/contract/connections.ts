@@ -76,6 +76,16 @@ function framings(bench: Bench, url: () => string): void {
     await bench.expectRows(db, stored(point(1)))
   })
 
+  test('that gives its length twice is served as if once, or refused', async () => {
+    const db = await bench.database()
+    const connection = await RawConnection.open(url())
+    const length = `Content-Length: ${point(1).length}`
+    connection.head(`/write?db=${db}`, length, length)
+    connection.send(point(1))
+    const status = (await connection.answer())?.status
+    expect(status).toBe(bench.runtime === 'bun' ? 204 : 400)
+  })
+
   // Bun takes the end of one half for the end of both.
   test.skipIf(bench.runtime === 'bun')('may be closed at its half after a request', async () => {
     const db = await bench.database()

@@ -15,6 +15,7 @@ import { faults } from './faults.ts'
 import { fullDisk } from './full-disk.ts'
 import { layouts } from './layouts.ts'
 import { logging } from './logging.ts'
+import { memory } from './memory.ts'
 import { queries } from './queries.ts'
 import { stopping } from './stopping.ts'
 import { tls } from './tls.ts'
@@ -41,6 +42,7 @@ const themes = {
   diskFaults,
   fullDisk,
   logging,
+  memory,
   stopping,
 }
 

@@ -1,9 +1,12 @@
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { dirname } from 'node:path'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { type Influxd, startInfluxd } from '../real/influxd.ts'
 import { type Bench, down, httpRelay, output } from './bench.ts'
 import { type Answer, request, store, write } from './client.ts'
+import { type Behaviour, babbling, closing, startFaulty } from './faulty-backend.ts'
 import { point, stored, T } from './points.ts'
-import type { RelayProcess } from './relay-process.ts'
+import { patience, type RelayProcess } from './relay-process.ts'
+import { temporaryFile } from './run-relay.ts'
 
 const username = 'admin'
 const password = 'hunter2 & söns'
@@ -25,6 +28,7 @@ export function credentials(bench: Bench): void {
     afterAll(() => guarded.server?.stop())
     fromClients(guarded)
     fromOutputs(guarded)
+    colons(bench, guarded)
     failures(bench, guarded)
   })
 }
@@ -66,8 +70,9 @@ class Guarded {
 async function relayWithoutSecrets(
   bench: Bench,
   outputs: Record<string, unknown>[],
+  file: Record<string, unknown> = {},
 ): Promise<RelayProcess> {
-  const relay = await bench.relay(httpRelay(outputs))
+  const relay = await bench.relay(httpRelay(outputs, {}, file))
   onTestFinished(() => {
     for (const secret of secrets) expect(relay.text).not.toContain(secret)
   })
@@ -131,6 +136,58 @@ function fromOutputs(guarded: Guarded): void {
     expect((await guarded.post(relay)).status).toBe(204)
   })
 }
+
+function colons(bench: Bench, guarded: Guarded): void {
+  const user = 'aa:bb'
+  const query = `&u=${encodeURIComponent(user)}&p=${encodeURIComponent(password)}`
+  beforeAll(async () => {
+    await guarded.server?.query(`CREATE USER "${user}" WITH PASSWORD '${password}'`)
+    await guarded.server?.query(`GRANT WRITE ON ${db} TO "${user}"`)
+  })
+
+  test('gets a user name with a colon from a client, or its output', async () => {
+    const relay = await guarded.relay()
+    expect((await guarded.post(relay, query)).status).toBe(204)
+    expect((await guarded.post(relay, `&u=${user}&p=${wrong}`)).status).toBe(401)
+    const other = await guarded.relay({ username: user, password })
+    expect((await guarded.post(other)).status).toBe(204)
+  })
+
+  test('gets a user name with a colon from the disk once it is back', async () => {
+    const relay = await relayWithoutSecrets(
+      bench,
+      [output('guarded', guarded, { 'buffer-size-mb': 1 }), output('b', bench.b)],
+      { 'data-dir': dirname(await temporaryFile('unused', '')) },
+    )
+    await bench.b.query(`CREATE DATABASE ${db}`)
+    await guarded.server?.kill()
+    const line = point(1_000_000)
+    await store(relay.url(), `db=${db}${query}`, line)
+    await guarded.server?.start()
+    await vi.waitFor(
+      async () => expect(await guarded.server?.rows(db)).toContain(`autogen ${line}`),
+      patience,
+    )
+  })
+
+  test.each([
+    ['closes the connection', closing],
+    ['answers with something else', babbling],
+    ['quotes the URL', quoting],
+  ])('never brings a password into the log when it %s', async (_, behaviour) => {
+    const backend = await startFaulty(behaviour)
+    const relay = await relayWithoutSecrets(bench, [output('b', backend)])
+    const { status, body } = await write(relay.url(), `db=${db}${query}`, point(0))
+    expect(status).toBeGreaterThanOrEqual(400)
+    expect(body).not.toContain(encodeURIComponent(password))
+    await relay.waitForLine('backend failed')
+    expect(backend.received[0]?.path).toContain(query)
+  })
+}
+
+/** Answers as a proxy does that names what it does not have. */
+const quoting: Behaviour = (response) =>
+  response.writeHead(404).end(`The requested URL ${response.req.url} was not found.`)
 
 function failures(bench: Bench, guarded: Guarded): void {
   test('with wrong ones in its output fails alone: the other server stores', async () => {

@@ -102,8 +102,13 @@ async function read(response: Response): Promise<Answered> {
     // A 204 has no body, and so no type, whatever influxd says.
     contentType: body === '' ? null : response.headers.get('content-type'),
     // influxd quotes the line that it got: with the timestamp, if the relay gave it one.
-    error: withoutNow(body).replaceAll(' NOW', ''),
+    error: withoutLowerBound(withoutNow(body).replaceAll(' NOW', '')),
   }
+}
+
+/** InfluxDB 1.13 says up to when it drops points, to the nanosecond. */
+function withoutLowerBound(text: string): string {
+  return text.replace(/Lower Bound at \S+/g, 'Lower Bound')
 }
 
 /** What a server has, with the time at which a point without a timestamp came blotted out. */

@@ -6,7 +6,14 @@ const errors: [what: string, method: string, path: string, status: number, error
   ['no parameter', 'POST', '/write', 400, 'database is required'],
   ['an empty database', 'POST', '/write?db=', 400, 'database is required'],
   ['a database behind a semicolon', 'POST', '/write?a=1;db=d', 400, 'database is required'],
-  ['no bucket', 'POST', '/api/v2/write?org=o', 400, 'database is required'],
+  ['no bucket', 'POST', '/api/v2/write?org=o', 404, 'bucket name "" is missing a slash'],
+  ['half a bucket', 'POST', '/api/v2/write?bucket=/rp', 404, 'has an empty database'],
+  ['v1 nanoseconds', 'POST', '/api/v2/write?bucket=d&precision=n', 400, 'invalid precision "n"'],
+  ['v1 microseconds', 'POST', '/api/v2/write?bucket=d&precision=u', 400, 'invalid precision "u"'],
+  ['minutes', 'POST', '/api/v2/write?bucket=d&precision=m', 400, 'invalid precision "m"'],
+  ['hours', 'POST', '/api/v2/write?bucket=d&precision=h', 400, 'invalid precision "h"'],
+  ['a posted health check', 'POST', '/health', 405, 'method not allowed'],
+  ['a posted status', 'POST', '/status', 405, 'method not allowed'],
   ['GET of a bucket', 'GET', '/api/v2/write?bucket=d', 405, 'method not allowed'],
   ['GET', 'GET', '/write?db=d', 405, 'method not allowed'],
   ['PUT', 'PUT', '/write?db=d', 405, 'method not allowed'],
@@ -30,7 +37,8 @@ export function endpoints(bench: Bench): void {
       expect(answer.headers['x-influxdb-error']).toContain(error)
       expect(JSON.parse(answer.body)).toEqual({ error: answer.headers['x-influxdb-error'] })
       if (status !== 405) return
-      expect(answer.headers.allow).toBe(path === '/ping' ? 'GET, HEAD' : 'OPTIONS, POST')
+      const isWrite = path.includes('write')
+      expect(answer.headers.allow).toBe(isWrite ? 'OPTIONS, POST' : 'GET, HEAD, OPTIONS')
     })
 
     test('to OPTIONS says what may be done with /write', async () => {
@@ -43,6 +51,52 @@ export function endpoints(bench: Bench): void {
       expect([status, body]).toEqual([204, ''])
       expect(headers['x-influxdb-version']).toMatch(/^1\.\d+\.\d+$/) // clients parse it
       expect(headers['x-influxdb-build']).toBe('relay')
+    })
+
+    test.each(['GET', 'HEAD'])('to /status by %s is that to a ping', async (method) => {
+      const [ping, status] = await Promise.all(
+        ['/ping', '/status'].map((path) => request(relay().url() + path, { method })),
+      )
+      const headers = { ...ping?.headers, date: status?.headers.date }
+      expect(status).toEqual({ status: 204, headers, body: '' })
+    })
+
+    test('to a health check passes, in the form of InfluxDB 1.8 and 2', async () => {
+      const { status, headers, body } = await request(`${relay().url()}/health`)
+      expect(status).toBe(200)
+      expect(headers['content-type']).toContain('application/json')
+      expect(JSON.parse(body)).toEqual({
+        checks: [],
+        message: 'ready for queries and writes',
+        name: 'influxdb',
+        status: 'pass',
+        version: headers['x-influxdb-version'],
+      })
+    })
+
+    test.each([
+      ['POST', '/write?db=d', 503],
+      ['POST', '/write', 400],
+      ['POST', '/api/v2/write', 404],
+      ['GET', '/write', 405],
+      ['GET', '/nowhere', 404],
+      ['GET', '/ping', 204],
+      ['GET', '/health', 200],
+      ['OPTIONS', '/write', 204],
+      ['OPTIONS', '/api/v2/write', 204],
+      ['OPTIONS', '/health', 204],
+    ])('to a page of any origin (%s %s, %i) may be read by it', async (method, path, status) => {
+      const origin = 'https://page.test:8443'
+      const asked = { 'access-control-request-method': 'POST' }
+      const answer = await request(relay().url() + path, {
+        method,
+        headers: { origin, ...(method === 'OPTIONS' ? asked : {}) },
+        ...(method === 'POST' ? { body: 'm v=1' } : {}),
+      })
+      expect(answer).toMatchObject({ status, headers: { 'access-control-allow-origin': origin } })
+      expect(answer.headers['access-control-allow-methods']).toContain('POST')
+      expect(answer.headers['access-control-allow-headers']).toContain('Authorization')
+      expect(answer.headers['access-control-expose-headers']).toContain('X-InfluxDB-Version')
     })
 
     test('to a verbose ping is 200 with the version in the body', async () => {

@@ -2,24 +2,46 @@ import { describe, expect, test } from 'vitest'
 import packageJson from '../../package.json' with { type: 'json' }
 import { type Bench, down, httpRelay, output, udpRelay } from './bench.ts'
 import { store, write } from './client.ts'
-import { closing, startFaulty, storing } from './faulty-backend.ts'
+import { answering, closing, startFaulty, storing } from './faulty-backend.ts'
 import { point } from './points.ts'
+import { RawConnection } from './raw-connection.ts'
 
 /** What a relay tells of its life. */
 export function logging(bench: Bench): void {
   describe('the log', () => {
     test('tells of the start, one line an event', async () => {
-      const { http } = httpRelay([down('one'), down('two')], { 'rate-limit': 5 })
+      const outputs = [down('one', { type: 'influxdb' }), down('two')]
+      const { http } = httpRelay(outputs, { 'rate-limit': 5 })
       const { udp } = udpRelay([{ location: '127.0.0.1:1' }], { name: 'datagrams' })
-      const relay = await bench.relay({ http, udp })
+      const relay = await bench.relay({ verbose: true, http, udp })
       const address = expect.stringMatching(/^127\.0\.0\.1:\d+$/)
       expect(relay.lines()).toMatchObject([
         { level: 'info', msg: 'starting', version: packageJson.version },
+        { level: 'warn', msg: expect.stringContaining('no effect'), key: 'verbose' },
         { level: 'warn', msg: expect.stringContaining('no effect'), key: 'rate-limit' },
         { msg: 'listening', relay: 'in', protocol: 'http', address, backends: 'one,two' },
         { msg: 'listening', relay: 'datagrams', protocol: 'udp', address, backends: '127.0.0.1:1' },
         { level: 'info', msg: 'ready' },
       ])
+    })
+
+    test('shows no control character raw, wherever it came from, and bounds its lines', async () => {
+      const odd = '\u009b31m\u007f\u001b[2J\u0085\u2028\u202e\u2066\0\r\n'
+      const backend = await startFaulty(answering(404, `${odd}${'x'.repeat(100_000)}`))
+      const relay = await bench.relay(httpRelay([output('one', backend)], { 'rate-limit': 1 }))
+      const long = 'x'.repeat(10_000)
+      for (const name of [odd, long]) {
+        const query = `db=${encodeURIComponent(name)}&rp=${encodeURIComponent(name)}`
+        await write(relay.url(), query, point(0))
+      }
+      const connection = await RawConnection.open(relay.url())
+      connection.send('GET /\x9b\x1b[2J HTTP/1.1\r\nHost: a\x9bb\r\nX\x9b\x07: 1\r\n\r\n')
+      await connection.closed()
+      await relay.waitForLine('backend failed')
+      for (const line of relay.text.split('\n')) {
+        expect(line).not.toMatch(/[\p{C}\p{Zl}\p{Zp}]/u)
+        expect(line.length).toBeLessThan(8000)
+      }
     })
 
     test('sums up failures that repeat, and tells of the recovery', async () => {

@@ -53,6 +53,11 @@ export class RawConnection {
     this.send('GET /ping HTTP/1.1\r\nHost: relay\r\n\r\n')
   }
 
+  /** Reads nothing from now on. */
+  pause(): void {
+    this.#socket.pause()
+  }
+
   /** Goes away without a word. */
   hangUp(): void {
     this.#socket.resetAndDestroy()

@@ -1,7 +1,11 @@
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { type Bench, down, httpRelay, output, udpRelay } from './bench.ts'
 import { store, write } from './client.ts'
 import { sendDatagrams } from './datagrams.ts'
+import { dataDir } from './durability.ts'
 import { answering, hanging, holding, startFaulty, storing } from './faulty-backend.ts'
 import { point, stored } from './points.ts'
 import { RawConnection } from './raw-connection.ts'
@@ -21,6 +25,7 @@ export function stopping(bench: Bench): void {
     inFlight(bench, begin)
     connections(bench, begin)
     undelivered(bench, begin)
+    addresses(bench, begin)
   })
   limits(bench)
 }
@@ -99,6 +104,69 @@ function undelivered(bench: Bench, begin: Begin): void {
     release()
     expect(await relay.exitCode()).toBe(0)
     expect(relay.lines().filter(({ level }) => level !== 'info')).toEqual([])
+  })
+}
+
+/** What a relay frees, and still takes, while it waits for a server. */
+function addresses(bench: Bench, begin: Begin): void {
+  /** A relay that has a write in memory for a server that is down. */
+  const waiting = async () => {
+    const outputs = [output('a', bench.a), down('b', { 'buffer-size-mb': 16 })]
+    const keys = { database: 'by_udp' }
+    const relay = await bench.relay({
+      ...httpRelay(outputs, {}, longTimeout),
+      udp: udpRelay(outputs, { ...keys, name: 'datagrams' }).udp,
+    })
+    await store(relay.url(), 'db=by_udp', point(1))
+    return relay
+  }
+
+  test('frees its addresses at once, though it waits for a server', async () => {
+    const relay = await waiting()
+    const [http, udp] = [relay.address(), relay.address('datagrams')]
+    await begin(relay)
+    await vi.waitFor(async () => {
+      const server = createServer().listen(http.port, http.host)
+      await once(server, 'listening')
+      server.close()
+      const socket = createSocket('udp4')
+      onTestFinished(() => void socket.close())
+      socket.bind(udp.port, udp.host)
+      await once(socket, 'listening')
+    }, patience)
+    expect(relay.isRunning).toBe(true)
+  })
+
+  test('delivers the datagrams that the system has received for it', async () => {
+    const backend = await startFaulty(storing)
+    const relay = await bench.relay(udpRelay([output('a', backend)], { database: 'd' }))
+    relay.signal('SIGSTOP')
+    const points = Array.from({ length: 100 }, (_, i) => point(i))
+    await sendDatagrams(relay.address(), points)
+    relay.signal('SIGTERM')
+    relay.signal('SIGCONT')
+    expect(await relay.exitCode()).toBe(0)
+    expect(backend.lines).toEqual(points)
+  })
+
+  test('does not wait for a server if everything is on disk', async () => {
+    const db = await bench.database()
+    const silent = await startFaulty(hanging)
+    const outputs = [output('a', bench.a), output('b', silent), down('c')].map((one) => ({
+      ...one,
+      'buffer-size-mb': 16,
+    }))
+    const relay = await bench.relay({
+      ...httpRelay(outputs, {}, { ...longTimeout, 'data-dir': await dataDir() }),
+      udp: udpRelay(outputs, { database: db, name: 'datagrams' }).udp,
+    })
+    await store(relay.url(), `db=${db}`, point(1))
+    await sendDatagrams(relay.address('datagrams'), [point(2)])
+    await begin(relay)
+    expect(await relay.exitCode()).toBe(0)
+    expect(relay.lines('undelivered points are kept on disk')).toMatchObject([
+      ...['b', 'c', 'b', 'c'].map((backend) => ({ backend })),
+    ])
   })
 }
 

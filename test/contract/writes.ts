@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { type Bench, httpRelay, setUpRelay } from './bench.ts'
-import { store } from './client.ts'
-import { numbers, stored, T } from './points.ts'
+import { type Bench, down, httpRelay, output, setUpRelay } from './bench.ts'
+import { store, write } from './client.ts'
+import { numbers, point, stored, T } from './points.ts'
 
 /** What reaches the servers when everything is well. */
 export function writes(bench: Bench): void {
@@ -72,6 +72,22 @@ function destinations(bench: Bench, url: () => string): void {
     await bench.expectRows(db, [`two\\ words m v=1 ${T}`])
   })
 
+  test('that asks for less than min-consistency needs that many servers', async () => {
+    const db = await bench.database()
+    const outputs = [output('a', bench.a), down('b')]
+    for (const [floor, status] of [
+      ['one', 204],
+      ['quorum', 503],
+      ['all', 503],
+    ] as const) {
+      const relay = await bench.relay(httpRelay(outputs, { 'min-consistency': floor }))
+      for (const asked of ['any', 'one']) {
+        const answer = await write(relay.url(), `db=${db}&consistency=${asked}`, point(1))
+        expect([floor, asked, answer.status]).toEqual([floor, asked, status])
+      }
+    }
+  })
+
   test('goes to default-retention-policy if it names no policy', async () => {
     const keys = { 'default-retention-policy': 'year 1' }
     const relay = await bench.relay(httpRelay(bench.outputs(), keys))
@@ -92,7 +108,6 @@ const units: [precision: string, nanoseconds: bigint][] = [
   ['s', 1_000_000_000n],
   ['m', 60_000_000_000n],
   ['h', 3_600_000_000_000n],
-  ['fortnight', 1n],
 ]
 
 function unstamped(bench: Bench, url: () => string): void {
@@ -113,4 +128,14 @@ function unstamped(bench: Bench, url: () => string): void {
       expect((times[0] as bigint) % unit).toBe(0n)
     },
   )
+
+  test('an unknown precision means nanoseconds, or is refused, as the server has it', async () => {
+    const db = await bench.database()
+    const query = `db=${db}&precision=fortnight`
+    const direct = await write(bench.a.url, query, point(0))
+    const relayed = await write(url(), query, point(1))
+    expect([relayed.status, relayed.body]).toEqual([direct.status, direct.body])
+    // InfluxDB 1.8 answers 400, and stores the points all the same.
+    await bench.expectRowsAt(bench.b, db, stored(point(1)))
+  })
 }

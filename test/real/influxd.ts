@@ -89,7 +89,7 @@ export class Influxd {
   async startAnywhere(): Promise<void> {
     for (let attempts = 5; ; attempts--) {
       this.#ports = await choosePorts()
-      const text = configuration(this.dir, this.#ports, this.#options)
+      const text = configuration(this.dir, this.#ports, await this.#withPrivateKey())
       await writeFile(this.#configFile, text)
       try {
         return await this.#launch()
@@ -97,6 +97,15 @@ export class Influxd {
         if (!isPortTaken(error) || attempts <= 1) throw error
       }
     }
+  }
+
+  /** The options with a key file that only its owner can read: InfluxDB 1.13 takes no other. */
+  async #withPrivateKey(): Promise<InfluxdOptions> {
+    const { https } = this.#options
+    if (!https) return this.#options
+    const key = join(this.dir, 'key.pem')
+    await writeFile(key, await readFile(https.key), { mode: 0o600 })
+    return { ...this.#options, https: { ...https, key } }
   }
 
   /** Starts again, on the same ports and data. */

@@ -20,6 +20,10 @@ export interface Rules {
   /** Whether only servers failed and there was room for everything, so that nothing may be lost. */
   readonly isAmple: boolean
   readonly isDiskFailing: boolean
+  /** Whether the relay may have forgotten which writes were told to have failed. */
+  readonly hasRestarted: boolean
+  /** Whether a server has told the relay what became of a write that was accepted only once. */
+  hasReplied(server: string, acceptance: Acceptance): boolean
   /** Whether a full buffer may drop acknowledged writes. */
   readonly mayDrop: boolean
   /** No younger write may be dropped as too old. */
@@ -41,9 +45,81 @@ export function findFaults(
 ): string[] {
   const versions = versionsOf(acceptances)
   return servers.flatMap((server) => [
-    ...new ServerCheck(server, records, rules).faultsOf(versions),
+    ...new ServerCheck(server, servers, records, rules).faultsOf(versions),
     ...inventions(versions, server),
+    ...falseEntries(acceptances, server, servers, records, rules),
+    ...hiddenDifferences(acceptances, server, servers, records, rules),
   ])
+}
+
+/** Whether the client may believe the write stored: it has its 204, expects no answer, or got none. */
+function mayBeAcknowledged({ status, isOwned }: Acceptance): boolean {
+  return status === 204 || status === undefined || isOwned
+}
+
+/** More points in the gap ledger than a server has rejected or lacks. */
+function falseEntries(
+  acceptances: readonly Acceptance[],
+  server: SimulatedInfluxDB,
+  servers: readonly SimulatedInfluxDB[],
+  { ledger }: Records,
+  { hasRestarted, isDiskFailing, hasReplied }: Rules,
+): string[] {
+  // A loss may be entered again if the disk refused its dead letter.
+  if (hasRestarted || isDiskFailing) return []
+  const enteredAs = (reason: string) =>
+    ledger
+      .filter((entry) => entry.backend === server.name && entry.reason === reason)
+      .reduce((sum, { points }) => sum + points, 0)
+  const linesOf = (some: readonly Acceptance[]) =>
+    some.reduce((sum, { lines }) => sum + lines.length, 0)
+  const lacks = ({ points }: Acceptance) =>
+    points.some((one) => !server.hasSeen([one]) && servers.some((other) => other.hasSeen([one])))
+  const rejected = linesOf(
+    acceptances.filter((one) => mayBeAcknowledged(one) && server.refuses(one.lines, one.bytes)),
+  )
+  // A server whose answer was lost may have the write. One that has dropped points does not say which lines it
+  // could not parse, so they count as missing at a server that does.
+  const lacking = linesOf(
+    acceptances.filter(
+      (one) =>
+        one.status !== 204 &&
+        (lacks(one) || !hasReplied(server.name, one) || one.lines.some(isBroken)),
+    ),
+  )
+  const faults: string[] = []
+  if (enteredAs('rejected') > rejected) {
+    faults.push(`${server.name} rejected ${rejected} acknowledged points, the ledger says more`)
+  }
+  // Of three servers, two may enter on their own what the third lacks.
+  if (servers.length === 2 && enteredAs('diverged') > lacking) {
+    faults.push(`${server.name} lacks ${lacking} points that failed, the ledger says more`)
+  }
+  return faults
+}
+
+/** Points of rejected writes that only the other server has, and of which the gap ledger does not tell. */
+function hiddenDifferences(
+  acceptances: readonly Acceptance[],
+  server: SimulatedInfluxDB,
+  servers: readonly SimulatedInfluxDB[],
+  { ledger }: Records,
+  { hasRestarted, hasReplied }: Rules,
+): string[] {
+  const [other, third] = servers.filter((one) => one !== server)
+  // The record of a write on disk knows the answers of those servers that had given theirs before.
+  if (hasRestarted || !other || third) return []
+  const own = ledger.filter(({ backend }) => backend === server.name)
+  return acceptances
+    .filter(({ status }) => status === 400 || status === 413)
+    .filter((acceptance) => hasReplied(other.name, acceptance))
+    .flatMap(({ number, target, points }) =>
+      points
+        .filter((point) => !point.key.includes(' shared '))
+        .filter((point) => other.hasSeen([point]) && !server.hasSeen([point]))
+        .filter((point) => !own.some((entry) => covers(entry, target, point)))
+        .map(({ key }) => `only ${other.name} has ${key} of #${number}, and no entry says so`),
+    )
 }
 
 /** The values of each key, in the order in which the relay accepted them. */
@@ -65,12 +141,19 @@ function versionsOf(acceptances: readonly Acceptance[]): Map<string, Version[]> 
 
 class ServerCheck {
   private readonly server: SimulatedInfluxDB
+  private readonly servers: readonly SimulatedInfluxDB[]
   private readonly ledger: readonly GapEntry[]
   private readonly letters: string | undefined
   private readonly rules: Rules
 
-  constructor(server: SimulatedInfluxDB, { ledger, letters }: Records, rules: Rules) {
+  constructor(
+    server: SimulatedInfluxDB,
+    servers: readonly SimulatedInfluxDB[],
+    { ledger, letters }: Records,
+    rules: Rules,
+  ) {
     this.server = server
+    this.servers = servers
     this.ledger = ledger.filter(({ backend }) => backend === server.name)
     this.letters = letters && (letters.get(server.name) ?? '')
     this.rules = rules
@@ -94,7 +177,9 @@ class ServerCheck {
       const what = `${this.server.name} has ${value} for ${key}, not ${wanted.value}`
       if (fault !== undefined) faults.push(`${what} of #${wanted.acceptance.number}${fault}`)
     }
-    const entered = this.ledger.reduce((sum, { points }) => sum + points, 0)
+    const entered = this.ledger
+      .filter(({ reason }) => reason !== 'diverged')
+      .reduce((sum, { points }) => sum + points, 0)
     // The points of an unreadable record cannot be counted.
     const isUnknown = this.ledger.some(({ writes }) => writes > 0)
     if (lacking.size > entered && !isUnknown) {
@@ -107,7 +192,8 @@ class ServerCheck {
   private isBinding({ status, isOwned, isExcused, lines, bytes }: Acceptance): boolean {
     if (status === 204 || isOwned) return !isExcused
     // Rejected by a server that has stored a part of it: the others must get it, too.
-    return this.rules.isAmple && status === 400 && !this.server.refuses(lines, bytes)
+    if (!this.rules.isAmple || status !== 400 || this.server.refuses(lines, bytes)) return false
+    return !this.servers.some((one) => one.refusesAll(lines, bytes))
   }
 
   /** Whether a version may be the last one that the server was sent. */
@@ -140,7 +226,8 @@ class ServerCheck {
   }
 
   private isGoodReason({ reason, until }: GapEntry, acceptance: Acceptance): boolean {
-    const { lines, bytes, at, isOwned } = acceptance
+    const { lines, bytes, at, isOwned, status } = acceptance
+    if (reason === 'diverged') return status !== 204 && !isOwned
     if (reason === 'rejected') return this.server.refuses(lines, bytes)
     if (reason === 'too old') {
       const end = until - Number(EPOCH / 1_000_000n)

@@ -170,6 +170,7 @@ class Call {
   private tell({ status, retryAfter }: Reply): void {
     const { witness, request } = this.options
     if (status === 204) witness.stored(this.server, request.body)
+    if (status === 204 || status === 400) witness.replied(this.server, request.body)
     if (retryAfter === undefined) return
     witness.askedToWait(this.server, request.body, Number(retryAfter) * 1000)
   }

@@ -237,7 +237,7 @@ function brokenOff(bytes: Uint8Array): ReadableStream {
   })
 }
 
-function httpConfig({ backends, maxPendingBytes }: LifeSettings): HttpConfig {
+function httpConfig({ backends, maxPendingBytes, minConsistency }: LifeSettings): HttpConfig {
   return {
     name: 'simulation',
     bind: { host: '', port: 0 },
@@ -246,6 +246,7 @@ function httpConfig({ backends, maxPendingBytes }: LifeSettings): HttpConfig {
     isQueryable: true,
     pingStatus: 204,
     consistency: 'one',
+    minConsistency,
     maxBodyBytes: 100_000,
     maxPendingBytes,
     maxConnections: 100,

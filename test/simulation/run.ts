@@ -5,7 +5,7 @@
 
 import process from 'node:process'
 import { parseLedger } from '../../src/losses/gap-ledger-format.ts'
-import { findFaults, isEntered, type Records } from './checks.ts'
+import { findFaults, isEntered, type Records, type Rules } from './checks.ts'
 import { Clients } from './clients.ts'
 import { failDisk, failServer } from './faults.ts'
 import { Machine } from './machine.ts'
@@ -131,9 +131,11 @@ class Simulation {
     const { acceptances } = this.witness
     const { isAmple, isDiskFailing, maxInFlight } = this.settings
     const options = this.machine.lives.flatMap(({ backends }) => backends.slice(0, 1))
-    const rules = {
+    const rules: Rules = {
       isOrdered: maxInFlight === 1,
       ...{ isAmple, isDiskFailing },
+      hasRestarted: this.machine.lives.length > 1,
+      hasReplied: (server, acceptance) => this.witness.hasReplied(server, acceptance),
       mayDrop: options.some(({ folder, whenFull }) => !folder || whenFull !== 'reject'),
       minMaxAgeMs: Math.min(...options.map(({ maxAgeMs = Number.POSITIVE_INFINITY }) => maxAgeMs)),
     }

@@ -1,6 +1,7 @@
 /** What a seed chooses: the faults that happen, and the configuration of each life of the relay. */
 
 import type { BackendOptions } from '../../src/backend/backend.ts'
+import type { ConsistencyLevel } from '../../src/influxdb/consistency.ts'
 import { DEFAULTS, urlsOf } from '../support/relay-fixture.ts'
 import type { ClientOptions } from './clients.ts'
 import type { World } from './world.ts'
@@ -30,8 +31,17 @@ export interface Settings {
   readonly writing: Omit<ClientOptions, 'relay'>
 }
 
+/**
+ * The consistency below which no client can ask. It follows from other choices, so that seeds stay, and leaves
+ * room for one server that refuses a write.
+ */
+export function floorOf({ clients, servers }: Settings): ConsistencyLevel {
+  return clients % 4 === 0 && servers.length > 2 ? 'quorum' : 'any'
+}
+
 /** The configuration of one life. */
 export interface LifeSettings {
+  readonly minConsistency: ConsistencyLevel
   /** Whether buffers are on disk. */
   readonly isDurable: boolean
   readonly dataDir: string
@@ -96,6 +106,7 @@ export function chooseLife(world: World, settings: Settings, isLast: boolean): L
     maxInFlight,
   }
   return {
+    minConsistency: floorOf(settings),
     isDurable,
     dataDir: DATA,
     backends: settings.servers.map((name) => ({

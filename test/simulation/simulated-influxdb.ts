@@ -44,6 +44,8 @@ export class SimulatedInfluxDB {
   readonly points = new Map<string, string>()
   /** All values that it has or had, by their keys. */
   private readonly written = new Set<string>()
+  /** Lines that it has dropped for a conflict. */
+  private readonly conflicting = new Set<string>()
   private readonly world: World
   private onMood: (() => void)[] = []
 
@@ -82,6 +84,12 @@ export class SimulatedInfluxDB {
     return bytes > this.maxBodyBytes || lines.some((line) => isBroken(line) || this.conflicts(line))
   }
 
+  /** Whether it takes nothing of such a write. */
+  refusesAll(lines: readonly string[], bytes: number): boolean {
+    const isBad = (line: string) => isBroken(line) || this.conflicts(line)
+    return bytes > this.maxBodyBytes || lines.every(isBad)
+  }
+
   /** Handles a write as influxd does. */
   write(target: Target, body: string): Reply {
     if (this.state === 'empty') return notFound(target.database)
@@ -91,15 +99,20 @@ export class SimulatedInfluxDB {
     const lines = linesOf(body)
     const parsed = lines.filter((line) => !isBroken(line))
     if (parsed.length === 0) return { status: 400, error: 'unable to parse: missing fields' }
-    const good = parsed.filter((line) => !this.conflicts(line))
-    const isConflict = good.length < parsed.length
-    // influxd drops all points of a time shard for a conflict inside one batch.
-    if (!isConflict || this.world.chance(0.5)) this.store(target, good)
-    if (isConflict) return { status: 400, error: 'partial write: field type conflict dropped=1' }
-    if (parsed.length < lines.length) {
-      return { status: 400, error: 'partial write: unable to parse: missing fields dropped=0' }
-    }
-    return { status: 204 }
+    const bad = parsed.filter((line) => this.conflicts(line))
+    const [culprit] = bad.toSorted()
+    // influxd drops all points of a time shard for a conflict inside one batch, but knows the type after that.
+    const isNew = culprit !== undefined && !this.conflicting.has(culprit)
+    for (const line of bad) this.conflicting.add(line)
+    if (isNew && this.world.chance(0.5)) return { status: 400, error: 'field type conflict' }
+    this.store(
+      target,
+      parsed.filter((line) => !bad.includes(line)),
+    )
+    if (culprit) return partialWrite(`field type conflict: ${culprit.split(' ')[0]}`, bad.length)
+    const broken = lines.filter((line) => isBroken(line))
+    if (broken.length === 0) return { status: 204 }
+    return partialWrite(broken.map((line) => `unable to parse '${line}'`).join(' '), 0)
   }
 
   private complaintOf(target: Target): Reply | undefined {
@@ -133,6 +146,11 @@ export class SimulatedInfluxDB {
       }
     }
   }
+}
+
+/** @param dropped the points that were left out; lines that could not be parsed do not count */
+function partialWrite(reason: string, dropped: number): Reply {
+  return { status: 400, error: `partial write: ${reason} dropped=${dropped}` }
 }
 
 function notFound(database: string): Reply {

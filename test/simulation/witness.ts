@@ -5,7 +5,7 @@
 
 import type { Write } from '../../src/influxdb/write.ts'
 import { isBroken, linesOf, type Point, pointsOf, type Target } from './points.ts'
-import type { Settings } from './settings.ts'
+import { floorOf, type Settings } from './settings.ts'
 import type { SimulatedInfluxDB } from './simulated-influxdb.ts'
 import type { World } from './world.ts'
 
@@ -62,6 +62,8 @@ export class Witness {
   /** Whether the disk is fast and does not fail, so that no client waits for it. */
   private readonly isCalm: boolean
   private isEnding = false
+  /** Bodies to which a server has given the relay a final answer. */
+  private readonly replies = new Set<string>()
 
   constructor(
     world: World,
@@ -99,7 +101,10 @@ export class Witness {
     const acceptance: Acceptance = {
       ...{ number: this.acceptances.length + 1, at: world.now(), target, lines, isOwned },
       points: whole.flatMap((line) => pointsOf(target, line, now)),
-      needed: this.neededFor(consistency, isDurable),
+      needed: Math.max(
+        this.neededFor(consistency, isDurable),
+        isOwned ? 0 : this.neededFor(floorOf(this.options), isDurable),
+      ),
       ...{
         bytes: bytes.length,
         isExcused: this.options.isDurable && !isDurable,
@@ -152,6 +157,17 @@ export class Witness {
       if (confirmed.size < Math.max(acceptance.needed, 1) || this.due.has(acceptance)) continue
       this.due.set(acceptance, this.world.now() + LATE_MS)
     }
+  }
+
+  /** A server has told the relay what became of a body. */
+  replied(server: SimulatedInfluxDB, body: string): void {
+    this.replies.add(`${server.name} ${linesOf(body).join('\n')}`)
+  }
+
+  /** Whether a server has told the relay what became of a write that was accepted only once. */
+  hasReplied(server: string, { lines }: Acceptance): boolean {
+    if (lines.some((line) => this.origins.get(line) === undefined)) return false
+    return this.replies.has(`${server} ${lines.join('\n')}`)
   }
 
   /** A server has sent the relay a Retry-After for a body. */

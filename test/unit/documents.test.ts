@@ -3,6 +3,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { rowsOfCases } from '../../scripts/attack/cases.ts'
 import { loadConfig } from '../../src/config/load.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
@@ -113,4 +114,9 @@ test('every warning and error of the log is in docs/operating.md', () => {
 
 test('the README fits on 200 lines', () => {
   expect(read('README.md').split('\n').length).toBeLessThanOrEqual(200)
+})
+
+test('SECURITY.md lists the attacks of `npm run attack` with their bounds', () => {
+  const rows = read('SECURITY.md').match(/^\| `.*$/gm)
+  expect(rows).toEqual(rowsOfCases)
 })

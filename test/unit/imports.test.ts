@@ -31,6 +31,7 @@ const CLOCK_FILES = ['edge.ts']
 
 /** Packages, and the only room that may import each. */
 const PACKAGES: Record<string, string> = {
+  'bun:ffi': 'platform',
   hono: 'http',
   '@hono/node-server': 'platform',
   'smol-toml': 'config',

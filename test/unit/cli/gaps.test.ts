@@ -62,12 +62,26 @@ describe('as text', () => {
 
   test('a name cannot begin a line, change its color or turn its direction', () => {
     const text = formatText([{ ...entry, database: 'a\u001b[31m\nb\u202e\u2028é' }])
-    expect(text).toContain(' a\\u{1b}[31m\\u{a}b\\u{202e}\\u{2028}é ')
+    expect(text).toContain(' a\\u001b[31m\\u000ab\\u202e\\u2028é ')
     expect(text.split('\n')).toHaveLength(3)
   })
 })
 
+test('a long name does not make the table wide, and stands whole in JSON', () => {
+  const database = 'x'.repeat(50_000)
+  const lines = formatText([{ ...entry, database }]).split('\n')
+  expect(Math.max(...lines.map(({ length }) => length))).toBeLessThan(500)
+  expect(formatJson([{ ...entry, database }])).toContain(database)
+})
+
 describe('as JSON', () => {
+  test('a name holds no raw control character, and is the same when it is parsed', () => {
+    const database = 'a\u007f\u009b31m\u202e\u2028b'
+    const text = formatJson([{ ...entry, database }])
+    expect(text).not.toMatch(/[^\P{C}\n]/u)
+    expect(JSON.parse(text)).toMatchObject([{ database }])
+  })
+
   test('an empty ledger is an empty array', () => {
     expect(formatJson([])).toBe('[]\n')
   })

@@ -100,6 +100,7 @@ describe('a configuration', () => {
 
   test('of the fork of the Go relay loads unchanged', async () => {
     const config = await load(`
+      verbose = true
       [[http]]
       name = "example-http"
       bind-addr = "127.0.0.1:9096"
@@ -109,6 +110,7 @@ describe('a configuration', () => {
       default-ping-response = 200
       [[http.output]]
       name = "local-influxdb01"
+      type = "influxdb"
       location = "http://127.0.0.1:8086/"
       endpoints = {write="/write", write_prom="/api/v1/prom/write", ping="/ping", query="/query"}
       timeout = "10s"
@@ -116,6 +118,7 @@ describe('a configuration', () => {
       name = "local-influxdb02"
       location = "http://127.0.0.1:7086/influx/"
       endpoints = {write="/write"}`)
+    expect(config.ignored).toEqual(['verbose'])
     expect(config.http[0]).toMatchObject({
       pingStatus: 200,
       ignored: ['health-timeout-ms', 'rate-limit', 'burst-limit'],
@@ -131,7 +134,7 @@ describe('a configuration', () => {
     ['http://h:8086/', 'http://h:8086/write'],
     ['http://h/write?db=x', 'http://h/write'],
     ['https://u:p@h:1/a/b/', 'https://h:1/a/b/'],
-    ['http://%zz:%@h/write', 'http://h/write'],
+    ['http://u:%25@h/wr%20ite', 'http://h/wr%20ite'],
   ])('with the location %s writes to %s', async (location, writeUrl) => {
     const config = await load(`[[http]]\nbind-addr=":1"\noutput=[{location="${location}"}]`)
     expect(config.http[0]?.backends[0]?.writeUrl).toBe(writeUrl)
@@ -141,6 +144,7 @@ describe('a configuration', () => {
     ['username = "u"\npassword = "p"', 'Basic dTpw'],
     ['http-user = "u"\nhttp-pass = "p"', 'Basic dTpw'],
     ['token = "u:p"', 'Token u:p'],
+    ['username = "a:b"\npassword = "p&q"', 'Query u=a%3Ab&p=p%26q'],
   ])('with the credentials %j sends %j', async (keys, authorization) => {
     expect((await http('', keys)).http[0]?.backends[0]?.authorization).toBe(authorization)
   })
@@ -217,7 +221,31 @@ describe('a mistake is reported with its file, line and key', () => {
       'two relays of one name',
       `[[http]]\nname="x"\nbind-addr=":1"\noutput=[{location="http://h"}]
 [[udp]]\nname="x"\nbind-addr=":1"\noutput=[{location="h:1"}]`,
-      'relay.toml:6: udp[0].name: duplicate relay name "x": rename one',
+      'relay.toml:6: udp[0].name: duplicate relay name "x", also on line 2',
+    ],
+    [
+      'two outputs of one name',
+      `[[http]]\nbind-addr=":1"\n[[http.output]]\nname="x"\nlocation="http://a"
+[[http.output]]\nlocation="http://b"\nname="x"`,
+      'relay.toml:8: http[0].output[1].name: duplicate output name "x", also on line 4',
+    ],
+    [
+      'three outputs of one default name',
+      `[[http]]\nbind-addr=":1"\noutput=[{location="http://h/a"},\n{location="http://h/b"},
+{location="http://h/c"}]`,
+      'relay.toml:5: http[0].output[2].name: duplicate output name "h", also on line 4, also on line 3',
+    ],
+    [
+      'two datagram outputs of one name',
+      '[[udp]]\nbind-addr=":1"\noutput=[{location="h:1"},\n{location="h:1"}]',
+      'relay.toml:4: udp[0].output[1].name: duplicate output name "h:1", also on line 3',
+    ],
+    [
+      'two outputs with one buffer',
+      `data-dir="d"\n[[http]]\nbind-addr=":1"\n[[http.output]]\nlocation="http://a"\nbuffer-size-mb=1
+buffer-path="p"\n[[http]]\nbind-addr=":2"\n[[http.output]]\nlocation="http://a"\nbuffer-path="p"
+buffer-size-mb=1`,
+      'relay.toml:12: http[1].output[0].buffer-path: duplicate buffer-path "p", also on line 7',
     ],
     [
       'an output of a [[udp]] block with a URL, and no database',
@@ -246,6 +274,32 @@ describe('a mistake is reported with its file, line and key', () => {
     [
       'timeout = "10"',
       '6: http[0].output[0].timeout: expected a duration such as "10s" or "1m30s"',
+    ],
+    [
+      'type = "prometheus"',
+      '6: http[0].output[0].type: expected the type "influxdb": this relay takes and sends line protocol only, got "prometheus"',
+    ],
+    [
+      'token = "a\\nb"',
+      '6: http[0].output[0].token: expected ASCII characters without spaces and line breaks; for a name',
+    ],
+    [
+      'username = "u"\npassword = "a\\nb"',
+      '7: http[0].output[0].password: expected a string without line breaks and other control characters',
+    ],
+    [
+      'username = "u"\npassword = "a\\u0000b"',
+      '7: http[0].output[0].password: expected a string without line breaks and other control characters',
+    ],
+    ['username = "a:b"', '4: http[0].output[0]: a user name with a colon needs a password'],
+    [
+      'endpoints = { write = "/write?db=x" }',
+      '6: http[0].output[0].endpoints.write: expected the path of a URL, without spaces, "?", "#" and backslashes, got "/write?db=x"',
+    ],
+    ['name = ".."', '6: http[0].output[0].name: expected a name that is not "." or "..", got ".."'],
+    [
+      'name = "a\\u001bb"',
+      '6: http[0].output[0].name: expected a name without control characters, got "a\\u001bb"',
     ],
     ['timeout = "0s"', '6: http[0].output[0].timeout: expected a duration of at least 1ms'],
     [

@@ -2,6 +2,8 @@
 
 import { describe, expect, test } from 'vitest'
 import { ConfigError, loadConfig } from '../../../src/config/load.ts'
+import { seededRandom } from '../../support/seeded-random.ts'
+import { seeds } from '../../support/seeds.ts'
 
 const VALUES = [
   ...['"x"', '""', '1', '-1', '1.5', 'nan', 'inf', '1e300', '9007199254740993', 'true'],
@@ -17,7 +19,7 @@ interface Table {
 
 const TABLES: Record<string, Table> = {
   file: {
-    keys: ['shutdown-timeout', 'data-dir', 'http', 'udp'],
+    keys: ['shutdown-timeout', 'data-dir', 'verbose', 'http', 'udp'],
     line: 1,
     document: (line, key) =>
       key === 'http' ? line : `${line}\n[[http]]\nbind-addr=":1"\noutput=[{location="http://h"}]`,
@@ -25,7 +27,13 @@ const TABLES: Record<string, Table> = {
   http: {
     keys: [
       ...['name', 'bind-addr', 'ssl-combined-pem', 'default-retention-policy', 'consistency'],
-      ...['default-ping-response', 'max-body-size-mb', 'max-pending-mb', 'max-connections'],
+      ...[
+        'min-consistency',
+        'default-ping-response',
+        'max-body-size-mb',
+        'max-pending-mb',
+        'max-connections',
+      ],
       ...['read-timeout', 'idle-timeout', 'health-timeout-ms', 'rate-limit', 'burst-limit'],
       'output',
     ],
@@ -36,7 +44,16 @@ ${key === 'output' ? '' : '[[http.output]]\nlocation="http://h"'}`,
   },
   output: {
     keys: [
-      ...['name', 'location', 'endpoints', 'username', 'password', 'http-user', 'http-pass'],
+      ...[
+        'name',
+        'type',
+        'location',
+        'endpoints',
+        'username',
+        'password',
+        'http-user',
+        'http-pass',
+      ],
       ...['token', 'ca-pem', 'skip-tls-verification', 'timeout', 'buffer-size-mb', 'buffer-path'],
       ...['buffer-max-age', 'buffer-full', 'replay-rate-limit', 'max-batch-kb'],
       ...['max-delay-interval', 'max-in-flight', 'gzip'],
@@ -71,6 +88,49 @@ ${key === 'location' ? '' : 'location="h:1"'}`,
   },
 }
 
+const SECRET = 's3cret'
+
+/** The keys whose value no message may show. */
+const SECRET_KEYS = new Set([
+  ...['location', 'username', 'password', 'http-user', 'http-pass', 'token'],
+])
+
+/** Values to mutate: what each kind of key takes. */
+const TEMPLATES = [
+  ...[':9096', '127.0.0.1:9096', '[::1]:9096', '10s', '1m30s', '204', 'quorum', 'influxdb', 'a'],
+  ...['/var/lib/relay', '/write', 'http://h:8086/write'],
+]
+const SECRET_TEMPLATES = [
+  ...[`http://user:${SECRET}@h:8086/write`, `https://${SECRET}:a@h`, `user:${SECRET}@h:8086`],
+  ...[`${SECRET}`, `user:${SECRET}`],
+]
+
+const ODD_CHARACTERS = [
+  ...'/?#@%\\:[]. \t\n\r\0\u001b\u007f\u0085\u009b\u2028\u202e\ufeff"\'=,;&+-0a',
+  ...['é', '😀', '%0a', '%zz', '://', '..', '\u{e0001}', '__proto__', 'a'.repeat(5000)],
+]
+
+/** A TOML value: a mutated string, or anything that is not one. */
+function strangeValue(key: string, random: () => number): string {
+  const pick = <T>(list: readonly T[]) => list[Math.floor(random() * list.length)] as T
+  if (random() < 0.2) {
+    const number = (random() - 0.3) * 10 ** Math.floor(random() * 20)
+    const array = Array.from({ length: Math.floor(random() * 4) }, () => pick(VALUES))
+    return pick([...VALUES, String(Math.trunc(number)), number.toFixed(3), `[${array.join(', ')}]`])
+  }
+  const text = pick(SECRET_KEYS.has(key) ? SECRET_TEMPLATES : TEMPLATES)
+  const at = Math.floor(random() * (text.length + 1))
+  const mutated = pick([
+    text.slice(0, at) + pick(ODD_CHARACTERS) + text.slice(at),
+    text.slice(0, at) + pick(ODD_CHARACTERS) + text.slice(at + 1),
+    text.slice(0, at) + text.slice(at + 1),
+    text.slice(0, at),
+    text.slice(at),
+    text + text,
+  ])
+  return JSON.stringify(mutated).replaceAll('\u007f', '\\u007f')
+}
+
 /** The message about a configuration, or undefined if it loads. */
 async function messageOf(source: string): Promise<string | undefined> {
   const load = loadConfig('relay.toml', async (path) => {
@@ -94,10 +154,23 @@ describe.each(Object.entries(TABLES))('%s', (_, { keys, line, document }) => {
       const message = await messageOf(source)
       if (message === undefined) continue
       reported++
-      expect(message, source).toMatch(/^relay\.toml:\d+:(\d+:)? ([\w\d.[\]-]+: )?[^\n]{10,200}$/)
+      expect(message, source).toMatch(/^relay\.toml:\d+:(\d+:)? ([\w\d.[\]-]+: )?[^\n]{10,300}$/)
       if (message.includes(`${key}: `)) expect(message).toMatch(`relay.toml:${line}: `)
     }
     expect(reported).toBeGreaterThan(VALUES.length / 2)
+  })
+
+  test.each(keys)('no value of %s, however strange, does more than stop the start', async (key) => {
+    for (const seed of seeds(1000)) {
+      const value = strangeValue(key, seededRandom(seed))
+      const source = document(`${key} = ${value}`, key)
+      const message = await messageOf(source)
+      if (message === undefined) continue
+      expect(message, source).toMatch(/^relay\.toml:\d+:(\d+:)? (\S+: )?.{10,400}$/)
+      expect(message, source).not.toMatch(/[\p{C}\p{Zl}\p{Zp}]/u)
+      expect(message, source).not.toMatch(/\.[jt]s:\d/)
+      if (SECRET_KEYS.has(key)) expect(message, source).not.toContain(SECRET)
+    }
   })
 
   test.each(keys)('a misspelt %s is reported with the right spelling', async (key) => {

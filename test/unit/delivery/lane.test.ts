@@ -185,6 +185,16 @@ describe('a backend with a buffer in memory', () => {
     expect(bodies('a')).toHaveLength(2)
   })
 
+  test('a Retry-After of more than five minutes is a pause of five minutes', async () => {
+    const busy = () => answer(503, 'throttled', { 'retry-after': '99999' })
+    const { send, runtime, bodies } = await createFixture({ a: busy, b: stored }, buffered)
+    await send('m v=1 1')
+    await runtime.clock.advance(299_999)
+    expect(bodies('a')).toHaveLength(1)
+    await runtime.clock.advance(1)
+    expect(bodies('a')).toHaveLength(2)
+  })
+
   test('a new write waits for acknowledged ones that are retried', async () => {
     const a = later()
     let up = false
@@ -264,11 +274,14 @@ describe('a backend with a buffer in memory', () => {
         ? answer(400, 'unable to parse')
         : answer(400, 'partial write: x dropped=1')
     const { send, runtime, bodies } = await createFixture({ a, b }, buffered)
-    expect(await send('m v=1 1')).toMatchObject({ status: 400 })
+    const write = 'm v=1 1\nm v=2i 2'
+    expect(await send(write)).toMatchObject({ status: 400 })
     expect(await send('bad', 'db=e')).toMatchObject({ status: 400 })
+    // The only point was dropped.
+    expect(await send('m v=3i 3', 'db=f')).toMatchObject({ status: 400 })
     up = true
     await runtime.clock.advance(500)
-    expect(bodies('a')).toEqual(['m v=1 1', 'bad', 'm v=1 1'])
+    expect(bodies('a')).toEqual([write, 'bad', 'm v=3i 3', write])
   })
 
   test('a rejection of a write that another backend has stored is logged', async () => {

@@ -278,6 +278,12 @@ describe('POST /api/v2/write', () => {
     ['bucket=d&precision=ns', 'db=d&precision=n', undefined],
     ['bucket=d%2Fr&org=x&precision=us', 'db=d&precision=u&rp=r', 'Basic bWU6cHc='],
     ['bucket=d%2F&precision=s', 'db=d&precision=s', undefined],
+    ['bucket=d&precision=', 'db=d', undefined],
+    ['bucket=d%2fr', 'db=d&rp=r', undefined],
+    ['bucket=d/rp/x&rp=y&db=z', 'db=d&rp=rp%2Fx', undefined],
+    ['bucket=%ff/r', 'db=%ff&rp=r', undefined],
+    ['bucket=d&consistency=none', 'consistency=none&db=d', undefined],
+    ['bucket=d&u=me&p=pw', 'db=d', 'Basic bWU6cHc='],
   ])('writes %j as %j', async (search, query, authorization) => {
     const { app, last } = await createFixture({ a: stored })
     const headers = new Headers(authorization ? { authorization: 'Token me:pw' } : {})
@@ -287,9 +293,107 @@ describe('POST /api/v2/write', () => {
     expect(last('a')?.headers.authorization).toBe(authorization)
   })
 
-  test('needs a bucket', async () => {
+  test.each([
+    ['', 404, 'bucket name "" is missing a slash; not in "database/retention-policy" format'],
+    ['bucket=%2Fr', 404, 'bucket name "/r" is in db/rp form but has an empty database'],
+    ['bucket=d&precision=n', 400, 'invalid precision "n" (use ns, us, ms or s)'],
+    ['bucket=d&precision=u', 400, 'invalid precision "u" (use ns, us, ms or s)'],
+    ['bucket=d&precision=m', 400, 'invalid precision "m" (use ns, us, ms or s)'],
+    ['bucket=d&precision=h', 400, 'invalid precision "h" (use ns, us, ms or s)'],
+    ['precision=%22', 400, 'invalid precision "\\"" (use ns, us, ms or s)'],
+  ])('refuses %j with %i, as InfluxDB 1.8 does', async (search, status, error) => {
+    const { app, runtime } = await createFixture({ a: stored })
+    const response = await app.request(`/api/v2/write?${search}`, { method: 'POST', body: '' })
+    expect(response.status).toBe(status)
+    expect(response.headers.get('x-influxdb-error')).toBe(error)
+    expect(await response.json()).toEqual({ error })
+    expect(runtime.received.get('a')).toEqual([])
+  })
+})
+
+describe('a user name with a colon', () => {
+  test.each([
+    ['/write', 'db=d&u=a%3Ab&p=s3%26cret', ''],
+    ['/api/v2/write', 'bucket=d&u=a%3ab&p=s3%26cret', ''],
+    ['/write', 'db=d', ', username = "a:b", password = "s3&cret"'],
+  ])('reaches the server in the query string: %s?%s%s', async (path, search, keys) => {
+    const { app, last } = await createFixture({ a: stored }, '', keys)
+    const response = await app.request(`${path}?${search}`, { method: 'POST', body: 'm v=1 1' })
+    expect(response.status).toBe(204)
+    expect(last('a')?.url).toBe('http://a/write?db=d&u=a%3Ab&p=s3%26cret')
+    expect(last('a')?.headers.authorization).toBeUndefined()
+  })
+
+  test.each([
+    [
+      'a server that quotes the URL',
+      ({ url }: { url: string }) => new Response(`${url} is gone: s3&cret`, { status: 404 }),
+    ],
+    [
+      'a runtime that quotes the URL',
+      ({ url }: { url: string }) => {
+        throw new Error(`cannot fetch ${url}`)
+      },
+    ],
+  ])('does not bring the password into log or answer with %s', async (_, respond) => {
+    const { write, runtime } = await createFixture({ a: respond })
+    const response = await write('m v=1 1', '?db=d&u=a%3Ab&p=s3%26cret')
+    expect(response.ok).toBe(false)
+    const said = `${await response.text()} ${JSON.stringify([...response.headers])}`
+    expect(runtime.log).not.toHaveLength(0)
+    expect(`${said} ${runtime.log.join('\n')}`).not.toMatch(/s3%26cret|s3&cret/)
+  })
+})
+
+describe('min-consistency', () => {
+  test.each([
+    ['any', 'consistency=any', 'any'],
+    ['one', 'consistency=any', 'one'],
+    ['quorum', 'consistency=one', 'all of two'],
+    ['all', 'consistency=one', 'all of two'],
+    ['all', '', 'all of two'],
+    ['one', 'consistency=all', 'all of two'],
+  ])('%s is a floor for %j: %s', async (floor, search, needed) => {
+    const { write } = await createFixture(
+      { a: stored, b: () => answer(503, 'down') },
+      `min-consistency = "${floor}"`,
+    )
+    const { status } = await write('m v=1 1', `?db=d&${search}`)
+    expect(status).toBe(needed === 'all of two' ? 503 : 204)
+  })
+})
+
+describe('a request with an origin', () => {
+  const origin = 'http://page.test'
+  test.each([
+    ['POST', '/write?db=d', 204],
+    ['POST', '/write', 400],
+    ['POST', '/api/v2/write', 404],
+    ['GET', '/write', 405],
+    ['GET', '/nowhere', 404],
+    ['OPTIONS', '/write', 204],
+    ['OPTIONS', '/api/v2/write', 204],
+    ['OPTIONS', '/health', 204],
+    ['GET', '/ping', 204],
+    ['GET', '/health', 200],
+  ])('%s %s may be read by its page', async (method, path, status) => {
     const { app } = await createFixture({ a: stored })
-    expect((await app.request('/api/v2/write', { method: 'POST', body: '' })).status).toBe(400)
+    const body = method === 'POST' ? { body: 'm v=1 1' } : {}
+    const plain = await app.request(path, { method, ...body })
+    const response = await app.request(path, { method, headers: { origin }, ...body })
+    expect([plain.status, response.status]).toEqual([status, status])
+    const cors = (headers: Headers) =>
+      [...headers].filter(([name]) => name.startsWith('access-control-'))
+    expect(cors(plain.headers)).toEqual([])
+    expect(cors(response.headers)).toEqual([
+      [
+        'access-control-allow-headers',
+        'Accept, Accept-Encoding, Authorization, Content-Length, Content-Type, X-CSRF-Token, X-HTTP-Method-Override',
+      ],
+      ['access-control-allow-methods', 'DELETE, GET, OPTIONS, POST, PUT'],
+      ['access-control-allow-origin', origin],
+      ['access-control-expose-headers', 'Date, X-InfluxDB-Version, X-InfluxDB-Build'],
+    ])
   })
 })
 
@@ -304,6 +408,27 @@ describe('other requests', () => {
     },
   )
 
+  test.each(['GET', 'HEAD'])('%s /status is 204 with the headers of /ping', async (method) => {
+    const { app } = await createFixture({ a: stored }, 'default-ping-response = 200')
+    const response = await app.request('/status', { method })
+    expect(response.status).toBe(204)
+    expect([...response.headers]).toEqual([...(await app.request('/ping')).headers])
+  })
+
+  test('/health passes while every server is down', async () => {
+    const { app, write } = await createFixture({ a: () => answer(503, 'down') })
+    expect((await write('m v=1 1')).status).toBe(503)
+    const response = await app.request('/health')
+    expect(response.status).toBe(200)
+    expect(await response.json()).toEqual({
+      checks: [],
+      message: 'ready for queries and writes',
+      name: 'influxdb',
+      status: 'pass',
+      version: response.headers.get('x-influxdb-version'),
+    })
+  })
+
   test('/ping?verbose=true tells the version as InfluxDB 1.8 does', async () => {
     const { app } = await createFixture({ a: stored }, 'default-ping-response = 200')
     const response = await app.request('/ping?verbose=true')
@@ -315,7 +440,9 @@ describe('other requests', () => {
   test.each([
     ['PUT', '/write', 405, 'OPTIONS, POST'],
     ['GET', '/write?db=d', 405, 'OPTIONS, POST'],
-    ['POST', '/ping', 405, 'GET, HEAD'],
+    ['POST', '/ping', 405, 'GET, HEAD, OPTIONS'],
+    ['POST', '/health', 405, 'GET, HEAD, OPTIONS'],
+    ['DELETE', '/status', 405, 'GET, HEAD, OPTIONS'],
     ['OPTIONS', '/write', 204, 'OPTIONS, POST'],
     ['PUT', '/query', 405, 'GET, OPTIONS, POST'],
     ['OPTIONS', '/query', 204, 'GET, OPTIONS, POST'],

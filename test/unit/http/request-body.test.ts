@@ -1,16 +1,23 @@
+import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { BodyError, readBody } from '../../../src/http/request-body.ts'
 import { Budget, Reservation } from '../../../src/limits/budget.ts'
+import { Turns } from '../../../src/limits/turns.ts'
 import { createFakeRuntime, settle } from '../../support/fake-runtime.ts'
 
 const MB = 1024 * 1024
 const limits = { maxBodyBytes: 4 * MB, readTimeoutMs: 1000 }
 
 /** A body that the test sends piece by piece. */
-function createUpload(headers: Record<string, string> = {}, pendingBytes = 64 * MB) {
+function createUpload(
+  headers: Record<string, string> = {},
+  pendingBytes = 64 * MB,
+  announcedBytes = pendingBytes / 4,
+) {
   const runtime = createFakeRuntime({})
   const budget = new Budget(pendingBytes)
+  const announced = new Budget(announcedBytes)
   let controller!: ReadableStreamDefaultController<Uint8Array>
   let isCancelled = false
   const body = new ReadableStream<Uint8Array>({
@@ -26,7 +33,8 @@ function createUpload(headers: Record<string, string> = {}, pendingBytes = 64 * 
     new Request('http://relay/', init),
     limits,
     new Reservation(budget),
-    runtime,
+    announced,
+    { ...runtime, turns: new Turns(runtime.clock) },
   )
   const outcome: { bytes?: Uint8Array; status?: number; mustClose?: boolean } = {}
   reading.then(
@@ -42,6 +50,7 @@ function createUpload(headers: Record<string, string> = {}, pendingBytes = 64 * 
   return {
     outcome,
     budget,
+    announced,
     clock: runtime.clock,
     isCancelled: () => isCancelled,
     async send(piece: Uint8Array) {
@@ -137,7 +146,51 @@ test('a body takes room for what has come, not for what its client claims', asyn
   expect(budget.bytes).toBe(0)
   await send(piece(100_000))
   await send(piece(100_000))
-  expect(budget.bytes).toBeLessThanOrEqual(600_000)
+  expect(budget.bytes).toBeLessThanOrEqual(400_000)
+})
+
+test('a few bytes in several chunks take little room', async () => {
+  const { budget, send } = createUpload()
+  for (let i = 0; i < 3; i++) await send(piece(1))
+  expect(budget.bytes).toBeLessThanOrEqual(4096)
+})
+
+test.each([1000, 65_536, 1_000_000])(
+  'a body that announces %i bytes past the share of announced bytes takes room as it comes',
+  async (length) => {
+    const headers = { 'content-length': `${length}` }
+    const { outcome, budget, announced, send, end } = createUpload(headers, 64 * MB, length - 1)
+    await settle()
+    expect([budget.bytes, announced.bytes]).toEqual([0, 0])
+    await send(piece(10))
+    await send(piece(10))
+    expect(budget.bytes).toBeLessThanOrEqual(4096)
+    await send(piece(length - 20))
+    await end()
+    expect(outcome.bytes).toEqual(piece(length))
+  },
+)
+
+test.each([1000, 65_536, 1_000_000])(
+  'a body gives back its share of %i announced bytes when it has come, or its client has gone',
+  async (length) => {
+    for (const isWhole of [true, false]) {
+      const { announced, send, end, breakOff } = createUpload({ 'content-length': `${length}` })
+      await settle()
+      expect(announced.bytes).toBe(length)
+      if (isWhole) await send(piece(length))
+      await (isWhole ? end() : breakOff())
+      expect(announced.bytes).toBe(0)
+    }
+  },
+)
+
+test('a gzip that is larger than what is left of the budget is answered 503', async () => {
+  const sent = gzipSync(piece(3 * MB))
+  const { outcome, send, end } = createUpload({ 'content-encoding': 'gzip' }, 2 * MB)
+  await send(sent)
+  await end()
+  expect(outcome.status).toBe(503)
 })
 
 test('a body whose claim does not fit is answered 503 before it comes', async () => {
@@ -148,6 +201,7 @@ test('a body whose claim does not fit is answered 503 before it comes', async ()
 
 test('thousands of tiny chunks are answered 413, and the connection is closed', async () => {
   const runtime = createFakeRuntime({})
+  const reading = { ...runtime, turns: new Turns(runtime.clock) }
   const read = async (chunks: number, bytes: number) => {
     let sent = 0
     const body = new ReadableStream<Uint8Array>({
@@ -159,7 +213,7 @@ test('thousands of tiny chunks are answered 413, and the connection is closed', 
     const init = { method: 'POST', body, duplex: 'half' } as RequestInit
     const request = new Request('http://relay/', init)
     const reservation = new Reservation(new Budget(64 * MB))
-    const read = readBody(request, limits, reservation, runtime)
+    const read = readBody(request, limits, reservation, new Budget(16 * MB), reading)
     return read.then(
       ({ length }) => length,
       (error: BodyError) => [error.answer.status, error.mustClose],
@@ -169,4 +223,11 @@ test('thousands of tiny chunks are answered 413, and the connection is closed', 
   expect(await read(5000, 1)).toEqual([413, true])
   expect(await read(5000, 15)).toEqual([413, true])
   expect(await read(5000, 16)).toBe(80_000)
+})
+
+test('a length that comes twice counts once', async () => {
+  const { outcome, send, end } = createUpload({ 'content-length': '5, 5' })
+  await send(piece(5))
+  await end()
+  expect(outcome).toEqual({ bytes: piece(5) })
 })

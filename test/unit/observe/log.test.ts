@@ -27,12 +27,37 @@ describe('a log line', () => {
     ['line\nbreak\u0001', '"line\\nbreak\\u0001"'],
     ['C:\\x', '"C:\\\\x"'],
     ['größe', '"größe"'],
+    ['\u007f\u009b31m', '"\\u007f\\u009b31m"'],
+    ['a\u2028b\u2029', '"a\\u2028b\\u2029"'],
+    ['\u202etxt.exe\u2066', '"\\u202etxt.exe\\u2066"'],
+    ['\ud800x\udc00', '"\\ud800x\\udc00"'],
+    ['\u{e0041}\ufeff', '"\\udb40\\udc41\\ufeff"'],
+    ['\0\r\n\t', '"\\u0000\\r\\n\\t"'],
   ])('quotes %j as %s', (value, quoted) => {
     const { log, lines } = createFixture()
     log.warn('m', { value })
     expect(lines[0]).toMatch(/^[^\n]*$/)
     expect(lines[0]?.split(' value=')[1]).toBe(quoted)
   })
+})
+
+test('no character of a value reaches a log line raw unless it can be printed', () => {
+  const { log, lines } = createFixture()
+  for (let start = 0; start < 0x11_0000; start += 256) {
+    const codes = Array.from({ length: 256 }, (_, i) => start + i)
+    const value = codes.map((code) => String.fromCodePoint(code)).join('')
+    log.warn('m', { value })
+    const quoted = lines.at(-1)?.split(' value=')[1] ?? ''
+    expect(quoted).not.toMatch(/[\p{C}\p{Zl}\p{Zp}]/u)
+    expect(JSON.parse(quoted)).toBe(value)
+  }
+})
+
+test('a long value is cut, so that a log line is bounded', () => {
+  const { log, lines } = createFixture()
+  log.warn('m', { value: 'x'.repeat(10_000_000), other: '\u009b'.repeat(10_000_000) })
+  expect(lines[0]?.length).toBeLessThan(10_000)
+  expect(lines[0]).toContain(`${'x'.repeat(1000)}…`)
 })
 
 describe('a repeated warning', () => {

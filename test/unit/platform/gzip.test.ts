@@ -42,6 +42,12 @@ describe('gunzip', () => {
     },
   )
 
+  test.each([1, 4, 20])('rejects %i zero bytes after a member', async (length) => {
+    const sent = Buffer.concat([gzipSync(text(1000)), Buffer.alloc(length)])
+    await expect(gunzip(sent, LIMIT)).rejects.toThrow('invalid header')
+    await expect(gunzip(Buffer.concat([sent, sent]), LIMIT)).rejects.toThrow('invalid header')
+  })
+
   test.each([0, 3, 10])('rejects %i bytes of input as incomplete', async (length) => {
     const sent = gzipSync(text(1000)).subarray(0, length)
     await expect(gunzip(sent, LIMIT)).rejects.toThrow('unexpected EOF')

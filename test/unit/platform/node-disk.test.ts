@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdir, mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { faultOf } from '../../../src/disk/disk.ts'
-import { lockByFile } from '../../../src/platform/folder-lock.ts'
+import { lockFolder } from '../../../src/platform/folder-lock.ts'
 import { createNodeDisk } from '../../../src/platform/node-disk.ts'
 import { SegmentLog } from '../../../src/segments/segment-log.ts'
 import { drain, range, record } from '../../support/log-fixture.ts'
@@ -164,7 +164,7 @@ describe('a lock', () => {
     const lock = await disk.lock(root)
     await expect(disk.lock(root)).rejects.toMatchObject({
       code: 'EBUSY',
-      message: `${root} is in use by another process`,
+      message: `${root} is in use by process ${process.pid}`,
     })
     await lock.release()
     await (await disk.lock(root)).release()
@@ -180,43 +180,106 @@ describe('a lock', () => {
     for (const lock of locks) await lock.release()
   })
 
-  test.each(runtimes)(
-    'of a process on %s holds, and ends with it, even by kill -9',
-    async (...one) => {
-      const child = run(one, 'lock-holder.ts', root, '60000')
+  const ways = runtimes.flatMap(([name, args]) =>
+    ['program', 'own call'].map((way) => ({ name, args, way })),
+  )
+  test.each(ways)(
+    'of a process on $name, by its $way, holds, and ends with it, even by kill -9',
+    async ({ name, args, way }) => {
+      const child = run([name, args], 'lock-holder.ts', root, '60000', way)
       await once(child.stdout, 'data')
       await expect(disk.lock(root)).rejects.toMatchObject({ code: 'EBUSY' })
+      const second = await once(run([name, args], 'lock-holder.ts', root, '', way), 'exit')
+      expect(second).not.toEqual([0, null])
       child.kill('SIGKILL')
       await once(child, 'exit')
       await (await disk.lock(root)).release()
     },
   )
 
-  test.each(runtimes)('does not keep a process running on %s', async (...one) => {
-    const [code] = await once(run(one, 'lock-holder.ts', root), 'exit')
+  test.each(ways)('does not keep a process running on $name, by its $way', async (one) => {
+    const { name, args, way } = one
+    const [code] = await once(run([name, args], 'lock-holder.ts', root, '', way), 'exit')
     expect(code).toBe(0)
+  })
+
+  test('does not depend on the network namespace', async () => {
+    const lock = await disk.lock(root)
+    const command = ['-rn', 'flock', '-n', `${root}/lock`, 'true']
+    const [code] = await once(spawn('unshare', command, { stdio: 'inherit' }), 'exit')
+    expect(code).toBe(1)
+    await lock.release()
+  })
+
+  test('is not taken by a process that cannot open the folder', async () => {
+    const lock = await disk.lock(root)
+    expect((await stat(`${root}/lock`)).mode & 0o777).toBe(0o600)
+    await lock.release()
+  })
+
+  test('is not kept out by the name of a process that had the lock', async () => {
+    const lock = await disk.lock(root)
+    const text = await readFile(`${root}/lock`, 'utf8')
+    await lock.release()
+    await writeFile(`${root}/lock`, text)
+    await (await disk.lock(root)).release()
   })
 })
 
-describe('a lock file, where there are no abstract sockets', () => {
-  test('keeps a second one out until it is released', async () => {
-    const lock = await lockByFile(root)
-    await expect(lockByFile(root)).rejects.toMatchObject({
-      code: 'EBUSY',
-      message: `${root} is in use by another process (if it is not, remove ${root}/lock)`,
-    })
+describe('a lock where there is no flock', () => {
+  const lockByName = () => lockFolder(root, async () => 'unsupported')
+
+  /** What the file says if this process holds the lock. */
+  const ownName = async () => {
+    const lock = await lockByName()
+    const text = await readFile(`${root}/lock`, 'utf8')
     await lock.release()
-    await (await lockByFile(root)).release()
+    return JSON.parse(text)
+  }
+
+  const advice = (pid: number) =>
+    `${root} is in use by process ${pid} (if it is not, remove ${root}/lock)`
+
+  test('keeps a second one out until it is released', async () => {
+    const lock = await lockByName()
+    const refused = { code: 'EBUSY', message: advice(process.pid) }
+    await expect(lockByName()).rejects.toMatchObject(refused)
+    // This one has flock, the first has not.
+    await expect(disk.lock(root)).rejects.toMatchObject(refused)
+    await lock.release()
+    await (await lockByName()).release()
+  })
+
+  test('is taken by one of two that come at once', async () => {
+    const locks = await Promise.allSettled([lockByName(), lockByName()])
+    expect(locks.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+  })
+
+  test.each([
+    ['a process that lives', {}, false],
+    ['a process that is gone', { pid: 2 ** 22 + 1 }, true],
+    ['an earlier process that had the same id', { start: '1' }, true],
+    ['a process before the machine started again', { boot: 'another' }, true],
+    ['a process in another container', { namespace: 'pid:[1]' }, false],
+  ])('by %s', async (_, changes, isFree) => {
+    await writeFile(`${root}/lock`, JSON.stringify({ ...(await ownName()), ...changes }))
+    if (isFree) await (await lockByName()).release()
+    else await expect(lockByName()).rejects.toMatchObject({ code: 'EBUSY' })
   })
 
   test.each([
     [1, 'a process that lives', false],
     [2 ** 22 + 1, 'a process that is gone', true],
     [process.pid, 'an earlier process that had the same id', true],
-  ])('with the id %i, of %s', async (pid, _, isFree) => {
+  ])('by an earlier version, with the id %i, of %s', async (pid, _, isFree) => {
     await writeFile(`${root}/lock`, String(pid))
-    if (isFree) await (await lockByFile(root)).release()
-    else await expect(lockByFile(root)).rejects.toMatchObject({ code: 'EBUSY' })
+    if (isFree) await (await lockByName()).release()
+    else await expect(lockByName()).rejects.toMatchObject({ code: 'EBUSY', message: advice(pid) })
+  })
+
+  test.each(['', '{', 'null', '{}'])('by a damaged file: %j', async (text) => {
+    await writeFile(`${root}/lock`, text)
+    await (await lockByName()).release()
   })
 })
 
