@@ -11,6 +11,7 @@
  */
 
 import { spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { closeSync, openSync } from 'node:fs'
 import { open, readFile, readlink, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -88,9 +89,11 @@ function flock(fd: number): Promise<number | undefined> {
 
 /** Writes the holder to the file. Without flock, two processes may do so at once: the last one holds the lock. */
 async function name(path: string, holder: Holder, folder: string): Promise<void> {
-  const text = JSON.stringify(holder)
-  if (holder.hasLock) return writeFile(path, text)
-  const own = `${path}.${holder.pid}`
+  if (holder.hasLock) return writeFile(path, JSON.stringify(holder))
+  // Processes of two containers may have the same number.
+  const id = randomUUID()
+  const text = JSON.stringify({ ...holder, id })
+  const own = `${path}.${id}`
   await writeFile(own, text, { mode: 0o600 })
   await rename(own, path)
   await delay(CONTENTION_MS)

@@ -170,7 +170,9 @@ describe('POST /write', () => {
     ['a gzip bomb', gzipSync(Buffer.alloc(2 ** 24)), { 'content-encoding': 'gzip' }],
   ])('answers 413 to %s', async (_, body, headers: Record<string, string>) => {
     const { write, runtime } = await createFixture({ a: stored }, 'max-body-size-mb = 1')
-    const response = await write(body, '?db=d', headers)
+    const answered = write(body, '?db=d', headers)
+    await runtime.clock.advance(0)
+    const response = await answered
     expect(response.status).toBe(413)
     expect(await response.text()).toBe('{"error":"Request Entity Too Large"}\n')
     expect(runtime.received.get('a')).toEqual([])
