@@ -2,6 +2,7 @@
 
 import { userAuthorization } from '../influxdb/credentials.ts'
 import { decoded, parameters, queryString } from '../influxdb/query-string.ts'
+import { parseMultipart } from './multipart.ts'
 
 /** Parameters, percent-encoded. */
 type Parameters = ReadonlyMap<string, string>
@@ -35,18 +36,18 @@ export function hasForm({ method, headers }: Request): boolean {
  * @param body of a request with a form, else undefined
  * @param authorization the first Authorization header
  */
-export async function readQueryRequest(
+export function readQueryRequest(
   search: string,
   body: Uint8Array | undefined,
   headers: Headers,
   authorization: string | undefined,
-): Promise<QueryRequest> {
+): QueryRequest {
   const fromUrl = parameters(search)
   let found: Parameters = fromUrl
   if (body && mediaTypeOf(headers) === FORM) {
     found = new Map([...fromUrl, ...parameters(new TextDecoder().decode(body))])
   } else if (body) {
-    found = new Map([...(await multipart(body, headers, fromUrl)), ...fromUrl])
+    found = new Map([...multipart(body, headers, fromUrl), ...fromUrl])
   }
   const user = fromUrl.get('u')
   const password = fromUrl.get('p')
@@ -67,24 +68,28 @@ function without(parameters: Parameters, ...names: readonly string[]): Map<strin
 }
 
 /** The fields of a multipart form, and its file `q` if no field `q` has a text. */
-async function multipart(
-  body: Uint8Array,
-  headers: Headers,
-  fromUrl: Parameters,
-): Promise<Map<string, string>> {
-  const type = headers.get('content-type') ?? ''
+function multipart(body: Uint8Array, headers: Headers, fromUrl: Parameters): Map<string, string> {
+  const fields = parseMultipart(body, headers.get('content-type') ?? '')
   const found = new Map<string, string>()
-  const form = await new Response(body as BodyInit, { headers: { 'content-type': type } })
-    .formData()
-    .catch(() => undefined)
-  for (const [name, value] of form ?? []) {
+  for (const { name, isFile, value } of fields) {
     const key = encodeURIComponent(name)
-    if (typeof value === 'string' && !found.has(key)) found.set(key, encodeURIComponent(value))
+    if (!isFile && !found.has(key)) found.set(key, encoded(value))
   }
-  const file = form?.getAll('q').find((value) => typeof value !== 'string')
+  const file = fields.find(({ name, isFile }) => isFile && name === 'q')
   const given = text(fromUrl.get('q') ?? found.get('q'))
-  if (file && given.trim() === '') found.set('q', encodeURIComponent(await file.text()))
+  if (file && given.trim() === '') found.set('q', encoded(file.value))
   return found
+}
+
+/** Bytes as a parameter, percent-encoded. Those that are not UTF-8 stay what they are. */
+function encoded(bytes: Uint8Array): string {
+  try {
+    return encodeURIComponent(
+      new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes),
+    )
+  } catch {
+    return Array.from(bytes, (byte) => `%${byte.toString(16).padStart(2, '0')}`).join('')
+  }
 }
 
 function mediaTypeOf(headers: Headers): string {

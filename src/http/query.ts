@@ -58,7 +58,7 @@ export function createQueryHandler(
         : undefined
       const authorization = firstAuthorization(headers.get('authorization'))
       const search = searchOf(request.url)
-      const query = await readQueryRequest(search, body, headers, authorization)
+      const query = readQueryRequest(search, body, headers, authorization)
       if (body) buffers.give(body)
       const form = new TextEncoder().encode(query.form)
       if (form.length > MAX_FORM_BYTES) throw new BodyError(413, 'Request Entity Too Large')
