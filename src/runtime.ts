@@ -184,7 +184,12 @@ export interface Disk {
   /** Opens a file for reading and writing. */
   open(path: string): Promise<DiskFile>
   remove(path: string): Promise<void>
-  /** Renames a file, in place of a file that has the new name. */
+  /** Removes an empty folder. Rejects with ENOTEMPTY if it is not empty. */
+  removeFolder(path: string): Promise<void>
+  /**
+   * Renames a file, in place of a file that has the new name, or a folder. A power cut leaves one of the two
+   * names.
+   */
   rename(from: string, to: string): Promise<void>
   /**
    * Locks an existing folder until the lock is released or this process ends, however it ends. Rejects with

@@ -2,15 +2,17 @@
 
 import { Backend, type BackendOptions } from './backend/backend.ts'
 import { formatAddress } from './config/address.ts'
-import type { Config, HttpConfig, UdpConfig } from './config/config.ts'
+import { BUFFERS, type Config, type HttpConfig, type UdpConfig } from './config/config.ts'
 import { ConfigError } from './config/load.ts'
+import { adoptFormerFolders, findUnclaimed } from './delivery/former-folders.ts'
 import { LaneStore } from './delivery/lane-store.ts'
+import { BoundedDisk } from './disk/bounded-disk.ts'
 import { createApp } from './http/app.ts'
-import { type ConnectionLimits, connectionLimits } from './limits/open-files.ts'
+import { bufferFiles, type ConnectionLimits, connectionLimits } from './limits/open-files.ts'
 import { DeadLetters } from './losses/dead-letters.ts'
 import { GapLedger } from './losses/gap-ledger.ts'
 import { LEDGER_FILE } from './losses/gap-ledger-format.ts'
-import { DAMAGED, Losses, type LossRecords } from './losses/losses.ts'
+import { Losses, type LossRecords } from './losses/losses.ts'
 import type { Log } from './observe/log.ts'
 import { RepeatedWarning } from './observe/repeated-warning.ts'
 import { Relay } from './relay/relay.ts'
@@ -40,9 +42,10 @@ export interface Running {
  */
 export async function startRelays(config: Config, host: Host, log: Log): Promise<Running[]> {
   for (const key of config.ignored) log.warn('this key of the configuration has no effect', { key })
-  const data = await openData(config, host, log)
-  const running: Running[] = []
   const maxOpenFiles = await host.maxOpenFiles()
+  const disk = new BoundedDisk(host.disk, bufferFiles(maxOpenFiles))
+  const data = await openData(config, { disk }, log)
+  const running: Running[] = []
   const limits = { maxOpenFiles, ...connectionLimits(maxOpenFiles, config.http) }
   const outputs = new Outputs()
   for (const relay of config.http) {
@@ -84,7 +87,7 @@ export interface Data {
  * @throws ConfigError if it cannot be used
  */
 export async function openData(
-  { dataDir }: Pick<Config, 'dataDir'>,
+  { dataDir, http = [], udp = [] }: Pick<Config, 'dataDir'> & Partial<Config>,
   { disk }: Pick<Host, 'disk'>,
   log: Log,
 ): Promise<Data | undefined> {
@@ -99,6 +102,11 @@ export async function openData(
       onRemoved: ({ name, bytes }) => log.warn('dead letters removed: too many', { name, bytes }),
       onDamage: ({ name, bytes }) => log.warn('dead letter file is damaged', { name, bytes }),
     })
+    const buffers = [...http, ...udp].flatMap(({ backends }) => backends)
+    await adoptFormerFolders(disk, buffers)
+    for (const folder of await findUnclaimed(disk, `${dataDir}/${BUFFERS}`, buffers)) {
+      log.warn('buffer belongs to no output: its points are not delivered', { folder })
+    }
     return { disk, lossRecords: { ledger, deadLetters } }
   })
 }
@@ -146,7 +154,6 @@ async function openBackend(
         log.error('buffer is damaged', fields)
       },
       onLoss: (destination, writes) => losses.damaged(destination, writes),
-      onLost: (write) => losses.lost(write, DAMAGED),
     })
     if (store.bytes > 0) {
       log.info('found undelivered points on disk', { backend, bytes: store.bytes })

@@ -184,14 +184,14 @@ export const DELIVERY: readonly Mutant[] = [
     name: 'disk without a bound',
     breaks: 'lanes that spill at the same time exceed the bound of the disk',
     file: 'delivery/lane-store.ts',
-    find: 'this.bytes + this.reserved + bytes',
-    replace: 'this.bytes + bytes',
+    find: 'this.diskBytes + this.reserved + needed',
+    replace: 'this.diskBytes + needed',
   },
   {
     name: 'reserved room is never given back',
     breaks: 'at last the buffer on disk counts as full while it is empty',
     file: 'delivery/spill.ts',
-    find: '.finally(() => store.unreserve(bytes))',
+    find: '.finally(() => store.unreserve(reserved))',
     replace: '',
   },
   {
@@ -212,8 +212,8 @@ export const DELIVERY: readonly Mutant[] = [
     name: 'leftovers are ignored',
     breaks: 'a lane of an earlier process is not recovered',
     file: 'delivery/lane-recovery.ts',
-    find: 'return { lanes, logs',
-    replace: 'return { lanes: lanes.slice(1), logs',
+    find: 'return { lanes, paths',
+    replace: 'return { lanes: lanes.slice(1), paths',
   },
   {
     name: 'more in flight than order allows',
@@ -225,9 +225,9 @@ export const DELIVERY: readonly Mutant[] = [
   {
     name: 'credentials are forgotten on disk',
     breaks: 'after a restart the writes of a lane are sent without its credentials',
-    file: 'delivery/lane-file.ts',
-    find: 'destination.authorization ?? null',
-    replace: 'null',
+    file: 'delivery/write-record.ts',
+    find: 'recordedDestination(query, authorization)',
+    replace: 'recordedDestination(query, undefined)',
   },
   {
     name: 'datagrams are not owned',

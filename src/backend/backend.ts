@@ -28,6 +28,8 @@ export interface BackendOptions extends QueryOptions, ReadOptions {
   readonly pendingBytes: number
   /** The folder of its buffer on disk; undefined for a buffer in memory. */
   readonly folder: string | undefined
+  /** The folder that earlier versions used; undefined if it is the same. */
+  readonly formerFolder?: string | undefined
   readonly whenFull: WhenFull
   readonly maxAgeMs: number | undefined
 }

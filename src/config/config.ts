@@ -4,6 +4,9 @@ import type { BackendOptions } from '../backend/backend.ts'
 import type { ConsistencyLevel } from '../influxdb/consistency.ts'
 import type { Address } from '../runtime.ts'
 
+/** The folder of the data directory with all buffers. */
+export const BUFFERS = 'buffers'
+
 export interface Config {
   readonly http: readonly HttpConfig[]
   readonly udp: readonly UdpConfig[]

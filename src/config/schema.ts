@@ -2,7 +2,8 @@
 
 import * as v from 'valibot'
 import type { BackendOptions } from '../backend/backend.ts'
-import type { Config } from './config.ts'
+import { formatAddress } from './address.ts'
+import { BUFFERS, type Config, type HttpConfig, type UdpConfig } from './config.ts'
 import { distinct, type Placed } from './distinct.ts'
 import { httpBlock } from './http.ts'
 import { udpBlock } from './udp.ts'
@@ -27,8 +28,8 @@ export const configSchema = (readFile: ReadFile) =>
     }),
     v.transform(
       (file): Config => ({
-        http: file.http.map((relay) => withFolders(relay, file['data-dir'])),
-        udp: file.udp.map((relay) => withFolders(relay, file['data-dir'])),
+        http: file.http.map((relay) => withFolders('http', relay, file['data-dir'])),
+        udp: file.udp.map((relay) => withFolders('udp', relay, file['data-dir'])),
         shutdownTimeoutMs: file['shutdown-timeout'],
         shutdownDelayMs: file['shutdown-delay'] ?? 0,
         dataDir: file['data-dir'],
@@ -67,19 +68,28 @@ function backendsOf({ http, udp }: Config): BackendOptions[] {
   return [...http, ...udp].flatMap(({ backends }) => backends)
 }
 
-/** A relay whose buffers each have a folder: the one that the file gives, or one in the data directory. */
-function withFolders<Relay extends { name: string; backends: readonly BackendOptions[] }>(
+/**
+ * A relay whose buffers each have a folder: the one that the file gives, or one in the data directory, named
+ * after the block and the output. The name of a block without a name contains its address, which may change.
+ */
+function withFolders<Relay extends HttpConfig | UdpConfig>(
+  block: 'http' | 'udp',
   relay: Relay,
   dataDir: string | undefined,
 ): Relay {
   if (dataDir === undefined) return relay
-  const folderOf = (backend: BackendOptions) =>
-    `${dataDir}/buffers/${encodeURIComponent(relay.name)}/${encodeURIComponent(backend.name)}`
+  const isNamed = relay.name !== `${block}://${formatAddress(relay.bind)}`
+  const pathOf = (...names: string[]) =>
+    [dataDir, BUFFERS, ...names.map(encodeURIComponent)].join('/')
   return {
     ...relay,
-    backends: relay.backends.map((backend) => ({
-      ...backend,
-      folder: backend.bufferBytes > 0 ? (backend.folder ?? folderOf(backend)) : undefined,
-    })),
+    backends: relay.backends.map((backend): BackendOptions => {
+      if (backend.bufferBytes === 0) return { ...backend, folder: undefined }
+      if (backend.folder !== undefined) return backend
+      const former = pathOf(relay.name, backend.name)
+      return isNamed
+        ? { ...backend, folder: former }
+        : { ...backend, folder: pathOf(block, backend.name), formerFolder: former }
+    }),
   }
 }

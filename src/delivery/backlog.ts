@@ -43,6 +43,8 @@ export interface LaneQueue {
   freeSlot(isReplay: boolean): void
   /** Resolves when `replay-rate-limit` permits a batch of so many bytes from disk. */
   paceReplay(bytes: number): Promise<void>
+  /** Removes empty files of idle lanes, to make room on disk. Resolves with whether any were removed. */
+  removeIdleFiles(): Promise<boolean>
   /** The lane has nothing to deliver. */
   onIdle(lane: Waiter): void
   /** The lane may have less in memory than before. */

@@ -1,17 +1,16 @@
 /** The part of a lane that is on disk: hinted handoff. */
 
-import { type Destination, recordedDestination } from '../influxdb/destination.ts'
-import { scan } from '../influxdb/scan.ts'
-import type { Write } from '../influxdb/write.ts'
+import type { Destination } from '../influxdb/destination.ts'
 import type { Buffers } from '../runtime.ts'
 import { isUnreadable } from '../segments/damage.ts'
 import type { StoredRecord } from '../segments/reader.ts'
-import { HEADER_BYTES, type LogRecord } from '../segments/record.ts'
 import type { RecordEnd } from '../segments/segment-index.ts'
 import type { SegmentLog } from '../segments/segment-log.ts'
-import { type FailureNote, parseNote, withNote, withoutNote } from './failure-note.ts'
+import { type FailureNote, parseNote } from './failure-note.ts'
+import type { LaneStore } from './lane-store.ts'
 import { QueuedWrite, type WriteLane } from './queued-write.ts'
 import { ACKNOWLEDGED, FailedWrite } from './replayed-write.ts'
+import { hasNote, isKnown, recordedWrite, type WriteRecord } from './write-record.ts'
 
 /** The end of a record. Each log of a lane has its own sequence numbers. */
 export interface RecordPosition extends RecordEnd {
@@ -24,12 +23,6 @@ export interface LogMark {
   readonly sequence: number
 }
 
-/** A record that is about to be appended, and its write. */
-export interface WriteRecord extends LogRecord {
-  readonly queued: QueuedWrite
-  readonly isNoted: boolean
-}
-
 /** The oldest writes on disk, as far as one request can carry them. */
 export interface StoredBatch {
   /** As this process has queued them, if their clients may still wait. */
@@ -39,18 +32,12 @@ export interface StoredBatch {
   readonly last: RecordPosition
 }
 
-/** The number of each kind of write in a record: its position here. Only ever append to this list. */
-const KINDS: readonly Write['kind'][] = ['points', 'statement', 'remote-write']
-
-/** The bit of a record's kind that says that its body begins with a `FailureNote`. */
-const NOTED = 0x80
-
 /** How long the disk may fail to read the oldest records before they are set aside as damaged. */
 const MAX_UNREADABLE_MS = 60_000
 
 export class HandoffLog {
   private readonly destination: Destination
-  private readonly create: (destination: Destination) => Promise<SegmentLog>
+  private readonly store: Pick<LaneStore, 'createLane' | 'removeLane'>
   private readonly recycle: (bytes: Uint8Array) => void
   /** Logs of an earlier process, older than the one that is appended to. */
   private readonly earlier: SegmentLog[]
@@ -65,17 +52,17 @@ export class HandoffLog {
   private oldestAt = 0
 
   /**
-   * @param create creates the lane's log; called before the first append
+   * @param store creates the lane's files before the first append, and removes them
    * @param logs what an earlier process has left, oldest first
    */
   constructor(
     destination: Destination,
-    create: (destination: Destination) => Promise<SegmentLog>,
+    store: Pick<LaneStore, 'createLane' | 'removeLane'>,
     buffers: Buffers,
     logs: readonly SegmentLog[] = [],
   ) {
     this.destination = destination
-    this.create = create
+    this.store = store
     this.recycle = (bytes) => buffers.give(bytes)
     this.earlier = logs.slice(0, -1)
     this.log = logs.at(-1)
@@ -83,7 +70,7 @@ export class HandoffLog {
 
   /** Whether the lane has files. */
   get hasFiles(): boolean {
-    return this.log !== undefined
+    return this.log !== undefined || this.earlier.length > 0
   }
 
   get isEmpty(): boolean {
@@ -103,7 +90,7 @@ export class HandoffLog {
 
   /** The newest record; undefined if there is none. */
   mark(): LogMark | undefined {
-    const { log } = this
+    const log = this.log ?? this.earlier.at(-1)
     return log && !this.isEmpty ? { log, sequence: log.newest } : undefined
   }
 
@@ -129,7 +116,7 @@ export class HandoffLog {
    * @throws an error of the disk; then none of the writes is in the log
    */
   async append(records: readonly WriteRecord[]): Promise<RecordPosition> {
-    this.log ??= await this.create(this.destination)
+    this.log ??= await this.store.createLane(this.destination)
     const { log } = this
     const { isEmpty } = this
     const { sequence, next } = await log.append(records)
@@ -158,7 +145,7 @@ export class HandoffLog {
     const records = log ? await this.read(log, maxBytes, now) : []
     const [first] = records
     if (!log || !first) return undefined
-    if (!KINDS[first.kind & ~NOTED]) {
+    if (!isKnown(first)) {
       throw new Error(`a record of kind ${first.kind} needs a newer version of the relay`)
     }
     this.oldestAt = first.acceptedAt
@@ -214,7 +201,9 @@ export class HandoffLog {
   private async oldest(): Promise<SegmentLog | undefined> {
     for (let [log] = this.earlier; log?.isEmpty; [log] = this.earlier) {
       await log.sync()
-      if (this.earlier[0] === log) this.earlier.shift()
+      if (this.earlier[0] !== log) continue
+      this.earlier.shift()
+      await this.store.removeLane(log)
     }
     return this.earlier[0] ?? this.log
   }
@@ -276,46 +265,22 @@ export class HandoffLog {
     await this.oldest()
     if (this.log && !this.log.isDurablyEmpty) await this.log.sync()
   }
-}
 
-/** The records of writes. Those whose clients were told that they failed say so. */
-export function recordsOf(writes: readonly QueuedWrite[], acceptedAt: number): WriteRecord[] {
-  return writes.map((queued) => {
-    const { kind, destination, points } = queued.write
-    const { note } = queued.tracker
-    return {
-      kind: KINDS.indexOf(kind) | (note ? NOTED : 0),
-      acceptedAt,
-      query: destination.query,
-      body: note ? withNote(note, points.bytes) : points.bytes,
-      queued,
-      isNoted: note !== undefined,
-    }
-  })
-}
-
-/**
- * The write that a record of a lane holds. A record of an unknown kind counts as line protocol: it is never
- * delivered, and only its loss can be recorded.
- */
-export function recordedWrite(
-  { kind, query, body }: Pick<LogRecord, 'kind' | 'query' | 'body'>,
-  lane: Destination,
-): Write {
-  const bytes = hasNote({ kind }) ? withoutNote(body) : body
-  return {
-    kind: KINDS[kind & ~NOTED] ?? 'points',
-    destination: recordedDestination(query, lane),
-    points: { bytes, ...scan(bytes) },
-    consistency: 'one',
+  /**
+   * Removes the lane's files if nothing is in them. A write that comes meanwhile gets new files: the old ones
+   * are durably empty, so they need not be gone before.
+   *
+   * @throws an error of the disk
+   */
+  async discard(): Promise<void> {
+    await this.sync()
+    const { log } = this
+    if (!log || !this.isDurablyEmpty) return
+    // No append can be in between: from here to the next line nothing is waited for.
+    this.log = undefined
+    // The records of the next log have the same numbers.
+    this.queued.clear()
+    this.notes.clear()
+    await this.store.removeLane(log)
   }
-}
-
-const hasNote = ({ kind }: Pick<LogRecord, 'kind'>) => (kind & NOTED) !== 0
-
-/** What records take on disk. */
-export function bytesOnDisk(records: readonly LogRecord[]): number {
-  let sum = 0
-  for (const { query, body } of records) sum += HEADER_BYTES + query.length + body.length
-  return sum
 }

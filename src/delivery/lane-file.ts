@@ -1,5 +1,11 @@
-/** The file beside a lane's folder: the destination of its writes. Only its owner can read it. */
+/**
+ * The file beside a lane's folder: the destination of its writes. Only its owner can read it.
+ *
+ * It has two lines: the destination as JSON, and a checksum of the first line. Files of earlier versions lack
+ * the checksum.
+ */
 
+import { crc32c } from '../disk/crc32c.ts'
 import { type Destination, laneDestination } from '../influxdb/destination.ts'
 import { parameters } from '../influxdb/query-string.ts'
 
@@ -10,6 +16,16 @@ interface LaneFile {
   readonly authorization: string | null
 }
 
+/** What a lane's file says. */
+export interface DecodedLane {
+  /** With the same key as before. */
+  readonly destination: Destination
+  /** Whether a checksum shows that nothing has changed. */
+  readonly isChecked: boolean
+}
+
+const encoder = new TextEncoder()
+
 export function encodeLane(destination: Destination): Uint8Array {
   const names = parameters(destination.query)
   const file: LaneFile = {
@@ -17,20 +33,36 @@ export function encodeLane(destination: Destination): Uint8Array {
     rp: names.get('rp') ?? '',
     authorization: destination.authorization ?? null,
   }
-  return new TextEncoder().encode(`${JSON.stringify(file)}\n`)
+  const text = JSON.stringify(file)
+  return encoder.encode(`${text}\n${checksumOf(text)}\n`)
 }
 
-/** The destination of the lane, with the same key as before; undefined if the file is damaged. */
-export function decodeLane(bytes: Uint8Array): Destination | undefined {
+/** Undefined if the file is damaged. */
+export function decodeLane(bytes: Uint8Array): DecodedLane | undefined {
   try {
-    const file: unknown = JSON.parse(new TextDecoder().decode(bytes))
+    const [text = '', checksum] = new TextDecoder('utf-8', { fatal: true })
+      .decode(bytes)
+      .split('\n')
+    const isChecked = checksum !== undefined && checksum !== ''
+    if (isChecked && checksum !== checksumOf(text)) return undefined
+    const file: unknown = JSON.parse(text)
     if (!isLaneFile(file)) return undefined
-    return laneDestination(file.db, file.rp, file.authorization ?? undefined)
+    const destination = laneDestination(file.db, file.rp, file.authorization ?? undefined)
+    return { destination, isChecked }
   } catch {
     return undefined
   }
 }
 
-function isLaneFile(file: unknown): file is LaneFile {
-  return typeof (file as Partial<LaneFile> | null)?.db === 'string'
+function checksumOf(text: string): string {
+  return `crc32c ${crc32c(encoder.encode(text)).toString(16).padStart(8, '0')}`
+}
+
+function isLaneFile(value: unknown): value is LaneFile {
+  const file = (value ?? {}) as Partial<LaneFile>
+  return (
+    typeof file.db === 'string' &&
+    typeof (file.rp ?? '') === 'string' &&
+    typeof (file.authorization ?? '') === 'string'
+  )
 }

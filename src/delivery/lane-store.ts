@@ -1,15 +1,14 @@
 /** The buffer of one backend on disk: a folder, and in it a folder with a log for each lane. */
 
-import { replaceFile } from '../disk/atomic-file.ts'
+import { createFile } from '../disk/atomic-file.ts'
 import type { Destination } from '../influxdb/destination.ts'
 import type { Disk, DiskLock } from '../runtime.ts'
 import type { SegmentLog } from '../segments/segment-log.ts'
+import { allocatedBytes, createUsage, type LogUsage } from '../segments/usage.ts'
 import { encodeLane } from './lane-file.ts'
+import { LANE_BYTES, laneFileOf, lanePath, openLog, removeLaneFiles } from './lane-folder.ts'
 import {
   type LaneRecoveryOptions,
-  laneFileOf,
-  lanePath,
-  openLog,
   type RecoveredLanes,
   recoverLanes,
   type StoredLane,
@@ -19,25 +18,32 @@ import {
 export type WhenFull = 'reject' | 'drop-oldest' | 'drop-newest'
 
 export interface LaneStoreOptions extends LaneRecoveryOptions {
-  /** The bound on all logs together. */
+  /** The bound on what all lanes take on disk, without copies of damaged bytes. */
   readonly maxBytes: number
   readonly whenFull: WhenFull
   /** Older writes are dropped; undefined to keep writes for as long as there is room. */
   readonly maxAgeMs: number | undefined
 }
 
+/** A segment takes at most this share of the bound: what it takes is free only once all of it is delivered. */
+const MAX_SEGMENT_SHARE = 1 / 16
+
+const MIN_SEGMENT_BYTES = 64 * 1024
+const MAX_SEGMENT_BYTES = 8 * 1024 * 1024
+
 export class LaneStore {
   readonly options: LaneStoreOptions
   /** What an earlier process has left, each destination once. */
   readonly lanes: readonly StoredLane[]
+  isClosed = false
   private readonly disk: Disk
   private readonly lock: DiskLock
-  private readonly logs: SegmentLog[]
-  /** Folders of lanes that hold nothing. */
-  private readonly spare: string[]
+  private readonly usage: LogUsage
+  /** The folder of each open log. */
+  private readonly paths: Map<SegmentLog, string>
+  /** Folders that are being removed, or could not be removed yet, and their logs if they have one. */
+  private readonly leftovers = new Map<string, SegmentLog | undefined>()
   private nextNumber: number
-  /** Folders whose log could not be created yet, by the keys of the lanes that their files may name. */
-  private readonly begun = new Map<string, string>()
   /** Bytes that are being written. */
   private reserved = 0
 
@@ -46,71 +52,121 @@ export class LaneStore {
    *
    * @throws an error of the disk, also if another process has locked the folder
    */
-  static async open(disk: Disk, options: LaneStoreOptions): Promise<LaneStore> {
+  static async open(disk: Disk, given: LaneStoreOptions): Promise<LaneStore> {
+    const share = Math.floor(given.maxBytes * MAX_SEGMENT_SHARE)
+    const segmentBytes = Math.min(MAX_SEGMENT_BYTES, Math.max(MIN_SEGMENT_BYTES, share))
+    const options = { ...given, segmentBytes: given.segmentBytes ?? segmentBytes }
     await disk.makeFolder(options.folder)
     const lock = await disk.lock(options.folder)
-    return new LaneStore(disk, options, lock, await recoverLanes(disk, options))
+    const usage = createUsage()
+    return new LaneStore(disk, options, lock, usage, await recoverLanes(disk, usage, options))
   }
 
   private constructor(
     disk: Disk,
     options: LaneStoreOptions,
     lock: DiskLock,
-    { lanes, logs, spare, nextNumber }: RecoveredLanes,
+    usage: LogUsage,
+    { lanes, paths, nextNumber }: RecoveredLanes,
   ) {
     this.disk = disk
     this.options = options
     this.lock = lock
+    this.usage = usage
     this.lanes = lanes
-    this.logs = [...logs]
-    this.spare = [...spare]
+    this.paths = new Map(paths)
     this.nextNumber = nextNumber
   }
 
+  /** Bytes of records that the backend has yet to take. */
   get bytes(): number {
-    return this.logs.reduce((sum, log) => sum + log.bytes, 0)
+    return this.usage.undelivered
   }
 
-  /** Reserves room for bytes until they are on disk. Returns false, and changes nothing, if there is none. */
-  reserve(bytes: number): boolean {
-    if (this.bytes + this.reserved + bytes > this.options.maxBytes) return false
-    this.reserved += bytes
-    return true
-  }
-
-  /** Ends a reservation: the bytes are on disk, and counted there, or will not be. */
-  unreserve(bytes: number): void {
-    this.reserved -= bytes
+  /** What the lanes take on disk. */
+  get diskBytes(): number {
+    return this.usage.allocated + (this.paths.size + this.leftovers.size) * LANE_BYTES
   }
 
   /**
-   * Creates the log of a lane that has none.
+   * Reserves room for records until they are on disk.
+   *
+   * @param hasFiles whether the lane that they are for has files already
+   * @returns what was reserved, for `unreserve`; undefined, and nothing is reserved, if there is no room
+   */
+  reserve(bytes: number, hasFiles: boolean): number | undefined {
+    const needed = allocatedBytes(bytes) + (hasFiles ? 0 : LANE_BYTES)
+    if (this.diskBytes + this.reserved + needed > this.options.maxBytes) return undefined
+    this.reserved += needed
+    return needed
+  }
+
+  /** Ends a reservation: the bytes are on disk, and counted there, or will not be. */
+  unreserve(reserved: number): void {
+    this.reserved -= reserved
+  }
+
+  /**
+   * Creates the files of a lane that has none.
    *
    * @throws an error of the disk; it can be called again
    */
   async createLane(destination: Destination): Promise<SegmentLog> {
-    const { folder } = this.options
-    const key = destination.lane
-    const begun = this.begun.get(key)
-    const path = begun ?? this.spare.pop() ?? lanePath(folder, this.nextNumber++)
+    const { disk, options, usage } = this
+    const path = lanePath(options.folder, this.nextNumber++)
+    let log: SegmentLog | undefined
     try {
-      await this.disk.makeFolder(path)
+      await createFile(disk, laneFileOf(path), encodeLane(destination))
+      log = await openLog(disk, path, destination, usage, options)
+      // Last, because making the lane's folder has synced this one on most disks.
+      await disk.syncFolder(options.folder)
+      this.paths.set(log, path)
+      return log
     } catch (error) {
-      if (begun === undefined) this.spare.push(path)
+      await this.removeFiles(path, log)
       throw error
     }
-    // From now on the lane's file may name the lane, even if writing it fails. No other file may name the
-    // same lane, nor this one another: after a crash they could not be told apart.
-    this.begun.set(key, path)
-    await replaceFile(this.disk, laneFileOf(path), encodeLane(destination))
-    const log = await openLog(this.disk, path, destination, this.options)
-    this.logs.push(log)
-    this.begun.delete(key)
-    return log
   }
 
+  /**
+   * Removes the files of a lane whose log is durably empty. Never rejects: what the disk refuses to remove is
+   * tried again later.
+   */
+  async removeLane(log: SegmentLog): Promise<void> {
+    const path = this.paths.get(log)
+    if (path === undefined) return
+    this.paths.delete(log)
+    if (await this.removeFiles(path, log)) await this.removeLeftover()
+  }
+
+  /** Tries again to remove files. Resolves with whether that has made room. */
+  async removeLeftover(): Promise<boolean> {
+    const [leftover] = this.leftovers
+    return leftover !== undefined && (await this.removeFiles(...leftover))
+  }
+
+  /** Closes the files. Lanes that are empty leave nothing. */
   async close(): Promise<void> {
-    for (const log of this.logs) await log.close().catch(() => {})
+    this.isClosed = true
+    for (const log of [...this.paths.keys()]) {
+      try {
+        if (log.isEmpty) await log.sync()
+        if (log.isDurablyEmpty) await this.removeLane(log)
+      } catch {
+        // The next start removes it.
+      }
+      await log.close().catch(() => {})
+    }
     await this.lock.release()
+  }
+
+  private async removeFiles(path: string, log: SegmentLog | undefined): Promise<boolean> {
+    this.leftovers.set(path, log)
+    try {
+      await removeLaneFiles(this.disk, path, log)
+      return this.leftovers.delete(path)
+    } catch {
+      return false
+    }
   }
 }

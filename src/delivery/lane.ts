@@ -42,8 +42,7 @@ export class Lane implements WriteLane {
     this.queue = queue
     this.backoff = new Backoff(options.maxDelayMs)
     if (store) {
-      const create = (lane: Destination) => store.createLane(lane)
-      this.log = new HandoffLog(destination, create, options.buffers, logs)
+      this.log = new HandoffLog(destination, store, options.buffers, logs)
       this.backlog = new DiskBacklog(queue, this, store, this.log)
     } else {
       this.backlog = new MemoryBacklog(queue)
@@ -76,6 +75,15 @@ export class Lane implements WriteLane {
   mark(): LaneMark | undefined {
     const mark = new LaneMark(this.unapplied, this.log)
     return mark.isReached ? undefined : mark
+  }
+
+  /**
+   * Removes the lane's files from the disk if they are empty.
+   *
+   * @throws an error of the disk
+   */
+  async discardFiles(): Promise<void> {
+    await this.log?.discard()
   }
 
   append(write: QueuedWrite): void {

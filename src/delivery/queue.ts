@@ -17,6 +17,15 @@ import { QueuedWrite, WRITE_OVERHEAD_BYTES, type WriteTracker } from './queued-w
 /** How many lanes may have a batch in flight at a time. */
 const MAX_LANES_IN_FLIGHT = 64
 
+/**
+ * How long a lane keeps its empty files. A backend that answers now and then too late would otherwise have
+ * them made and removed for each write.
+ */
+const KEEP_FILES_MS = 2000
+
+/** How many lanes' files are removed at a time. */
+const REMOVALS = 8
+
 /** A backend that has answered nothing for so long hangs. One that lags answers. */
 const HANGING_MS = 500
 
@@ -51,6 +60,10 @@ export class Queue implements LaneQueue {
   private onceSafe: (() => void)[] = []
   /** Called when the backend may have applied more than before. */
   private readonly readers = new Set<() => void>()
+  /** Idle lanes with empty files on disk, and since when, oldest first. */
+  private readonly idle = new Map<Lane, number>()
+  /** Whether `removeFiles` runs or will. */
+  private isRemovalDue = false
 
   constructor(options: QueueOptions, { send, losses, onDiskError, store }: QueueParts) {
     this.options = options
@@ -153,9 +166,15 @@ export class Queue implements LaneQueue {
     return this.replays.pace(bytes)
   }
 
+  async removeIdleFiles(): Promise<boolean> {
+    if (await this.removeSomeFiles(Number.POSITIVE_INFINITY)) return true
+    return (await this.store?.removeLeftover()) ?? false
+  }
+
   onIdle(lane: Lane): void {
     this.slots.forget(lane)
-    if (lane.isDisposable && this.lanes.get(lane.key) === lane) this.lanes.delete(lane.key)
+    if (lane.isDisposable) this.forget(lane)
+    else this.removeFilesLater(lane)
     this.onProgress()
   }
 
@@ -163,5 +182,53 @@ export class Queue implements LaneQueue {
     const lane = new Lane(destination, this, logs)
     this.lanes.set(lane.key, lane)
     return lane
+  }
+
+  private forget(lane: Lane): void {
+    if (this.lanes.get(lane.key) === lane) this.lanes.delete(lane.key)
+  }
+
+  private removeFilesLater(lane: Lane): void {
+    this.idle.delete(lane)
+    this.idle.set(lane, this.options.clock.now())
+    if (this.isRemovalDue) return
+    this.isRemovalDue = true
+    this.options.clock.after(KEEP_FILES_MS, () => void this.removeFiles())
+  }
+
+  /** Removes the files of lanes that have been idle for a while. */
+  private async removeFiles(): Promise<void> {
+    const { clock } = this.options
+    while (await this.removeSomeFiles(clock.now() - KEEP_FILES_MS)) {}
+    const [next] = this.idle.values()
+    this.isRemovalDue = next !== undefined && !this.store?.isClosed
+    if (next === undefined || !this.isRemovalDue) return
+    clock.after(Math.max(1, next + KEEP_FILES_MS - clock.now()), () => void this.removeFiles())
+  }
+
+  /** Removes the files of some lanes that are idle since a time. Resolves with whether any were removed. */
+  private async removeSomeFiles(idleSince: number): Promise<boolean> {
+    const due: Lane[] = []
+    for (const [lane, since] of this.idle) {
+      if (due.length === REMOVALS || since > idleSince) break
+      due.push(lane)
+      this.idle.delete(lane)
+    }
+    const removals = await Promise.all(due.map((lane) => this.removeFilesOf(lane)))
+    return removals.includes(true)
+  }
+
+  /** Resolves with whether the lane has no files any more. */
+  private async removeFilesOf(lane: Lane): Promise<boolean> {
+    if (!lane.isIdle || this.store?.isClosed) return false
+    try {
+      await lane.discardFiles()
+    } catch (error) {
+      this.onDiskError(error as Error)
+    }
+    const { isDisposable } = lane
+    if (lane.isIdle && isDisposable) this.forget(lane)
+    else if (lane.isIdle) this.removeFilesLater(lane)
+    return isDisposable
   }
 }

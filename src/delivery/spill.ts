@@ -3,10 +3,11 @@
 import { faultOf } from '../disk/disk.ts'
 import type { Clock } from '../runtime.ts'
 import type { LaneQueue } from './backlog.ts'
-import { bytesOnDisk, type HandoffLog, type RecordPosition, recordsOf } from './handoff-log.ts'
+import type { HandoffLog, RecordPosition } from './handoff-log.ts'
 import type { LaneStore } from './lane-store.ts'
 import { failure } from './outcome.ts'
 import type { QueuedWrite, WriteLane, WriteList } from './queued-write.ts'
+import { recordBytes, recordsOf } from './write-record.ts'
 
 /** The reason of a drop, as it stands in the gap ledger. */
 const BUFFER_FULL = 'buffer full'
@@ -43,10 +44,10 @@ export class Spiller {
     const { store, log } = this
     const acceptedAt = Number(this.queue.options.clock.wallNanoseconds() / 1_000_000n)
     const records = recordsOf(writes, acceptedAt)
-    const bytes = bytesOnDisk(records)
     try {
-      if (!(await this.makeRoom(writes, bytes))) return undefined
-      const last = await log.append(records).finally(() => store.unreserve(bytes))
+      const reserved = await this.makeRoom(writes, recordBytes(records))
+      if (reserved === undefined) return undefined
+      const last = await log.append(records).finally(() => store.unreserve(reserved))
       for (const write of writes) {
         write.release()
         write.tracker.spilled(write)
@@ -70,27 +71,35 @@ export class Spiller {
   }
 
   /**
-   * Reserves room on disk, if need be by dropping the oldest. Returns false if the writes themselves were
-   * dropped.
+   * Reserves room on disk, if need be by dropping the oldest. Resolves with how much, or with undefined if the
+   * writes themselves were dropped.
    *
    * @throws BufferFullError if nothing may be dropped, or an error of the disk
    */
-  private async makeRoom(writes: readonly QueuedWrite[], bytes: number): Promise<boolean> {
+  private async makeRoom(
+    writes: readonly QueuedWrite[],
+    bytes: number,
+  ): Promise<number | undefined> {
     const { store, log } = this
     const { losses } = this.queue
     const recordLoss = (write: QueuedWrite) => write.tracker.recordLoss(write, BUFFER_FULL)
-    if (store.reserve(bytes)) return true
+    const reserve = () => store.reserve(bytes, log.hasFiles)
+    do {
+      const reserved = reserve()
+      if (reserved !== undefined) return reserved
+    } while (await this.queue.removeIdleFiles())
     if (store.options.whenFull === 'reject') throw new BufferFullError(BUFFER_FULL)
     await losses.flushed()
     while (store.options.whenFull === 'drop-oldest' && !log.isEmpty) {
       await log.dropOldest(this.lane, recordLoss).finally(() => {
         dropRecorded(log.takeRemoved(), BUFFER_FULL)
       })
-      if (store.reserve(bytes)) return true
+      const freed = reserve()
+      if (freed !== undefined) return freed
     }
     for (const write of writes) await recordLoss(write)
     dropRecorded(writes, BUFFER_FULL)
-    return false
+    return undefined
   }
 }
 

@@ -1,7 +1,7 @@
 /** `/write`: reads a write, gives it to the relay, and answers as influxd does. */
 
 import type { HttpConfig } from '../config/config.ts'
-import type { Answer } from '../influxdb/answer.ts'
+import { type Answer, STORED } from '../influxdb/answer.ts'
 import { atLeast } from '../influxdb/consistency.ts'
 import type { Destination } from '../influxdb/destination.ts'
 import { timestampIn } from '../influxdb/precision.ts'
@@ -14,7 +14,6 @@ import { Turns } from '../limits/turns.ts'
 import type { Log } from '../observe/log.ts'
 import { RepeatedWarning } from '../observe/repeated-warning.ts'
 import { Backpressure } from '../relay/backpressure.ts'
-import { STORED } from '../relay/fan-out.ts'
 import type { Relay } from '../relay/relay.ts'
 import type { Runtime } from '../runtime.ts'
 import { firstAuthorization } from './headers.ts'

@@ -12,6 +12,16 @@ export interface Answer {
   readonly retryAfter: string | undefined
 }
 
+/** The answer to a write that is stored: the same as influxd's. */
+export const STORED: Answer = {
+  status: 204,
+  body: new Uint8Array(0),
+  contentType: undefined,
+  error: undefined,
+  challenge: undefined,
+  retryAfter: undefined,
+}
+
 /** An answer of the relay's own, in influxd's form. */
 export function errorAnswer(status: number, message: string, retryAfter?: string): Answer {
   return {

@@ -128,8 +128,8 @@ export function laneDestination(
 }
 
 /** The destination of a write that was read from the log of a lane. */
-export function recordedDestination(query: string, lane: Destination): Destination {
-  return destination(parameters(query), lane.authorization)
+export function recordedDestination(query: string, authorization: string | undefined): Destination {
+  return destination(parameters(query), authorization)
 }
 
 /** The destination of datagrams, which the configuration gives: they carry none. */

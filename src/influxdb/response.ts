@@ -1,6 +1,6 @@
 /** Answers from and to HTTP responses. */
 
-import { type Answer, MAX_MESSAGE_LENGTH, printable } from './answer.ts'
+import { type Answer, MAX_MESSAGE_LENGTH, printable, STORED } from './answer.ts'
 
 /**
  * The most that is kept of a body. influxd quotes every bad line of a write in its error, which no client
@@ -11,15 +11,6 @@ const MAX_BODY_BYTES = 64 * 1024
 /** The most that is read and thrown away of a body, so that its connection can be used again. */
 const MAX_READ_BYTES = 1024 * 1024
 
-const NO_CONTENT: Answer = {
-  status: 204,
-  body: new Uint8Array(0),
-  contentType: undefined,
-  error: undefined,
-  challenge: undefined,
-  retryAfter: undefined,
-}
-
 /**
  * Reads a backend's response. Its body and headers are cut to what clients can use. A body that is not very
  * long is read to its end, which frees its connection for the next request.
@@ -27,7 +18,7 @@ const NO_CONTENT: Answer = {
 export async function readAnswer(response: Response): Promise<Answer> {
   const { status } = response
   // Nearly every answer: to look at its headers and body takes longer than the rest of the exchange.
-  if (status === 204) return NO_CONTENT
+  if (status === 204) return STORED
   const body = await readBytes(response)
   const header = (name: string) => response.headers.get(name)?.slice(0, MAX_MESSAGE_LENGTH)
   return {

@@ -1,13 +1,19 @@
-/** Bounds on the connections of clients, from the number of files that the process may open. */
+/** Shares the files that the process may open: connections are files, too. */
 
 /** Files of the runtime, and connections that are being refused. */
 const OWN_FILES = 128
 
-/** Connections to a backend, and files of its buffer. */
+/** Connections to a backend, and its share of the files of buffers. */
 const FILES_PER_BACKEND = 128
 
 /** The most that these may take where few files can be open. */
 const MAX_SHARE = 3 / 4
+
+/** The most files of buffers that are open at a time. With more, writes to disk are not faster. */
+const MAX_BUFFER_FILES = 64
+
+/** The share of the files of buffers where few files can be open. */
+const BUFFER_SHARE = 1 / 8
 
 /** The default of Node.js. */
 const MAX_BACKLOG = 511
@@ -35,4 +41,14 @@ export function connectionLimits(
   const room = (maxOpenFiles - others) / relays.length
   const backlog = Math.max(1, Math.min(MAX_BACKLOG, Math.floor(room / 2)))
   return { backlog, maxConnections: Math.max(1, Math.floor(room - backlog)) }
+}
+
+/**
+ * The files of all buffers, of the gap ledger and of dead letters that may be open at a time, however many
+ * lanes there are. The rest is for connections to clients and backends.
+ *
+ * @param maxOpenFiles of the process
+ */
+export function bufferFiles(maxOpenFiles: number): number {
+  return Math.max(1, Math.min(MAX_BUFFER_FILES, Math.floor(maxOpenFiles * BUFFER_SHARE)))
 }

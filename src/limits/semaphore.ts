@@ -8,6 +8,8 @@ export interface Waiter {
 export class Semaphore {
   private free: number
   private readonly waiting = new Set<Waiter>()
+  /** Goes through the waiters once, also through those that come later: thousands may wait. */
+  private turns = this.waiting.values()
 
   constructor(count: number) {
     this.free = count
@@ -27,10 +29,10 @@ export class Semaphore {
   /** Calls waiters in order of arrival until one has taken the permit. */
   give(): void {
     this.free++
-    for (const waiter of [...this.waiting]) {
-      if (this.free === 0) return
-      this.waiting.delete(waiter)
-      waiter.pump()
+    while (this.free > 0 && this.waiting.size > 0) {
+      const { value: waiter } = this.turns.next()
+      if (waiter && this.waiting.delete(waiter)) waiter.pump()
+      else this.turns = this.waiting.values()
     }
   }
 

@@ -8,6 +8,7 @@ import {
   readdir,
   unlink as remove,
   rename,
+  rmdir,
   stat,
 } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
@@ -24,6 +25,7 @@ export function createNodeDisk(lockFile?: FileLock): Disk {
     create: (path) => withContext('create', path, openFile(path, CREATE)),
     open: (path) => withContext('open', path, openFile(path, constants.O_RDWR)),
     remove: (path) => withContext('remove', path, remove(path)),
+    removeFolder: (path) => withContext('remove', path, removeFolder(path)),
     rename: (from, to) => withContext('rename', from, rename(from, to)),
     lock: (folder) => lockFolder(folder, lockFile),
   }
@@ -57,6 +59,15 @@ async function makeFolder(path: string): Promise<void> {
     return syncFolder(dirname(path)).catch(() => {})
   }
   await syncFolder(dirname(path))
+}
+
+async function removeFolder(path: string): Promise<void> {
+  try {
+    await rmdir(path)
+  } catch (error) {
+    // Some systems say EEXIST for a folder that is not empty.
+    throw codeOf(error) === 'EEXIST' ? Object.assign(error as Error, { code: 'ENOTEMPTY' }) : error
+  }
 }
 
 async function list(folder: string): Promise<DiskEntry[]> {

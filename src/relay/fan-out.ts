@@ -5,20 +5,10 @@ import { type BackendShortfall, divergenceOf, type FailureNote } from '../delive
 import type { Failure } from '../delivery/outcome.ts'
 import type { Ownership, QueuedWrite, WriteTracker } from '../delivery/queued-write.ts'
 import { faultOf } from '../disk/disk.ts'
-import { type Answer, errorAnswer } from '../influxdb/answer.ts'
+import { type Answer, errorAnswer, STORED } from '../influxdb/answer.ts'
 import { backendsNeeded } from '../influxdb/consistency.ts'
 import { leftNothing, NOTHING_MISSING, shortfallOf } from '../influxdb/shortfall.ts'
 import type { Write } from '../influxdb/write.ts'
-
-/** The answer to a write that is stored: the same as influxd's. */
-export const STORED: Answer = {
-  status: 204,
-  body: new Uint8Array(0),
-  contentType: undefined,
-  error: undefined,
-  challenge: undefined,
-  retryAfter: undefined,
-}
 
 /** The seconds after which a client may send a write again that no backend has taken. */
 const RETRY_AFTER = '1'

@@ -28,6 +28,8 @@ interface SavedPosition {
 }
 
 export class HeadFile {
+  /** Whether `read` has found damage: then the latest position may be missing. */
+  isDamaged = false
   private readonly disk: Disk
   private readonly folder: string
   private file: DiskFile | undefined
@@ -54,6 +56,7 @@ export class HeadFile {
     const bytes = await this.load()
     if (!bytes) return undefined
     const saved = BLOCKS.map((block) => decode(bytes, block * BLOCK_BYTES))
+    this.isDamaged = BLOCKS.some((block) => !saved[block] && !isUnused(bytes, block * BLOCK_BYTES))
     for (const block of BLOCKS) this.blocks[block] = saved[block]?.generation ?? 0
     this.generation = Math.max(...this.blocks)
     const latest = saved.find((one) => one?.generation === this.generation)
@@ -138,6 +141,11 @@ function encode({ generation, durable, position }: SavedPosition): Uint8Array {
   view.setBigUint64(40, BigInt(position.sequence), true)
   view.setUint32(4, crc32c(bytes, 8), true)
   return bytes
+}
+
+/** Whether no position was ever written to a block. */
+function isUnused(bytes: Uint8Array, at: number): boolean {
+  return at < bytes.length && bytes.subarray(at, at + POSITION_BYTES).every((byte) => byte === 0)
 }
 
 function decode(bytes: Uint8Array, at: number): SavedPosition | undefined {

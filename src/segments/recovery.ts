@@ -15,6 +15,7 @@ import {
   startOf,
 } from './segment-index.ts'
 import { repairTail } from './tail-repair.ts'
+import type { LogUsage } from './usage.ts'
 
 export interface RecoveredLog {
   readonly index: SegmentIndex
@@ -24,12 +25,8 @@ export interface RecoveredLog {
 }
 
 export interface RecoveryOptions extends DamageListener {
-  /**
-   * Whether the records will never be delivered, only reported as lost. Then segments are moved to
-   * `damaged/` instead of being removed, and a segment that the disk fails to read is left for a later
-   * start. @default false
-   */
-  readonly isOrphan?: boolean
+  /** Counts what the log takes on disk from now on. @default a usage of its own */
+  readonly usage?: LogUsage
 }
 
 /**
@@ -73,8 +70,9 @@ class Recovery {
     const [oldest] = undelivered
     // If the segment is shorter than the head's offset, only delivered records are missing.
     if (oldest?.first === position.segment) oldest.end = Math.max(oldest.end, position.offset)
-    const index = new SegmentIndex(startAt(oldest, position), position.sequence)
-    index.drained.push(...segments.filter(({ first }) => first < position.segment))
+    const { usage } = this.options
+    const index = new SegmentIndex(startAt(oldest, position), position.sequence, usage)
+    for (const one of segments) if (one.first < position.segment) index.addDrained(one)
     const newest = undelivered.pop()
     for (const segment of undelivered) index.add(segment)
     const hasStray = newest !== undefined && !(await this.addNewest(index, newest))
@@ -106,7 +104,11 @@ class Recovery {
       // Without segments nothing is lost: a crash came before the first sync of the file.
       if (first) this.report(HEAD, 'head', {})
     }
-    if (found) return found
+    // Records seem to be missing before the first segment. If the head is damaged, its latest position was
+    // past them: they were delivered.
+    const isStale = found && first && this.head.isDamaged && found.sequence < first.first
+    if (found && !isStale) return found
+    if (isStale) this.report(HEAD, 'head', {})
     const start = startOf(first ?? { first: 1 })
     // Takes the space of the file now: the disk may be full later.
     await this.head.write(start, true).catch(() => {})

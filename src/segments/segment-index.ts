@@ -1,5 +1,7 @@
 /** The segments of a log, and the position up to which they were delivered. In memory only. */
 
+import { allocatedBytes, createUsage, type LogUsage } from './usage.ts'
+
 const SUFFIX = '.segment'
 const DIGITS = 16
 
@@ -58,15 +60,20 @@ export class SegmentIndex {
   /** Segments that are not fully delivered, oldest first. */
   readonly segments: Segment[] = []
   /** Segments that are fully delivered and whose files are still to be removed. */
-  readonly drained: Segment[] = []
+  private readonly delivered: Segment[] = []
   /** The sequence number of the next record. */
   next: number
   private position: Position
   private total = 0
+  private readonly usage: LogUsage
+  /** How many undelivered bytes of this log the usage counts. */
+  private counted = 0
 
-  constructor(head: Position, next: number) {
+  /** @param usage kept up to date */
+  constructor(head: Position, next: number, usage = createUsage()) {
     this.position = head
     this.next = next
+    this.usage = usage
   }
 
   /** Where the undelivered records start. */
@@ -109,15 +116,37 @@ export class SegmentIndex {
   add(segment: Segment): void {
     this.segments.push(segment)
     this.total += segment.end
+    this.usage.allocated += allocatedBytes(segment.end)
+    this.count()
+  }
+
+  /** Adds a segment of which nothing is undelivered. */
+  addDrained(segment: Segment): void {
+    this.delivered.push(segment)
+    this.usage.allocated += allocatedBytes(segment.end)
+  }
+
+  /** The oldest drained segment whose file is still to be removed. */
+  get drained(): Segment | undefined {
+    return this.delivered[0]
+  }
+
+  /** The file of `drained` is removed. */
+  removed(): void {
+    const segment = this.delivered.shift()
+    if (segment) this.usage.allocated -= allocatedBytes(segment.end)
   }
 
   /** Adds synced records to the end of the newest segment. */
   grow(segment: Segment, records: readonly { bytes: number }[]): void {
+    this.usage.allocated -= allocatedBytes(segment.end)
     for (const { bytes } of records) {
       segment.end += bytes
       this.total += bytes
     }
+    this.usage.allocated += allocatedBytes(segment.end)
     this.next += records.length
+    this.count()
   }
 
   /** Moves the head forward. Segments before it are drained. */
@@ -125,9 +154,15 @@ export class SegmentIndex {
     this.position = position
     for (let [oldest] = this.segments; oldest && this.isDrained(oldest); [oldest] = this.segments) {
       this.segments.shift()
-      this.drained.push(oldest)
+      this.delivered.push(oldest)
       this.total -= oldest.end
     }
+    this.count()
+  }
+
+  private count(): void {
+    this.usage.undelivered += this.bytes - this.counted
+    this.counted = this.bytes
   }
 
   private isDrained(one: Segment): boolean {

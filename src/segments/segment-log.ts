@@ -3,11 +3,13 @@
  * docs/segments.md has the format and the reasons.
  */
 
+import { removeIfThere } from '../disk/atomic-file.ts'
+import { codeOf } from '../disk/disk.ts'
 import { BufferPool } from '../limits/buffer-pool.ts'
 import type { Buffers, Disk } from '../runtime.ts'
 import { isUnreadable } from './damage.ts'
 import { removeSegment } from './damaged-folder.ts'
-import type { HeadFile } from './head-file.ts'
+import { HEAD, type HeadFile } from './head-file.ts'
 import { SegmentReader, type StoredRecord } from './reader.ts'
 import type { LogRecord } from './record.ts'
 import { type RecoveredLog, type RecoveryOptions, recover } from './recovery.ts'
@@ -42,7 +44,6 @@ export class SegmentLog {
   private readonly head: HeadFile
   private readonly writer: SegmentWriter
   private readonly reader: SegmentReader
-  private readonly isOrphan: boolean
   private turn: Promise<unknown> = Promise.resolve()
   private isClosed = false
   private durablyEmpty: boolean
@@ -69,9 +70,8 @@ export class SegmentLog {
     this.head = head
     this.writer = new SegmentWriter(disk, folder, index, { segmentBytes, hasStray })
     this.reader = new SegmentReader(disk, folder, index, options, buffers)
-    this.isOrphan = options.isOrphan ?? false
     // A segment that is drained counts: if the head file is ever lost, its records come back.
-    this.durablyEmpty = index.segments.length === 0 && index.drained.length === 0 && !hasStray
+    this.durablyEmpty = index.segments.length === 0 && !index.drained && !hasStray
   }
 
   /** Undelivered bytes on disk. Damaged ones count until `peek` has skipped them. */
@@ -146,7 +146,7 @@ export class SegmentLog {
     return this.inTurn(async () => {
       if (last.sequence < this.index.head.sequence) return
       this.index.moveTo(last.next)
-      await this.saveHead(this.index.drained.length > 0)
+      await this.saveHead(this.index.drained !== undefined)
     })
   }
 
@@ -178,13 +178,11 @@ export class SegmentLog {
     return this.inTurn(async () => {
       const [segment] = this.index.segments
       if (!segment) return
-      segment.mustKeepFile ||= this.isOrphan
       await this.writer.finish(segment)
-      const { head } = this.index
-      let at = head
+      let at = this.index.head
       for (;;) {
         const run = await this.reader.read(at, DROP_BYTES, segment).catch(async (error) => {
-          if (!isUnreadable(error) || (this.isOrphan && at === head)) throw error
+          if (!isUnreadable(error)) throw error
           await this.reader.skipUnreadable(segment, at)
         })
         if (!run || run.records.length === 0) break
@@ -226,6 +224,22 @@ export class SegmentLog {
     await last
   }
 
+  /**
+   * Closes a log that is durably empty, and removes its folder. Copies of damaged bytes stay, and the folder
+   * with them.
+   *
+   * @throws an error of the disk; it can be called again
+   */
+  async discard(): Promise<void> {
+    await this.close()
+    await removeIfThere(this.disk, `${this.folder}/${HEAD}`)
+    try {
+      await this.disk.removeFolder(this.folder)
+    } catch (error) {
+      if (!['ENOENT', 'ENOTEMPTY'].includes(codeOf(error) ?? '')) throw error
+    }
+  }
+
   /** Removes the oldest segment durably, delivered or not. */
   private async remove(segment: Segment): Promise<void> {
     const sequence = this.index.limitOf(segment)
@@ -239,10 +253,9 @@ export class SegmentLog {
    */
   private async saveHead(durable: boolean): Promise<void> {
     await this.head.write(this.index.head, durable)
-    const { drained } = this.index
-    while (durable && drained[0]) {
-      await removeSegment(this.disk, this.folder, drained[0])
-      drained.shift()
+    while (durable && this.index.drained) {
+      await removeSegment(this.disk, this.folder, this.index.drained)
+      this.index.removed()
     }
   }
 

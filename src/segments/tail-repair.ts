@@ -19,7 +19,7 @@ export async function repairTail(
   folder: string,
   segment: Segment,
   start: Position,
-  options: DamageListener & { readonly isOrphan?: boolean },
+  options: DamageListener,
 ): Promise<Position | undefined> {
   const path = `${folder}/${nameOf(segment.first)}`
   const file = await disk.open(path)
@@ -28,7 +28,7 @@ export async function repairTail(
     const found = await find()
       .catch(find)
       .catch((error) => {
-        if (!isUnreadable(error) || options.isOrphan) throw error
+        if (!isUnreadable(error)) throw error
       })
     if (!found) return undefined
     const { end, fault } = found
@@ -79,12 +79,15 @@ async function findEnd(
   }
 }
 
+/** Fewer zeros may be damage. */
+const HOLE_BYTES = 4
+
 /**
  * Whether the bytes start or end with zeros, which a power cut leaves where nothing was written. No record
  * starts with a zero, and no text, such as line protocol, ends with several.
  */
 async function hasHoles(file: DiskFile, { from, to }: ByteRange): Promise<boolean> {
-  const [first] = await file.read(from, 1)
-  const end = await file.read(Math.max(from, to - 4), 4)
-  return first === 0 || end.every((byte) => byte === 0)
+  const start = await file.read(from, HOLE_BYTES)
+  const end = await file.read(Math.max(from, to - HOLE_BYTES), HOLE_BYTES)
+  return [start, end].some((bytes) => bytes.every((byte) => byte === 0))
 }

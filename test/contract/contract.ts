@@ -13,6 +13,7 @@ import { durability } from './durability.ts'
 import { endpoints } from './endpoints.ts'
 import { faults } from './faults.ts'
 import { fullDisk } from './full-disk.ts'
+import { lanes } from './lanes.ts'
 import { layouts } from './layouts.ts'
 import { logging } from './logging.ts'
 import { memory } from './memory.ts'
@@ -41,6 +42,7 @@ const themes = {
   durability,
   diskFaults,
   fullDisk,
+  lanes,
   logging,
   memory,
   stopping,

@@ -136,6 +136,17 @@ export function failStart(disk: FakeDisk, world: World): void {
   disk.fail({ code: 'EIO', kinds: ['read'], path, times: world.pick([1, 2, 4]) })
 }
 
+/** Changes one byte of the file of a lane, or cuts the file, while no relay runs. */
+export function damageLaneFile(disk: FakeDisk, world: World): void {
+  const files = [...disk.files()].filter(([path]) => /\/lane-\d+\.json$/.test(path))
+  if (files.length === 0) return
+  const [path, bytes] = world.pick(files)
+  const at = world.integer(0, Math.max(0, bytes.length - 1))
+  world.log(`${path} is damaged at ${at}`)
+  bytes[at] = (bytes[at] ?? 0) ^ world.integer(1, 255)
+  disk.put(path, world.chance(0.3) ? bytes.subarray(0, at) : bytes)
+}
+
 function fillUp(disk: FakeDisk, world: World): void {
   world.log('disk is full')
   let used = 0

@@ -1,7 +1,7 @@
 /** The machine that the relay runs on: its power is cut, and it starts the relay again. */
 
 import { FakeDisk, type OperationKind } from '../support/fake-disk.ts'
-import { failStart } from './faults.ts'
+import { damageLaneFile, failStart } from './faults.ts'
 import { type Environment, RelayProcess } from './relay-process.ts'
 import { chooseLife, type LifeSettings, type Settings } from './settings.ts'
 import type { World } from './world.ts'
@@ -69,6 +69,7 @@ export class Machine {
     if (this.settings.isDiskFailing && !this.areFaultsOver && world.chance(0.2)) {
       failStart(disk, world)
     }
+    if (this.settings.isDiskFailing && world.chance(0.2)) damageLaneFile(disk, world)
     const relay = new RelayProcess(this.environment, disk, life)
     this.process = relay
     relay.start().catch((error: Error) => {

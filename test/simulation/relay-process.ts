@@ -3,6 +3,7 @@
 import { gzipSync } from 'node:zlib'
 import type { Hono } from 'hono'
 import type { HttpConfig, UdpConfig } from '../../src/config/config.ts'
+import { BoundedDisk } from '../../src/disk/bounded-disk.ts'
 import { createApp } from '../../src/http/app.ts'
 import type { Write } from '../../src/influxdb/write.ts'
 import { createLog } from '../../src/observe/log.ts'
@@ -80,8 +81,9 @@ export class RelayProcess implements Caller {
     const { settings } = this
     const runtime = this.runtime()
     const log = createLog(runtime.writeLog, () => this.world.wallNanoseconds())
-    const { dataDir, segmentBytes } = settings
-    const data = await openData({ dataDir }, this, log)
+    const { dataDir, segmentBytes, maxOpenFiles } = settings
+    const disk = new BoundedDisk(this.disk, maxOpenFiles)
+    const data = await openData({ dataDir }, { disk }, log)
     const relay = await openRelay(
       settings.backends,
       runtime,
@@ -89,7 +91,8 @@ export class RelayProcess implements Caller {
       data && { ...data, segmentBytes },
     )
     if (this.isDead) return
-    for (const { name, queue } of relay.backends) this.inherited.set(name, queue.bytes)
+    for (const { name, queue } of relay.backends)
+      this.inherited.set(name, queue.store?.diskBytes ?? 0)
     this.observe(relay, settings.isDurable)
     this.relay = relay
     this.app = createApp(httpConfig(settings), relay, runtime, log)

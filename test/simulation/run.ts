@@ -4,6 +4,7 @@
  */
 
 import process from 'node:process'
+import { folderOf } from '../../src/disk/atomic-file.ts'
 import { parseLedger } from '../../src/losses/gap-ledger-format.ts'
 import { findFaults, isEntered, type Records, type Rules } from './checks.ts'
 import { Clients } from './clients.ts'
@@ -12,6 +13,7 @@ import { Machine } from './machine.ts'
 import { Network } from './network.ts'
 import { probe } from './probe.ts'
 import { Readers } from './readers.ts'
+import type { RelayProcess } from './relay-process.ts'
 import { chooseSettings, DATA, type Settings } from './settings.ts'
 import { SimulatedInfluxDB } from './simulated-influxdb.ts'
 import { type Acceptance, Witness } from './witness.ts'
@@ -28,6 +30,15 @@ const RECORDS_MS = 5000
 const QUERIES = 30
 
 const LEDGER = 'gaps.jsonl'
+
+/** A lane's folder, or a file of a lane. */
+const LANE = /\/lane-\d/
+
+/** How often the disk is measured, in events. */
+const DISK_CHECK_TURNS = 20
+
+/** What files of failed operations may take that the disk has refused to remove. */
+const FAILED_BYTES = 16_384
 
 /** A simulation has some thousand events. More than this are an endless loop. */
 const MAX_EVENTS = 1_000_000
@@ -128,6 +139,7 @@ class Simulation {
     await world.run(world.now() + RECORDS_MS, () => this.watch())
     if (this.settings.readers > 0) await this.until(this.readers.checkAtRest())
     if (this.witness.faults.size > 0) return
+    this.checkRemains()
     const { acceptances } = this.witness
     const { isAmple, isDiskFailing, maxInFlight } = this.settings
     const options = this.machine.lives.flatMap(({ backends }) => backends.slice(0, 1))
@@ -191,14 +203,41 @@ class Simulation {
     const [options] = process?.settings.backends ?? []
     for (const { name, queue } of process?.relay?.backends ?? []) {
       if (!options) continue
-      const onDisk = queue.store?.bytes ?? 0
+      const onDisk = queue.store?.diskBytes ?? 0
       const bound = Math.max(options.bufferBytes, process?.inherited.get(name) ?? 0)
       if (onDisk > bound) this.fault(`${name} has ${onDisk} bytes on disk, more than ${bound}`)
-      const inMemory = queue.bytes - onDisk
+      const inMemory = queue.bytes - (queue.store?.bytes ?? 0)
       const room = options.pendingBytes + (queue.store ? 0 : options.bufferBytes)
       if (inMemory > room) this.fault(`${name} has ${inMemory} bytes in memory, of ${room}`)
     }
+    if (process?.relay && this.world.turns % DISK_CHECK_TURNS === 0) this.checkDisk(process)
     return this.witness.faults.size > 0
+  }
+
+  /** Checks that the relay takes no more of the disk than it is allowed to. */
+  private checkDisk({ relay, disk, settings, inherited }: RelayProcess): void {
+    const { maxOpenFiles, backends, dataDir, isDurable } = settings
+    if (disk.openFiles > maxOpenFiles) this.fault(`${disk.openFiles} files are open`)
+    for (const { name, queue } of relay?.backends ?? []) {
+      if (!isDurable || !queue.store) continue
+      const taken = disk.allocated(`${dataDir}/${name}`)
+      const bound = Math.max(backends[0]?.bufferBytes ?? 0, inherited.get(name) ?? 0)
+      if (taken > bound + FAILED_BYTES) {
+        this.fault(`${name} takes ${taken} bytes of disk, counted as ${queue.store.diskBytes}`)
+      }
+    }
+  }
+
+  /** Checks that lanes that were drained have left nothing on disk. */
+  private checkRemains(): void {
+    const { disk } = this.machine
+    if (this.settings.isDiskFailing) return
+    const paths = [...disk.files().keys(), ...disk.folders()]
+    const damaged = paths.filter((path) => path.endsWith('/damaged')).map(folderOf)
+    const left = paths.find(
+      (path) => LANE.test(path) && !path.includes('damaged') && !damaged.includes(path),
+    )
+    if (left !== undefined) this.fault(`${left} is left, although everything is delivered`)
   }
 
   private isQuiet(): boolean {

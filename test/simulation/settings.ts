@@ -8,6 +8,9 @@ import type { World } from './world.ts'
 
 export const DATA = 'data'
 
+/** Databases of clients that choose many names. */
+const MANY_DATABASES = Array.from({ length: 20 }, (_, i) => `d${i || ''}`)
+
 /** What stays the same for the whole simulation. */
 export interface Settings {
   readonly servers: readonly string[]
@@ -48,6 +51,8 @@ export interface LifeSettings {
   readonly backends: readonly BackendOptions[]
   readonly maxPendingBytes: number
   readonly segmentBytes: number
+  /** How many files of buffers may be open at a time. */
+  readonly maxOpenFiles: number
 }
 
 /** One seed in four has readers. The others are the same as without them. */
@@ -75,7 +80,7 @@ export function chooseSettings(world: World, seed: number): Settings {
       maxLines: world.pick([4, 4, 4, 20]),
       sharedPoints: world.pick([1, 1, 4]),
       stepMs: world.pick([600_000, 600_000, 10_000]),
-      databases: world.chance(0.5) ? ['d'] : ['d', 'e'],
+      databases: world.pick([['d'], ['d'], ['d', 'e'], ['d', 'e'], MANY_DATABASES]),
       users: world.chance(0.6) ? [''] : ['', 'ann', 'bob'],
       datagrams: world.pick([0, 0, 0.2]),
       servers,
@@ -93,7 +98,8 @@ export function chooseLife(world: World, settings: Settings, isLast: boolean): L
   const isDurable = settings.isDurable && (isLast || !isSwitching || world.chance(0.6))
   const options: Omit<BackendOptions, 'name' | 'writeUrl' | 'queryUrl'> = {
     ...DEFAULTS,
-    bufferBytes: isAmple ? 1_000_000 : world.pick([1000, 1000, 4000, 100_000]),
+    // A lane takes 20 KB, and a segment of any size at least 4 KB.
+    bufferBytes: isAmple ? 10_000_000 : world.pick([35_000, 60_000, 100_000, 1_000_000]),
     whenFull: world.pick(['reject', 'drop-oldest', 'drop-newest'] as const),
     maxBatchBytes: world.pick([100, 100, 400, 4000]),
     maxAgeMs: !isAmple && world.chance(0.15) ? world.integer(1000, 20_000) : undefined,
@@ -117,5 +123,6 @@ export function chooseLife(world: World, settings: Settings, isLast: boolean): L
     })),
     maxPendingBytes: isAmple ? 1_000_000 : world.pick([1000, 100_000]),
     segmentBytes: world.pick([200, 1000, 1_000_000]),
+    maxOpenFiles: world.pick([1, 2, 4, 64]),
   }
 }

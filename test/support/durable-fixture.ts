@@ -11,8 +11,10 @@ export async function createDurableFixture(
   handlers: Record<string, Handler>,
   disk = new FakeDisk(),
   options: Partial<BackendOptions> = {},
+  segmentBytes?: number,
 ) {
-  const fixture = await createFixture(handlers, { bufferBytes: 100_000, ...options }, disk)
+  const all = { bufferBytes: 1_000_000, ...options }
+  const fixture = await createFixture(handlers, all, disk, segmentBytes)
   const { data, accept } = fixture
   if (!data) throw new Error('the fixture has no data directory')
   return {

@@ -46,6 +46,8 @@ interface Stop {
   stopped(): void
 }
 
+const BLOCK_BYTES = 4096
+
 export class FakeDisk implements Disk {
   /** Operations so far, in all and by kind, and their bytes. */
   operations = 0
@@ -179,18 +181,42 @@ export class FakeDisk implements Disk {
     })
   }
 
+  removeFolder(path: string): Promise<void> {
+    return this.run({ kind: 'removeFolder', path, bytes: 0 }, () => {
+      if (this.root.folder(path).entries.size > 0) throw diskError('ENOTEMPTY', path)
+      const { folder, name } = this.root.place(path)
+      folder.change({ remove: name })
+    })
+  }
+
   rename(from: string, to: string): Promise<void> {
     return this.run({ kind: 'rename', path: from, bytes: 0 }, () => {
-      const file = this.root.file(from)
+      const node = this.root.node(from)
       const source = this.root.place(from)
       const target = this.root.place(to)
       if (source.folder === target.folder) {
-        source.folder.change({ remove: source.name, add: [target.name, file] })
+        source.folder.change({ remove: source.name, add: [target.name, node] })
       } else {
-        target.folder.change({ add: [target.name, file] })
-        source.folder.change({ remove: source.name })
+        source.folder.moveTo(target.folder, source.name, [target.name, node])
       }
     })
+  }
+
+  /** What the folders and files in a folder take in blocks, without copies of damaged bytes. */
+  allocated(path: string): number {
+    let sum = 0
+    for (const [own, bytes] of this.root.folder(path).files('')) {
+      if (!own.includes('damaged/')) sum += Math.ceil(bytes.length / BLOCK_BYTES) * BLOCK_BYTES
+    }
+    for (const own of this.root.folder(path).folders('')) {
+      if (!own.endsWith('damaged')) sum += BLOCK_BYTES
+    }
+    return sum
+  }
+
+  /** All folders as a process sees them, by path. */
+  folders(): string[] {
+    return [...this.root.folders('')]
   }
 
   lock(path: string): Promise<DiskLock> {

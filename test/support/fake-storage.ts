@@ -106,6 +106,14 @@ class Content {
 interface NameChange {
   readonly remove?: string
   readonly add?: readonly [name: string, node: Inode | Folder]
+  /** The rename that it is one half of. */
+  readonly move?: Move
+}
+
+/** A rename from one folder to another: a power cut undoes both halves or none. */
+interface Move {
+  readonly halves: (readonly [folder: Folder, change: NameChange])[]
+  isKept?: boolean
 }
 
 export class Folder {
@@ -124,14 +132,33 @@ export class Folder {
   }
 
   sync(): void {
-    for (const change of this.unsynced) applyTo(this.durable, change)
+    for (const change of this.unsynced) {
+      applyTo(this.durable, change)
+      if (!change.move || change.move.isKept) continue
+      change.move.isKept = true
+      for (const [folder, half] of change.move.halves) applyTo(folder.durable, half)
+    }
     this.unsynced = []
+  }
+
+  /** Renames an entry of this folder to one of another. */
+  moveTo(target: Folder, from: string, [to, node]: readonly [string, Inode | Folder]): void {
+    const move: Move = { halves: [] }
+    const added: NameChange = { add: [to, node], move }
+    const removed: NameChange = { remove: from, move }
+    move.halves.push([target, added], [this, removed])
+    target.change(added)
+    this.change(removed)
   }
 
   /** @param seen the result for each node: a file may have two names */
   afterCrash(random: Random, seen: Map<Inode | Folder, Inode | Folder>): Folder {
     const entries = new Map(this.durable)
-    for (const change of this.unsynced) if (random() < 0.5) applyTo(entries, change)
+    for (const change of this.unsynced) {
+      const { move } = change
+      if (move) move.isKept ??= random() < 0.5
+      if (move ? move.isKept : random() < 0.5) applyTo(entries, change)
+    }
     for (const [name, node] of entries) {
       const left = seen.get(node) ?? node.afterCrash(random, seen)
       seen.set(node, left)
@@ -145,6 +172,15 @@ export class Folder {
       const own = path === '' ? name : `${path}/${name}`
       if (node instanceof Folder) yield* node.files(own)
       else yield [own, node.content.bytes()]
+    }
+  }
+
+  *folders(path: string): Generator<string> {
+    for (const [name, node] of this.entries) {
+      const own = path === '' ? name : `${path}/${name}`
+      if (!(node instanceof Folder)) continue
+      yield own
+      yield* node.folders(own)
     }
   }
 
@@ -165,6 +201,8 @@ export class Folder {
         next = new Folder()
         folder.entries.set(name, next)
         folder.durable.set(name, next)
+        // Its name is synced: the removal of an earlier folder with the same name cannot come after it.
+        folder.unsynced = folder.unsynced.filter(({ remove }) => remove !== name)
       }
       if (!next) throw diskError('ENOENT', path)
       if (!(next instanceof Folder)) throw diskError('ENOTDIR', path)
@@ -181,10 +219,15 @@ export class Folder {
     return { folder: this.folder(names.join('/'), make), name }
   }
 
-  file(path: string): Inode {
+  node(path: string): Inode | Folder {
     const { folder, name } = this.place(path)
     const node = folder.entries.get(name)
     if (!node) throw diskError('ENOENT', path)
+    return node
+  }
+
+  file(path: string): Inode {
+    const node = this.node(path)
     if (node instanceof Folder) throw diskError('EISDIR', path)
     return node
   }

@@ -56,15 +56,20 @@ export function writeOf(
   return { kind: 'points', destination, points: stamp(bytes, () => '1'), consistency }
 }
 
-/** @param disk holds the data directory `data`; undefined for a relay without one */
+/**
+ * @param disk holds the data directory `data`; undefined for a relay without one
+ * @param segmentBytes the size at which a segment is full
+ */
 export async function createFixture(
   handlers: Record<string, Handler>,
   options: Partial<BackendOptions> = {},
   disk?: FakeDisk,
+  segmentBytes?: number,
 ) {
   const runtime = createFakeRuntime(handlers)
   const log = createLog(runtime.writeLog, runtime.clock.wallNanoseconds)
-  const data = disk && (await openData({ dataDir: 'data' }, { disk }, log))
+  const opened = disk && (await openData({ dataDir: 'data' }, { disk }, log))
+  const data = opened && segmentBytes ? { ...opened, segmentBytes } : opened
   const backends = Object.keys(handlers).map((name) => {
     const all = { ...DEFAULTS, name, ...urlsOf(name), ...options }
     return { ...all, folder: disk && all.bufferBytes > 0 ? `data/${name}` : undefined }

@@ -3,7 +3,8 @@
 import { describe, expect, test } from 'vitest'
 import { createDurableFixture as createFixture } from '../../support/durable-fixture.ts'
 import { FakeDisk } from '../../support/fake-disk.ts'
-import { later, refused, settle, stored } from '../../support/fake-runtime.ts'
+import { later, type Received, refused, settle, stored } from '../../support/fake-runtime.ts'
+import { writeOf } from '../../support/relay-fixture.ts'
 import { seededRandom } from '../../support/seeded-random.ts'
 import { seeds } from '../../support/seeds.ts'
 
@@ -73,42 +74,59 @@ describe("a lane's file", () => {
     }
   })
 
-  test("a damaged lane's file is logged and the loss of its writes is recorded, once", async () => {
+  test.each(['', '{"db', '{"db":"x","rp":"","authorization":null}\n', 'missing'])(
+    "a lane's file with the text %j is logged and made anew, and its writes are delivered",
+    async (text) => {
+      const first = await createFixture({ a: refused, b: stored })
+      const send = ({ accept }: typeof first, body: string) =>
+        accept(writeOf(body, 'db=d&rp=r', 'Basic abc'))
+      for (const body of ['m v=1 1', 'm v=2 2']) await send(first, body)
+      const { disk } = first
+      const whole = disk.files().get(LANE)
+      if (text === 'missing') await disk.remove(LANE)
+      else disk.put(LANE, new TextEncoder().encode(text))
+      const second = await createFixture({ a: refused, b: stored }, disk.kill())
+      expect(second.logged('buffer is damaged')).toHaveLength(1)
+      expect(second.disk.files().get(LANE)).toEqual(whole)
+      await send(second, 'm v=3 3')
+      const third = await createFixture(
+        { a: stored, b: stored },
+        second.disk.crash(() => 0),
+      )
+      await settle()
+      expect(third.logged('buffer is damaged')).toEqual([])
+      expect(third.ledger.entries()).toEqual([])
+      expect(third.bodies('a')).toEqual(['m v=1 1\nm v=2 2\nm v=3 3\n'])
+      const [{ headers, query }] = third.runtime.received.get('a') as [Received]
+      expect(headers.authorization).toBe('Basic abc')
+      expect(query.toString()).toBe('db=d&rp=r')
+    },
+  )
+
+  test("a damaged lane's file whose records are all damaged, too, does not prevent the start", async () => {
     const first = await createFixture({ a: refused, b: stored })
     for (const body of ['m v=1 1', 'm v=2 2']) await first.send(body)
-    const disk = first.disk.kill()
+    const { disk } = first
     disk.put(LANE, new Uint8Array([1, 2, 3]))
-    const second = await createFixture({ a: refused, b: stored }, disk)
-    expect(second.logged('buffer is damaged')).toHaveLength(1)
-    const entries = [{ database: 'd', first: 1n, last: 2n, points: 2, reason: 'damaged' }]
-    expect(second.ledger.entries()).toMatchObject(entries)
-    expect(disk.files().has('data/a/lane-1/damaged/0000000000000001.segment')).toBe(true)
-    const third = await createFixture({ a: refused, b: stored }, disk.crash(seededRandom(1)))
-    expect(third.logged('buffer is damaged')).toEqual([])
-    expect(third.ledger.entries()).toMatchObject(entries)
-    expect(await third.send('m v=3 3')).toMatchObject({ status: 204 })
-    const fourth = await createFixture({ a: stored, b: stored }, third.disk.kill())
+    disk.put('data/a/lane-1/0000000000000001.segment', new Uint8Array(100).fill(7))
+    const second = await createFixture({ a: stored, b: stored }, disk.kill())
     await settle()
-    expect(fourth.bodies('a')).toEqual(['m v=3 3'])
+    expect(second.ledger.entries()).toMatchObject([{ database: '', reason: 'damaged' }])
+    expect(await second.send('m v=3 3')).toMatchObject({ status: 204 })
+    expect(second.bodies('a')).toEqual(['m v=3 3'])
   })
 
-  test("a damaged lane's file does not prevent the start even if the ledger cannot be written", async () => {
-    const first = await createFixture({ a: refused, b: stored })
-    await first.send('m v=1 1')
-    const disk = first.disk.kill()
-    disk.put(LANE, new Uint8Array([1, 2, 3]))
-    disk.fail({ code: 'ENOSPC', kinds: ['create'], path: 'gaps' })
-    await createFixture({ a: refused, b: stored }, disk)
-    expect(disk.files().has('data/a/lane-1/0000000000000001.segment')).toBe(true)
-  })
-
-  test("a lane's folder whose file could not be written is used by the next attempt", async () => {
-    const { send, disk } = await createFixture({ a: refused, b: stored })
+  test('files of a lane that could not be created are removed later', async () => {
+    let up = false
+    const a = () => (up ? stored() : refused())
+    const { send, disk, runtime } = await createFixture({ a, b: stored })
     disk.fail({ code: 'ENOSPC', kinds: ['write', 'remove'], path: LANE, times: 2 })
     expect(await send('m v=1 1')).toMatchObject({ status: 503 })
     disk.heal()
     expect(await send('m v=2 2')).toMatchObject({ status: 204 })
-    expect([...disk.files().keys()].filter((path) => path.endsWith('.json'))).toEqual([LANE])
+    up = true
+    await runtime.clock.advance(5000)
+    expect([...disk.files().keys()].filter((path) => path.includes('lane'))).toEqual([])
   })
 })
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Backend } from '../../../src/backend/backend.ts'
+import { LANE_BYTES } from '../../../src/delivery/lane-folder.ts'
 import type { Ownership } from '../../../src/delivery/queued-write.ts'
 import type { ConsistencyLevel } from '../../../src/influxdb/consistency.ts'
 import { parseLedger } from '../../../src/losses/gap-ledger-format.ts'
@@ -123,8 +124,9 @@ describe('a backend with a buffer on disk', () => {
 })
 
 describe('a full buffer on disk', () => {
-  const small = { bufferBytes: 400 }
-  const line = (i: number) => `m v="${'x'.repeat(100)}" ${i}`
+  // A lane and two blocks of records.
+  const small = { bufferBytes: LANE_BYTES + 2 * 4096 }
+  const line = (i: number) => `m v="${'x'.repeat(3000)}" ${i}`
 
   test('a full buffer refuses writes by default', async () => {
     const { send } = await createFixture({ a: refused, b: stored }, new FakeDisk(), small)
@@ -185,7 +187,7 @@ describe('a batch in flight that the disk does not take', () => {
     const answers = { d: later(), e: later() }
     const a: Handler = ({ query }) => answers[query.get('db') as 'd' | 'e'].handler()
     const { send, runtime, ledger } = await createFixture({ a, b: stored }, new FakeDisk(), {
-      bufferBytes: 300,
+      bufferBytes: LANE_BYTES + 2 * 4096,
       whenFull: 'drop-newest',
     })
     const expire = () => runtime.clock.advance(10)

@@ -41,7 +41,6 @@ test('a record of an unknown kind stays on disk and blocks its lane alone', asyn
     buffers: new PoisoningPool(),
     onDamage: () => {},
     onLoss: async () => {},
-    onLost: async () => {},
   })
   const { destination, points } = writeOf('x v=1 1')
   const log = await store.createLane(destination)

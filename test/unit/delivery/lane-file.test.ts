@@ -22,9 +22,11 @@ describe("a lane's file", () => {
     ['precision=s&db=d&consistency=all', ''],
   ])("a lane's file keeps the lane of %s", (search, authorization) => {
     const destination = destinationOf(search, authorization)
-    const lane = decodeLane(encodeLane(destination))
+    const lane = decodeLane(encodeLane(destination))?.destination
     expect(lane?.lane).toBe(destination.lane)
-    expect(lane && recordedDestination(destination.query, lane).key).toBe(destination.key)
+    expect(lane && recordedDestination(destination.query, lane.authorization).key).toBe(
+      destination.key,
+    )
   })
 
   test("a lane's file keeps names of any bytes", () => {
@@ -34,7 +36,8 @@ describe("a lane's file", () => {
     fc.assert(
       fc.property(names, names, (db, rp) => {
         const { lane } = destinationOf(`db=${db}&rp=${rp}`)
-        expect(decodeLane(encodeLane(destinationOf(`db=${db}&rp=${rp}`)))?.lane).toBe(lane)
+        const decoded = decodeLane(encodeLane(destinationOf(`db=${db}&rp=${rp}`)))
+        expect(decoded).toMatchObject({ destination: { lane }, isChecked: true })
       }),
     )
   })

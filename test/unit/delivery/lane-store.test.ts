@@ -1,14 +1,17 @@
 /** The folders of a backend's lanes under faults of the disk and crashes at every operation. */
 
 import { describe, expect, test } from 'vitest'
+import { LANE_BYTES } from '../../../src/delivery/lane-folder.ts'
 import { LaneStore } from '../../../src/delivery/lane-store.ts'
 import { type Destination, v1DestinationOf } from '../../../src/influxdb/destination.ts'
+import type { StoredRecord } from '../../../src/segments/reader.ts'
 import type { SegmentLog } from '../../../src/segments/segment-log.ts'
 import { createDurableFixture } from '../../support/durable-fixture.ts'
 import { FakeDisk, type OperationKind } from '../../support/fake-disk.ts'
-import { refused, stored } from '../../support/fake-runtime.ts'
-import { drain, record } from '../../support/log-fixture.ts'
+import { later, refused, settle, stored } from '../../support/fake-runtime.ts'
+import { record } from '../../support/log-fixture.ts'
 import { PoisoningPool } from '../../support/poisoning-pool.ts'
+import type { Sent } from '../../support/relay-fixture.ts'
 import { seededRandom } from '../../support/seeded-random.ts'
 import { seeds } from '../../support/seeds.ts'
 
@@ -16,10 +19,9 @@ const TIMEOUT_MS = 60_000
 
 const SEARCHES = ['db=d', 'db=e']
 
-/** The writes to each destination that were acknowledged, and those whose loss was recorded. */
+/** The writes to each destination that were acknowledged. */
 class Clients {
   private readonly acknowledged = new Map<string, number[]>(SEARCHES.map((one) => [one, []]))
-  private readonly recorded = new Set<string>()
   private last = 0
 
   /** Writes to both destinations at the same time, as one process of the relay does. */
@@ -34,7 +36,7 @@ class Clients {
         const id = ++this.last
         try {
           log ??= await store.createLane(destination)
-          await log.append([record(id, 20)])
+          await log.append([{ ...record(id, 20), query: destination.query }])
           this.acknowledged.get(search)?.push(id)
         } catch {
           // The write is not acknowledged.
@@ -44,7 +46,7 @@ class Clients {
     await Promise.all(SEARCHES.map(writeAll))
   }
 
-  /** Expects each acknowledged write to be there, once and in order, or to be recorded as lost. */
+  /** Expects each acknowledged write to be there, once and in order. */
   async check(disk: FakeDisk, hint: string): Promise<void> {
     const store = await this.open(disk)
     const lanes = store.lanes
@@ -52,9 +54,9 @@ class Clients {
     for (const [search, ids] of this.acknowledged) {
       const lane = lanes.find(({ destination }) => destination.query === search)
       const found: number[] = []
-      for (const log of lane?.logs ?? []) found.push(...(await drain(log, 1e6)))
+      for (const log of lane?.logs ?? []) found.push(...(await drain(log)))
       expect(found, hint).toEqual([...new Set(found)].sort((a, b) => a - b))
-      const missing = ids.filter((id) => !found.includes(id) && !this.recorded.has(bodyOf(id)))
+      const missing = ids.filter((id) => !found.includes(id))
       expect(missing, hint).toEqual([])
     }
     await store.close()
@@ -67,14 +69,19 @@ class Clients {
       onDamage: () => {},
       // It also counts writes that may be lost, such as one whose sync failed.
       onLoss: async () => {},
-      onLost: async ({ points }) => {
-        this.recorded.add(new TextDecoder().decode(points.bytes))
-      },
     })
   }
 }
 
-const bodyOf = (id: number) => new TextDecoder().decode(record(id, 20).body)
+/** The ids of all records in a log, which are removed. */
+async function drain(log: SegmentLog): Promise<number[]> {
+  const ids: number[] = []
+  for (let found = await log.peek(1e6); found.length > 0; found = await log.peek(1e6)) {
+    ids.push(...found.map(({ body }) => Number.parseInt(new TextDecoder().decode(body), 10)))
+    await log.advance(found.at(-1) as StoredRecord)
+  }
+  return ids
+}
 
 describe('two lanes that are created at the same time', () => {
   /** Fails some operations in a row and cuts the power. Resolves with whether anything has failed. */
@@ -193,7 +200,7 @@ describe('a destination with several folders', () => {
     const { send, ledger, bodies, runtime } = await createDurableFixture(
       { a: refused, b: stored },
       await twoFull(),
-      { bufferBytes: 220, whenFull: 'drop-oldest' },
+      { bufferBytes: 2 * (LANE_BYTES + 4096), whenFull: 'drop-oldest' },
     )
     expect(await send('m v=3 1')).toMatchObject({ status: 204 })
     expect(ledger.entries()).toMatchObject([{ points: 2, reason: 'buffer full' }])
@@ -201,18 +208,154 @@ describe('a destination with several folders', () => {
     expect(bodies('a').at(-1)).toBe('m none=0 0\nm v=2 1\nm v=3 1\n')
   })
 
-  test('empty folders of a destination are used for others', async () => {
+  test('empty folders of a destination are removed', async () => {
     const disk = await diskWith({ 'lane-1': [], 'lane-2': ['m v=1 1'], 'lane-3': [] })
-    const first = await createDurableFixture({ a: refused, b: stored }, disk)
-    for (const search of ['db=d', 'db=e', 'db=f']) await first.send('m v=2 2', search)
-    const second = await createDurableFixture({ a: stored, b: stored }, first.disk.kill())
-    await second.runtime.clock.advance(1)
-    expect(second.bodies('a').sort()).toEqual([
-      'm none=0 0\nm v=1 1\nm v=2 2\n',
-      'm v=2 2',
-      'm v=2 2',
-    ])
-    expect([...disk.files().keys()].some((path) => path.includes('lane-4'))).toBe(false)
+    const { bodies, runtime } = await createDurableFixture({ a: stored, b: stored }, disk)
+    expect(lanesOn(disk)).toEqual(['data/a/lane-2', 'data/a/lane-2.json'])
+    await runtime.clock.advance(1)
+    expect(bodies('a')).toEqual(['m none=0 0\nm v=1 1\n'])
+  })
+})
+
+/** The folders and files of lanes. */
+function lanesOn(disk: FakeDisk): string[] {
+  return [...disk.folders(), ...disk.files().keys()].filter((path) => /\/lane-[^/]*$/.test(path))
+}
+
+describe('a lane that is drained', () => {
+  test('leaves nothing on disk and no open file', async () => {
+    let up = false
+    const a = () => (up ? stored() : refused())
+    const { send, runtime, disk, relay } = await createDurableFixture({ a, b: stored })
+    const files = disk.openFiles
+    for (const search of ['db=d', 'db=e', 'db=f&rp=r']) await send('m v=1 1', search)
+    expect(lanesOn(disk)).toHaveLength(6)
+    up = true
+    await runtime.clock.advance(10_000)
+    expect(relay.undeliveredBytes).toBe(0)
+    expect(lanesOn(disk)).toEqual([])
+    expect(disk.openFiles).toBe(files)
+    expect(relay.backends[0]?.queue.store?.diskBytes).toBe(0)
+  })
+
+  test('leaves nothing on disk after a stop', async () => {
+    let up = false
+    const a = () => (up ? stored() : refused())
+    const { send, runtime, disk, relay } = await createDurableFixture({ a, b: stored })
+    await send('m v=1 1')
+    up = true
+    await runtime.clock.advance(501)
+    expect(lanesOn(disk)).not.toEqual([])
+    await relay.close()
+    expect(lanesOn(disk)).toEqual([])
+  })
+
+  test('keeps its files while writes come', async () => {
+    const answers = later()
+    const { send, runtime, disk } = await createDurableFixture({ a: answers.handler, b: stored })
+    for (let i = 0; i < 20; i++) {
+      await send(`m v=${i} ${i}`)
+      await runtime.clock.advance(500)
+      await answers.respond(stored())
+    }
+    expect(lanesOn(disk)).toEqual(['data/a/lane-1', 'data/a/lane-1.json'])
+  })
+
+  test('loses no write that comes while its files are removed, at any operation', async () => {
+    for (let nth = 1; nth <= 25; nth++) {
+      let up = false
+      const a = () => (up ? stored() : refused())
+      const first = await createDurableFixture({ a, b: stored })
+      const { send, runtime, disk } = first
+      await send('m v=1 1')
+      up = true
+      await runtime.clock.advance(501)
+      let left = nth
+      const sent: Promise<Sent>[] = []
+      disk.before = () => {
+        if (--left !== 0) return
+        up = false
+        sent.push(send('m v=2 2'))
+      }
+      await runtime.clock.advance(2100)
+      if (sent.length === 0) sent.push(send('m v=2 2'))
+      await settle()
+      expect(await sent[0], `operation ${nth}`).toMatchObject({ status: 204 })
+      const next = await createDurableFixture(
+        { a: stored, b: stored },
+        disk.crash(() => 0),
+      )
+      await next.runtime.clock.advance(1)
+      const all = [...first.bodies('a'), ...next.bodies('a')]
+      expect(all.at(-1), `operation ${nth}`).toBe('m v=2 2')
+      await next.runtime.clock.advance(3000)
+      expect(lanesOn(next.disk), `operation ${nth}`).toEqual([])
+    }
+  })
+
+  test('can be removed by the next start, wherever the power is cut', async () => {
+    for (let nth = 1; nth <= 25; nth++) {
+      for (const seed of seeds(8)) {
+        let up = false
+        const a = () => (up ? stored() : refused())
+        const { send, runtime, disk } = await createDurableFixture({ a, b: stored })
+        await send('m v=1 1')
+        up = true
+        await runtime.clock.advance(501)
+        const random = seededRandom(seed)
+        void disk.stopAt(nth, random)
+        await runtime.clock.advance(2100)
+        const next = await createDurableFixture({ a: refused, b: stored }, disk.crash(random))
+        await next.runtime.clock.advance(3000)
+        expect(next.ledger.entries()).toEqual([])
+        expect(next.logged('buffer is damaged')).toEqual([])
+        expect(await next.send('m v=2 2')).toMatchObject({ status: 204 })
+        const last = await createDurableFixture({ a: stored, b: stored }, next.disk.kill())
+        await last.runtime.clock.advance(1)
+        expect(last.bodies('a').join('\n')).toMatch(/^(m v=1 1\n)?m v=2 2\n?$/)
+        await last.runtime.clock.advance(3000)
+        expect(lanesOn(last.disk), `operation ${nth}, seed ${seed}`).toEqual([])
+      }
+    }
+  })
+
+  test('is removed at once if another lane needs its room', async () => {
+    let up = false
+    const a = () => (up ? stored() : refused())
+    const { send, runtime } = await createDurableFixture({ a, b: stored }, undefined, {
+      bufferBytes: LANE_BYTES + 4096,
+    })
+    await send('m v=1 1')
+    expect(await send('m v=2 2', 'db=e')).toMatchObject({ status: 503 })
+    up = true
+    await runtime.clock.advance(501)
+    up = false
+    expect(await send('m v=2 2', 'db=e')).toMatchObject({ status: 204 })
+  })
+})
+
+describe('the bound of a buffer on disk', () => {
+  test('is on what tiny writes to many lanes take on the file system', async () => {
+    const bufferBytes = 1_000_000
+    const { send, disk, relay } = await createDurableFixture({ a: refused, b: stored }, undefined, {
+      bufferBytes,
+    })
+    let stored204 = 0
+    for (let i = 0; i < 60; i++) {
+      if ((await send('m v=1 1', `db=d${i}`)).status === 204) stored204++
+    }
+    expect(stored204).toBe(Math.floor(bufferBytes / (LANE_BYTES + 4096)))
+    expect(disk.allocated('data/a')).toBeLessThanOrEqual(bufferBytes)
+    expect(disk.allocated('data/a')).toBe(relay.backends[0]?.queue.store?.diskBytes)
+  })
+
+  test('is counted anew by the next process', async () => {
+    const first = await createDurableFixture({ a: refused, b: stored })
+    for (let i = 0; i < 5; i++) await first.send(`m v="${'x'.repeat(i * 3000)}" 1`, `db=d${i % 3}`)
+    const second = await createDurableFixture({ a: refused, b: stored }, first.disk.kill())
+    const { store } = second.relay.backends[0]?.queue ?? {}
+    expect(store?.diskBytes).toBe(second.disk.allocated('data/a'))
+    expect(store?.bytes).toBe(first.relay.backends[0]?.queue.store?.bytes)
   })
 })
 
@@ -228,43 +371,31 @@ describe("a lane's file that cannot be read", () => {
     expect(ledger.entries()).toEqual([])
   })
 
-  test('the writes of a lane whose file cannot be read are recorded as lost, and the relay starts', async () => {
+  test('the writes of a lane whose file cannot be read are delivered', async () => {
     const first = await createDurableFixture({ a: refused, b: stored })
     await first.send('m v=1 1')
     const disk = first.disk.kill()
     disk.fail({ code: 'EIO', path: 'lane-1.json', times: 1e6 })
     const second = await createDurableFixture({ a: refused, b: stored }, disk)
-    expect(second.ledger.entries()).toMatchObject([{ points: 1, reason: 'damaged' }])
+    expect(second.ledger.entries()).toEqual([])
     expect(second.logged('buffer is damaged')).toHaveLength(1)
     expect(await second.send('m v=2 2')).toMatchObject({ status: 204 })
     const third = await createDurableFixture({ a: stored, b: stored }, second.disk.kill())
     await third.runtime.clock.advance(1)
-    expect(third.bodies('a')).toEqual(['m v=2 2'])
+    expect(third.bodies('a')).toEqual(['m v=1 1\nm v=2 2\n'])
   })
 
-  test.each([
-    ['nor its segments', [{ code: 'EIO', kinds: ['read'], path: 'lane-2', times: 1e6 }]],
-    [
-      'nor the loss of its writes recorded',
-      [
-        { code: 'EIO', kinds: ['read'], path: 'lane-2.json', times: 2 },
-        { code: 'ENOSPC', kinds: ['create'], path: 'gaps' },
-      ],
-    ],
-  ] as const)(
-    "a lane's file that cannot be read, %s, stops the start, and nothing is lost",
-    async (_, faults) => {
-      const disk = await diskWith({ 'lane-2': ['m v=1 1'] })
-      for (const fault of faults) disk.fail(fault)
-      const advice = /lane-2\.json cannot be read, .* move both away to start without them/
-      await expect(createDurableFixture({ a: stored, b: stored }, disk)).rejects.toThrow(advice)
-      const later = await createDurableFixture({ a: stored, b: stored }, disk.kill())
-      expect(await later.send('m v=2 1')).toMatchObject({ status: 204 })
-      await later.runtime.clock.advance(1)
-      expect(later.bodies('a').join('')).toBe('m none=0 0\nm v=1 1\nm v=2 1')
-      expect(later.ledger.entries()).toEqual([])
-    },
-  )
+  test("a lane's file that cannot be read, nor its segments, stops the start, and nothing is lost", async () => {
+    const disk = await diskWith({ 'lane-2': ['m v=1 1'] })
+    disk.fail({ code: 'EIO', kinds: ['read'], path: 'lane-2', times: 1e6 })
+    const advice = /lane-2\.json is damaged, .* move both away to start without them/
+    await expect(createDurableFixture({ a: stored, b: stored }, disk)).rejects.toThrow(advice)
+    const later = await createDurableFixture({ a: stored, b: stored }, disk.kill())
+    expect(await later.send('m v=2 1')).toMatchObject({ status: 204 })
+    await later.runtime.clock.advance(1)
+    expect(later.bodies('a').join('')).toBe('m none=0 0\nm v=1 1\nm v=2 1')
+    expect(later.ledger.entries()).toEqual([])
+  })
 
   test('the folder of a lane whose file cannot be read is not used again', async () => {
     const disk = await diskWith({ 'lane-1': [] })

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { connectionLimits } from '../../../src/limits/open-files.ts'
+import { bufferFiles, connectionLimits } from '../../../src/limits/open-files.ts'
 
 const relay = { backends: ['a', 'b'] }
 const FOR_OTHERS = 128 + 2 * 128
@@ -13,4 +13,14 @@ test.each([
   ['there are next to none', 3, [relay], 1, 1],
 ])('the bounds are right if %s', (_, maxOpenFiles, relays, maxConnections, backlog) => {
   expect(connectionLimits(maxOpenFiles, relays)).toEqual({ maxConnections, backlog })
+})
+
+test.each([
+  [Number.POSITIVE_INFINITY, 64],
+  [65_536, 64],
+  [1024, 64],
+  [256, 32],
+  [3, 1],
+])('of %d files, buffers have %d open at most', (maxOpenFiles, files) => {
+  expect(bufferFiles(maxOpenFiles)).toBe(files)
 })
