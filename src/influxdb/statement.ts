@@ -176,11 +176,11 @@ class Databases {
     if (clause === 'into' && depth > 0) return // a subquery writes nothing
     const name = database && this.valueOf(database)
     if (clause === 'into') {
-      this.targets.add(name ?? this.context.database)
+      this.targets.add(name || this.context.database)
     } else {
       this.hasSource = true
-      if (name === undefined) this.hasBareSource = true
-      else this.sources.add(name)
+      if (name) this.sources.add(name)
+      else this.hasBareSource = true
     }
   }
 

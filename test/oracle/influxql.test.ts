@@ -94,8 +94,8 @@ function compareAll(texts: readonly string[], parsed: readonly Parsed[]) {
   const faults: string[] = []
   let validCount = 0
   for (const [i, text] of texts.entries()) {
-    const { statements } = parsed[i] as Parsed
-    if (!statements) continue
+    const { error, statements = [] } = parsed[i] as Parsed
+    if (error !== undefined) continue
     validCount++
     faults.push(...compare(text, statements))
   }
