@@ -1,7 +1,7 @@
 /** What the statements of a query do: which kind each is, and which databases it reads or changes. */
 
 import { InfluxqlReader, type MeasurementPath, type PathName } from './influxql-reader.ts'
-import type { TokenType } from './influxql-scanner.ts'
+import type { InfluxqlScanner, TokenType } from './influxql-scanner.ts'
 
 /**
  * Which databases a statement is about: those that FROM and ON name, else the request's; the one that
@@ -107,6 +107,24 @@ export function statementsOf(text: string, context: QueryContext): Statement[] {
   return statements
 }
 
+/**
+ * A request's `q` as InfluxDB parses it: without the white space around it, which is all of Unicode's;
+ * within the text, only spaces, tabs and line ends are white space.
+ */
+export function trimmedQuery(q: string): string {
+  let [start, end] = [0, q.length]
+  while (start < end && isUnicodeSpace(q.charCodeAt(start))) start++
+  while (end > start && isUnicodeSpace(q.charCodeAt(end - 1))) end--
+  return q.slice(start, end)
+}
+
+const OTHER_SPACES = [0x85, 0xa0, 0x1680, 0x2028, 0x2029, 0x202f, 0x205f, 0x3000]
+
+function isUnicodeSpace(code: number): boolean {
+  const isAscii = code === 0x20 || (code >= 0x09 && code <= 0x0d)
+  return isAscii || (code >= 0x2000 && code <= 0x200a) || OTHER_SPACES.includes(code)
+}
+
 /** Reads the statement whose first token has been read, and the token behind it. */
 function readStatement(
   reader: InfluxqlReader,
@@ -126,7 +144,7 @@ function readStatement(
     if (type === ';' || type === 'end') return [databases.statement(kind, start, end), type]
     end = scanner.end
     if (type === 'fault') return [databases.statement('unknown', start, end), type]
-    if (isName || previous === 'ON') databases.addName(type, scanner)
+    if (isName || previous === 'ON') databases.addName(scanner)
     isName = false
     const next: Words | Head | undefined = words?.get(type)
     if (typeof next === 'string') {
@@ -184,10 +202,10 @@ class Databases {
     }
   }
 
-  addName(type: TokenType, { name }: { readonly name: string }): void {
-    if (type === 'identifier') this.name ??= name
-    else if (type === 'parameter') this.name ??= this.valueOf({ name, isParameter: true })
-    else this.isAny = true
+  addName(scanner: InfluxqlScanner): void {
+    const isParameter = scanner.type === 'parameter'
+    if (!isParameter && scanner.type !== 'identifier') this.isAny = true
+    else this.name ??= this.valueOf({ name: scanner.name, isParameter })
   }
 
   statement(kind: StatementKind, start: number, end: number): Statement {

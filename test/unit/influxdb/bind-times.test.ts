@@ -18,7 +18,11 @@ describe('now() becomes a time', () => {
     ],
     [
       'SELECT mean(a) INTO b FROM c WHERE time < 5 GROUP BY time(1m, now())',
-      `SELECT mean(a) INTO b FROM c WHERE time < 5 GROUP BY time(1m, ${NOW})`,
+      'SELECT mean(a) INTO b FROM c WHERE time < 5 GROUP BY time(1m, 20123456789ns)',
+    ],
+    [
+      'SELECT mean(a) INTO b FROM c WHERE time < 5 GROUP BY d, time( 1w , now() ) fill(0)',
+      'SELECT mean(a) INTO b FROM c WHERE time < 5 GROUP BY d, time( 1w , 166400123456789ns ) fill(0)',
     ],
     ['SHOW USERS; DELETE WHERE time = now();', `SHOW USERS; DELETE WHERE time = ${NOW};`],
   ])('%s', (text, bound) => {

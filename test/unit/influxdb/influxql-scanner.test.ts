@@ -101,6 +101,7 @@ describe('long hostile text is read in linear time, without recursion', () => {
   const many = (text: string) => text.repeat(Math.ceil(BYTES / text.length))
   test.each([
     ['parentheses', `SELECT a FROM b WHERE ${many('(')}`],
+    ['parentheses behind a name', `DELETE WHERE "a"${many('(')}`],
     ['calls', `SELECT ${many('f(')}`],
     ['nested subqueries', `SELECT a INTO b FROM ${many('(SELECT a FROM ')}`],
     ['closed subqueries', `DELETE FROM ${'(SELECT a FROM '.repeat(20_000)}b${')'.repeat(20_000)}`],

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { type Statement, statementsOf } from '../../../src/influxdb/statement.ts'
+import { type Statement, statementsOf, trimmedQuery } from '../../../src/influxdb/statement.ts'
 import { INFLUXQL_STATEMENTS } from '../../support/influxql-statements.ts'
 
 const read = (text: string, parameters = {}) =>
@@ -156,4 +156,10 @@ test('statements are in order, apart from each other, and within the text', () =
     }
     expect(from).toBeLessThanOrEqual(text.length)
   }
+})
+
+test("a query loses the white space around it, as in InfluxDB's handler", () => {
+  expect(trimmedQuery('\u3000\v SHOW USERS\u0085\u00a0\u2003\f\n')).toBe('SHOW USERS')
+  expect(trimmedQuery('\ufeffSHOW\u3000USERS\u200b')).toBe('\ufeffSHOW\u3000USERS\u200b')
+  expect(trimmedQuery(' \n')).toBe('')
 })
