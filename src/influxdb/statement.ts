@@ -209,27 +209,16 @@ class Databases {
   }
 
   statement(kind: StatementKind, start: number, end: number): Statement {
-    if (kind === 'unknown') {
-      return { kind, effect: 'change', reads: [], changes: [], isServerWide: true, start, end }
-    }
+    const position = { start, end }
+    const [effect, scope] = kind in KINDS ? KINDS[kind as Head] : (['change', 'server'] as const)
     if (kind === 'SELECT INTO') {
-      const changes = known(this.targets)
-      const { isAny } = this
-      return {
-        kind,
-        effect: 'change',
-        reads: this.read(),
-        changes,
-        isServerWide: isAny,
-        start,
-        end,
-      }
+      const [reads, changes] = [this.read(), known(this.targets)]
+      return { kind, effect, reads, changes, isServerWide: this.isAny, ...position }
     }
-    const [effect, scope] = KINDS[kind]
     const names = scope === 'sources' ? this.read() : this.named(scope)
     const isServerWide = this.isAny || scope === 'server' || (scope !== 'sources' && !names.length)
     const [reads, changes] = effect === 'read' ? [names, []] : [[], names]
-    return { kind, effect, reads, changes, isServerWide, start, end }
+    return { kind, effect, reads, changes, isServerWide, ...position }
   }
 
   /** Those of FROM and ON; the request's for a source that names none, unless ON does. */

@@ -61,6 +61,11 @@ SELECT value/**/FROM cpu
 SELECT value --
 SELECT value FROM cpu /* a ** b * / */ WHERE a = 1
 SELECT value FROM cpu WHERE/* x */a = 1
+SELECT value FROM cpu WHERE (/* ; */ a = /* ; */ 1) AND b IN
+SELECT value FROM cpu WHERE (/* ; */ a = /* ; */ 1)
+SHOW TAG VALUES WITH KEY IN (/* ; */ a, /* ; */ b)
+SELECT value FROM cpu ORDER BY /* ; */ time
+SELECT value FROM cpu GROUP BY a, /;/ LIMIT /* ; */ 1
 SELECT value, -- why
 SELECT a FROM (SELECT b FROM c)
 SELECT a FROM (SELECT b INTO x FROM c)
@@ -209,6 +214,9 @@ CREATE DATABASE db2 WITH NAME "ON"
 CREATE RETENTION POLICY p ON db2 DURATION 1h REPLICATION 1
 CREATE RETENTION POLICY p ON "db2" DURATION INF REPLICATION 1 SHARD DURATION 30m DEFAULT
 CREATE SUBSCRIPTION s ON db2.p DESTINATIONS ALL 'udp://a:1', 'http://b:2'
+CREATE SUBSCRIPTION s ON db2.p DESTINATIONS ALL /* ; */ 'udp://a:1', /* ; */ 'http://b:2'
+REVOKE ALL FROM /* ; */ u
+SET PASSWORD FOR u = /* ; */ 'p'
 CREATE SUBSCRIPTION "s" ON "db2"."p" DESTINATIONS ANY 'udp://a;b:1'
 CREATE USER u WITH PASSWORD 'p;q'
 CREATE USER "u" WITH PASSWORD 'p''
