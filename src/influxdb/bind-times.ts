@@ -1,7 +1,7 @@
 /** DELETE and SELECT INTO mean the same points whenever they are executed, once they are bound. */
 
 import { type Clause, InfluxqlReader } from './influxql-reader.ts'
-import type { TokenType } from './influxql-scanner.ts'
+import type { InfluxqlScanner, TokenType } from './influxql-scanner.ts'
 import { identifierOf, type Parameters, statementsOf } from './statement.ts'
 
 /** Nanoseconds since 1970. */
@@ -53,6 +53,8 @@ interface TimeRange {
   hasOr: boolean
   hasEnd: boolean
   isGroupedByTime: boolean
+  /** The duration in GROUP BY time(duration, now()). */
+  interval: string
 }
 
 interface Token {
@@ -82,15 +84,17 @@ function bindStatement(
   }
   let [before, previous] = [NO_TOKEN, NO_TOKEN]
   for (let type = reader.next(); ; type = reader.next()) {
-    const name = nameOf(type, scanner.name, parameters)
     const { clause } = reader
+    const name = nameOf(scanner, parameters)
     const token = { type, start: scanner.start, end: scanner.end, clause, name }
+    const innermost = ranges.at(-1)
     if (isNowCall(before, previous, token)) {
-      edits.push({ start: before.start, end: token.end, text: literal(now) })
+      const isOffset = before.clause === 'group'
+      const bound = isOffset ? offsetOf(now, innermost?.interval ?? '') : literal(now)
+      edits.push({ start: before.start, end: token.end, text: bound })
     } else if (isNowName(before, previous, token)) {
       edits.push({ start: previous.start, end: previous.end, text: literal(now) })
     }
-    const innermost = ranges.at(-1)
     if (innermost && isEndOfTime(before, previous, token)) innermost.hasEnd = true
     if (type === 'end') break
     while (ranges.length > reader.depth + 1) close()
@@ -105,12 +109,12 @@ function bindStatement(
 
 const newRange = (): TimeRange => ({
   ...{ conditionStart: -1, conditionEnd: -1, sourcesEnd: -1 },
-  ...{ hasOr: false, hasEnd: false, isGroupedByTime: false },
+  ...{ hasOr: false, hasEnd: false, isGroupedByTime: false, interval: '' },
 })
 
-function nameOf(type: TokenType, name: string, parameters: Parameters | undefined): string {
-  if (type === 'identifier') return name
-  return type === 'parameter' ? (identifierOf(parameters, name) ?? '') : ''
+function nameOf(scanner: InfluxqlScanner, parameters: Parameters | undefined): string {
+  if (scanner.type === 'identifier') return scanner.name
+  return scanner.type === 'parameter' ? (identifierOf(parameters, scanner.name) ?? '') : ''
 }
 
 const isTime = (name: string) => name.toLowerCase() === 'time'
@@ -149,8 +153,11 @@ function extend(range: TimeRange, reader: InfluxqlReader, token: Token, previous
     if (token.type === 'OR' && parentheses === 0) range.hasOr = true
   } else if (clause === 'sources') {
     range.sourcesEnd = scanner.end
-  } else if (clause === 'group' && parentheses === 1 && token.type === '(') {
-    if (isTime(previous.name) && scanner.isAdjacent) range.isGroupedByTime = true
+  } else if (clause === 'group' && parentheses === 1) {
+    const isCall = token.type === '(' && scanner.isAdjacent
+    if (isCall && isTime(previous.name)) range.isGroupedByTime = true
+    const isInterval = previous.type === '(' && token.type === 'duration'
+    if (isInterval) range.interval = scanner.text.slice(scanner.start, scanner.end)
   }
 }
 
@@ -177,8 +184,28 @@ function edited(text: string, edits: readonly Edit[]): string {
 
 const NS_PER_SECOND = 1_000_000_000n
 
-/** A time as a string in RFC 3339 with nanoseconds, which InfluxQL takes wherever it takes `now()`. */
+/** A time as a string in RFC 3339 with nanoseconds, which conditions take wherever they take `now()`. */
 function literal(time: bigint): string {
   const seconds = new Date(Number(time / NS_PER_SECOND) * 1000).toISOString().slice(0, 19)
   return `'${seconds}.${String(time % NS_PER_SECOND).padStart(9, '0')}Z'`
+}
+
+/** The nanoseconds from the year 1, in which InfluxDB's intervals begin, to 1970. */
+const YEAR_1_TO_1970 = 62_135_596_800n * NS_PER_SECOND
+
+const UNITS: Readonly<Record<string, bigint>> = {
+  ...{ ns: 1n, u: 1_000n, µ: 1_000n, ms: 1_000_000n, s: NS_PER_SECOND, m: 60n * NS_PER_SECOND },
+  ...{ h: 3600n * NS_PER_SECOND, d: 86_400n * NS_PER_SECOND, w: 604_800n * NS_PER_SECOND },
+}
+
+/**
+ * What `now()` means as the offset of GROUP BY time: how far it is behind the beginning of its interval,
+ * as a duration. InfluxDB takes no other time there.
+ */
+function offsetOf(now: bigint, interval: string): string {
+  let length = 0n
+  for (const [, count, unit] of interval.matchAll(/(\d+)(ns|ms|[uµsmhdw])/g)) {
+    length += BigInt(count as string) * (UNITS[unit as string] as bigint)
+  }
+  return length === 0n ? 'now()' : `${(now + YEAR_1_TO_1970) % length}ns`
 }

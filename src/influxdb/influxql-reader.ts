@@ -10,7 +10,7 @@ export interface MeasurementPath {
   readonly clause: Clause
   /** How many subqueries it is in. */
   readonly depth: number
-  /** Undefined if the path names none, or an empty one; a token if the name is a parameter. */
+  /** Undefined if the path names none. The name may be empty, which means none, too. */
   readonly database: PathName | undefined
 }
 
@@ -159,7 +159,7 @@ export class InfluxqlReader {
   }
 
   private endPath({ first, segments }: Path): void {
-    const database = segments === SEGMENTS_WITH_DATABASE && first?.name !== '' ? first : undefined
+    const database = segments === SEGMENTS_WITH_DATABASE ? first : undefined
     this.endedPath = { clause: this.level.clause, depth: this.depth, database }
   }
 

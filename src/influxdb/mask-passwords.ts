@@ -19,9 +19,9 @@ const TRANSITIONS: Readonly<Record<string, Readonly<Record<TokenType, string>>>>
 /**
  * Replaces the passwords of CREATE USER and SET PASSWORD in a query's text.
  *
- * Where a statement is malformed, so that it is unclear where its password ends, the rest of the text
- * is masked. So are comments that speak of passwords. The values of bound parameters (`$name`) are not
- * in the text.
+ * Where a statement is malformed or its quotes are, so that it is unclear where a password ends, the
+ * rest of the text is masked. So are comments that speak of passwords. The values of bound parameters
+ * (`$name`) are not in the text.
  */
 export function maskPasswords(text: string): string {
   const reader = new InfluxqlReader(text)
@@ -35,20 +35,26 @@ export function maskPasswords(text: string): string {
   let state = 'outside'
   /** The first two tokens of the statement. */
   let [first, second] = ['', '']
-  for (let type = reader.next(); type !== 'end'; type = reader.next()) {
+  for (;;) {
+    const type = reader.next()
     const { start, end, previousEnd } = scanner
-    if (/password/i.test(text.slice(previousEnd, start))) mask(previousEnd, start)
-    if (first === '' || type === ';') [first, second] = [type.replace(';', ''), '']
+    if (hasPassword(text.slice(previousEnd, start))) mask(previousEnd, start)
+    if (type === ';' || type === 'end') [first, second] = ['', '']
+    else if (first === '') first = type
     else if (second === '') second = type
     const isOfUser = first === 'SET' || (first === 'CREATE' && second === 'USER')
-    if (isOfUser && type === 'string') mask(start, end)
     const next = type === 'PASSWORD' ? 'password' : TRANSITIONS[state]?.[type]
-    const isUnclear = state !== 'outside' && next === undefined
-    if (isUnclear || type === 'fault') {
-      if (isUnclear || isOfUser || /password/i.test(text.slice(start))) mask(start, text.length)
-      break
+    const isString = isOfUser && type === 'string'
+    // A quote too few or too many turns statements into strings, and passwords into names.
+    const isUnclear = type !== 'PASSWORD' && !isString && hasPassword(text.slice(start, end))
+    if (isUnclear || (state !== 'outside' && !next) || (isOfUser && type === 'fault')) {
+      mask(start, text.length)
+      return masked
     }
+    if (isString) mask(start, end)
+    if (type === 'fault' || type === 'end') return masked + text.slice(copied)
     state = next ?? 'outside'
   }
-  return masked + text.slice(copied)
 }
+
+const hasPassword = (text: string) => /password/i.test(text)

@@ -1,7 +1,7 @@
 /** What the statements of a query do: which kind each is, and which databases it reads or changes. */
 
 import { InfluxqlReader, type MeasurementPath, type PathName } from './influxql-reader.ts'
-import type { TokenType } from './influxql-scanner.ts'
+import type { InfluxqlScanner, TokenType } from './influxql-scanner.ts'
 
 /**
  * Which databases a statement is about: those that FROM and ON name, else the request's; the one that
@@ -107,6 +107,24 @@ export function statementsOf(text: string, context: QueryContext): Statement[] {
   return statements
 }
 
+/**
+ * A request's `q` as InfluxDB parses it: without the white space around it, which is all of Unicode's;
+ * within the text, only spaces, tabs and line ends are white space.
+ */
+export function trimmedQuery(q: string): string {
+  let [start, end] = [0, q.length]
+  while (start < end && isUnicodeSpace(q.charCodeAt(start))) start++
+  while (end > start && isUnicodeSpace(q.charCodeAt(end - 1))) end--
+  return q.slice(start, end)
+}
+
+const OTHER_SPACES = [0x85, 0xa0, 0x1680, 0x2028, 0x2029, 0x202f, 0x205f, 0x3000]
+
+function isUnicodeSpace(code: number): boolean {
+  const isAscii = code === 0x20 || (code >= 0x09 && code <= 0x0d)
+  return isAscii || (code >= 0x2000 && code <= 0x200a) || OTHER_SPACES.includes(code)
+}
+
 /** Reads the statement whose first token has been read, and the token behind it. */
 function readStatement(
   reader: InfluxqlReader,
@@ -126,7 +144,7 @@ function readStatement(
     if (type === ';' || type === 'end') return [databases.statement(kind, start, end), type]
     end = scanner.end
     if (type === 'fault') return [databases.statement('unknown', start, end), type]
-    if (isName || previous === 'ON') databases.addName(type, scanner)
+    if (isName || previous === 'ON') databases.addName(scanner)
     isName = false
     const next: Words | Head | undefined = words?.get(type)
     if (typeof next === 'string') {
@@ -176,42 +194,31 @@ class Databases {
     if (clause === 'into' && depth > 0) return // a subquery writes nothing
     const name = database && this.valueOf(database)
     if (clause === 'into') {
-      this.targets.add(name ?? this.context.database)
+      this.targets.add(name || this.context.database)
     } else {
       this.hasSource = true
-      if (name === undefined) this.hasBareSource = true
-      else this.sources.add(name)
+      if (name) this.sources.add(name)
+      else this.hasBareSource = true
     }
   }
 
-  addName(type: TokenType, { name }: { readonly name: string }): void {
-    if (type === 'identifier') this.name ??= name
-    else if (type === 'parameter') this.name ??= this.valueOf({ name, isParameter: true })
-    else this.isAny = true
+  addName(scanner: InfluxqlScanner): void {
+    const isParameter = scanner.type === 'parameter'
+    if (!isParameter && scanner.type !== 'identifier') this.isAny = true
+    else this.name ??= this.valueOf({ name: scanner.name, isParameter })
   }
 
   statement(kind: StatementKind, start: number, end: number): Statement {
-    if (kind === 'unknown') {
-      return { kind, effect: 'change', reads: [], changes: [], isServerWide: true, start, end }
-    }
+    const position = { start, end }
+    const [effect, scope] = kind in KINDS ? KINDS[kind as Head] : (['change', 'server'] as const)
     if (kind === 'SELECT INTO') {
-      const changes = known(this.targets)
-      const { isAny } = this
-      return {
-        kind,
-        effect: 'change',
-        reads: this.read(),
-        changes,
-        isServerWide: isAny,
-        start,
-        end,
-      }
+      const [reads, changes] = [this.read(), known(this.targets)]
+      return { kind, effect, reads, changes, isServerWide: this.isAny, ...position }
     }
-    const [effect, scope] = KINDS[kind]
     const names = scope === 'sources' ? this.read() : this.named(scope)
     const isServerWide = this.isAny || scope === 'server' || (scope !== 'sources' && !names.length)
     const [reads, changes] = effect === 'read' ? [names, []] : [[], names]
-    return { kind, effect, reads, changes, isServerWide, start, end }
+    return { kind, effect, reads, changes, isServerWide, ...position }
   }
 
   /** Those of FROM and ON; the request's for a source that names none, unless ON does. */

@@ -2,6 +2,7 @@
 
 import { readdirSync } from 'node:fs'
 import http from 'node:http'
+import { isStream } from '../query/answer.ts'
 import type { FetchHandler, HttpServer, HttpServerOptions } from '../runtime.ts'
 
 /** The longest idle timeout that Bun knows, in seconds. */
@@ -36,8 +37,10 @@ export async function serveHttp(
       // The idle timeout is for connections between two requests, not for a handler that waits.
       server.timeout(request, 0)
       const response = await fetch(withAbsoluteUrl(request))
-      server.timeout(request, idleSeconds)
-      if (isStopping) response.headers.set('connection', 'close')
+      // A server may be silent for long in the middle of its answer, and Bun does not say when that has ended.
+      const isLong = isStream(response)
+      if (!isLong) server.timeout(request, idleSeconds)
+      if (isStopping || isLong) response.headers.set('connection', 'close')
       return response
     },
   })

@@ -5,12 +5,10 @@ import type { ServerResponse } from 'node:http'
 /** Tells node-server that the response was sent without it. Not of the class that it puts in place of Response. */
 export const SENT = new Response(null, { headers: { 'x-hono-already-sent': 'true' } })
 
-/** Whether a response is a stream of unknown length. node-server would complete one that fails. */
-export function isStream({ headers }: Response): boolean {
-  return headers.get('transfer-encoding') === 'chunked'
-}
-
-/** Sends a stream no faster than the client takes it. If it fails, closes the connection. Never rejects. */
+/**
+ * Sends a stream no faster than the client takes it. If it fails, closes the connection, where node-server would
+ * complete the answer. Never rejects.
+ */
 export async function sendStream(response: Response, outgoing: ServerResponse): Promise<void> {
   const reader = (response.body as ReadableStream<Uint8Array>).getReader()
   outgoing.once('close', () => reader.cancel().catch(() => {}))

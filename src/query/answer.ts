@@ -42,6 +42,11 @@ export function toResponse(answered: Answered, options: AnswerOptions): Response
   return new Response(streamOf(start, read, answered.cancel, options), { status, headers })
 }
 
+/** Whether a response is a stream of unknown length. */
+export function isStream({ headers }: Response): boolean {
+  return headers.get('transfer-encoding') === 'chunked'
+}
+
 function streamOf(
   start: readonly Uint8Array[],
   read: () => Promise<Uint8Array | undefined>,

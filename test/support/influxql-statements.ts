@@ -61,6 +61,11 @@ SELECT value/**/FROM cpu
 SELECT value --
 SELECT value FROM cpu /* a ** b * / */ WHERE a = 1
 SELECT value FROM cpu WHERE/* x */a = 1
+SELECT value FROM cpu WHERE (/* ; */ a = /* ; */ 1) AND b IN
+SELECT value FROM cpu WHERE (/* ; */ a = /* ; */ 1)
+SHOW TAG VALUES WITH KEY IN (/* ; */ a, /* ; */ b)
+SELECT value FROM cpu ORDER BY /* ; */ time
+SELECT value FROM cpu GROUP BY a, /;/ LIMIT /* ; */ 1
 SELECT value, -- why
 SELECT a FROM (SELECT b FROM c)
 SELECT a FROM (SELECT b INTO x FROM c)
@@ -87,10 +92,7 @@ SELECT a FROM $d.$p.$m
 SELECT a FROM $d..m, $"d"..n
 SELECT $x FROM m
 SELECT a FROM b WHERE c > 5. AND d < .5 AND e = 1.5 AND f = 1e5
-SELECT a FROM b WHERE c > 10m5s AND d < 5µ AND e = 3u
 SELECT a FROM b WHERE c <> 1 AND d != 2 AND e >= 3 AND f <= 4
-SELECT a FROM "ü"."é"."日本"
-SELECT "ü", 'é' FROM b WHERE c = '日本;'
 SELECT a FROM b WHERE c = 'x\ny'
 SELECT count(value) FROM "a"."b"./.*/ GROUP BY *
 SELECT a FROM x"y"
@@ -212,6 +214,9 @@ CREATE DATABASE db2 WITH NAME "ON"
 CREATE RETENTION POLICY p ON db2 DURATION 1h REPLICATION 1
 CREATE RETENTION POLICY p ON "db2" DURATION INF REPLICATION 1 SHARD DURATION 30m DEFAULT
 CREATE SUBSCRIPTION s ON db2.p DESTINATIONS ALL 'udp://a:1', 'http://b:2'
+CREATE SUBSCRIPTION s ON db2.p DESTINATIONS ALL /* ; */ 'udp://a:1', /* ; */ 'http://b:2'
+REVOKE ALL FROM /* ; */ u
+SET PASSWORD FOR u = /* ; */ 'p'
 CREATE SUBSCRIPTION "s" ON "db2"."p" DESTINATIONS ANY 'udp://a;b:1'
 CREATE USER u WITH PASSWORD 'p;q'
 CREATE USER "u" WITH PASSWORD 'p''
@@ -275,8 +280,11 @@ SELECT a FROM b WHERE c = d./e; DROP DATABASE db2; SELECT f FROM g WHERE h = i./
 SELECT a FROM b WHERE c > 1/2; DELETE FROM d WHERE e =~ /f/
 `
 
-/** With line ends, or what a line of the lists above cannot have. */
+/** With line ends, and with characters that Bun escapes in String.raw. */
 const OTHERS = [
+  'SELECT a FROM b WHERE c > 10m5s AND d < 5µ AND e = 3u',
+  'SELECT a FROM "ü"."é"."日本"',
+  `SELECT "ü", 'é' FROM b WHERE c = '日本;'`,
   'SELECT a\nFROM b',
   'SELECT a\r\nFROM b\r\n',
   'SELECT a\rFROM b',

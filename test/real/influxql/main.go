@@ -294,7 +294,7 @@ func (input Input) timeRanges(s *influxql.SelectStatement, isOutermost bool) []s
 	isGrouped := err == nil && interval > 0
 	ranges := []string{input.timeRange(s.Condition, s.Location, isGrouped, isOutermost)}
 	for _, d := range s.Dimensions {
-		ranges = append(ranges, "by "+input.bound(d.Expr, s.Location).String())
+		ranges = append(ranges, "by "+input.dimensionText(d.Expr, interval))
 	}
 	for _, source := range s.Sources {
 		if sub, ok := source.(*influxql.SubQuery); ok {
@@ -318,14 +318,17 @@ func (input Input) timeRange(condition influxql.Expr, loc *time.Location, isGrou
 	return fmt.Sprintf("%v from %d to %d", expr, times.MinTimeNano(), times.MaxTimeNano())
 }
 
-// bound is an expression without now().
-func (input Input) bound(expr influxql.Expr, loc *time.Location) influxql.Expr {
-	return influxql.RewriteExpr(influxql.CloneExpr(expr), func(e influxql.Expr) influxql.Expr {
-		if call, ok := e.(*influxql.Call); ok && call.Name == "now" && len(call.Args) == 0 {
-			return &influxql.StringLiteral{Val: input.time(input.Now).Format("2006-01-02T15:04:05.000000000Z")}
+// dimensionText is a dimension with the offset that InfluxDB's query compiler finds for now().
+func (input Input) dimensionText(expr influxql.Expr, interval time.Duration) string {
+	if call, ok := expr.(*influxql.Call); ok && call.Name == "time" && len(call.Args) == 2 && interval > 0 {
+		if now, ok := call.Args[1].(*influxql.Call); ok && now.Name == "now" && len(now.Args) == 0 {
+			now := input.time(input.Now)
+			return fmt.Sprintf("time(%s, %d)", call.Args[0], now.Sub(now.Truncate(interval)))
+		} else if offset, ok := call.Args[1].(*influxql.DurationLiteral); ok {
+			return fmt.Sprintf("time(%s, %d)", call.Args[0], offset.Val%interval)
 		}
-		return e
-	})
+	}
+	return expr.String()
 }
 
 func (input Input) time(text string) time.Time {
