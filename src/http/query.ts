@@ -17,7 +17,7 @@ import { hasForm, readQueryRequest } from './query-request.ts'
 import { BodyError, readBody } from './request-body.ts'
 
 /** Room in memory for the forms of queries. */
-const MAX_PENDING_BYTES = 64 * 1024 * 1024
+const MAX_PENDING_BYTES = 32 * 1024 * 1024
 
 /** influxd reads no longer form. */
 const MAX_FORM_BYTES = 10 * 1024 * 1024

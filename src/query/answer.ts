@@ -16,6 +16,8 @@ export interface AnswerOptions {
   readonly timer: Clock['after']
   /** The longest that a client may take nothing of an answer that is ready. */
   readonly idleTimeoutMs: number
+  /** Aborts when the client leaves. */
+  readonly signal: AbortSignal
   /** Headers to add. */
   readonly headers: Readonly<Record<string, string>>
   /** The answer was sent, or was cut short for a reason. */
@@ -51,20 +53,36 @@ function streamOf(
   start: readonly Uint8Array[],
   read: () => Promise<Uint8Array | undefined>,
   cancel: () => void,
-  { timer, idleTimeoutMs, onEnd }: AnswerOptions,
+  { timer, idleTimeoutMs, signal, onEnd }: AnswerOptions,
 ): ReadableStream<Uint8Array> {
   const pieces = [...start]
   let stopTimer = () => {}
   let isOver = false
+  let fail: (reason: string) => void
+  const leave = () => fail('the client has left')
   const end = (cut?: string) => {
     stopTimer()
     if (isOver) return
     isOver = true
+    signal.removeEventListener('abort', leave)
     if (cut !== undefined) cancel()
     onEnd(cut)
   }
+  const waitForClient = () => {
+    stopTimer = timer(idleTimeoutMs, () => fail('the client takes nothing'))
+  }
   return new ReadableStream(
     {
+      start(controller) {
+        fail = (reason) => {
+          // Without a reason: Bun would print it.
+          controller.error()
+          end(reason)
+        }
+        // A runtime may neither read nor cancel the answer to a client that has left.
+        signal.addEventListener('abort', leave)
+        waitForClient()
+      },
       async pull(controller) {
         stopTimer()
         if (isOver) return
@@ -72,18 +90,13 @@ function streamOf(
           const piece = pieces.shift() ?? (await read())
           if (piece) {
             controller.enqueue(piece)
-            stopTimer = timer(idleTimeoutMs, () => {
-              controller.error()
-              end('the client takes nothing')
-            })
+            waitForClient()
           } else {
             controller.close()
             end()
           }
         } catch (error) {
-          // Without a reason: Bun would print it.
-          controller.error()
-          end((error as Error).message)
+          fail((error as Error).message)
         }
       },
       cancel: () => end('the client has left'),

@@ -100,6 +100,11 @@ export async function ask(
     }
     const answer = { response, start, read: isWhole ? undefined : read, cancel }
     if (response.status >= 500) return { reason: `${response.status}`, answer }
+    // A client that follows a redirect bypasses the relay.
+    if (response.status >= 300 && response.status < 400) {
+      cancel()
+      return { reason: `${response.status}`, answer: undefined }
+    }
     if (response.status !== 200 || (isCompressed && !isWhole)) return answer
     const inflated = isCompressed ? await inflate(start, gunzip) : join(start)
     const contentType = response.headers.get('content-type') ?? ''

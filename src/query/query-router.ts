@@ -79,7 +79,7 @@ export class QueryRouter {
       if ('response' in result) {
         chosen.server.succeeded()
         second?.answer.cancel()
-        return this.respond({ server: chosen.server, behind, answer: result }, onEnd)
+        return this.respond({ server: chosen.server, behind, answer: result }, query, onEnd)
       }
       candidates = candidates.filter((candidate) => candidate !== chosen)
       const { reason, answer } = result
@@ -89,7 +89,7 @@ export class QueryRouter {
       if (!answer || answer.response.status >= 500) chosen.server.failed()
       this.failures.report({ backend: chosen.server.backend.name, reason })
     }
-    if (second) return this.respond(second, onEnd)
+    if (second) return this.respond(second, query, onEnd)
     onEnd()
     return ownResponse(errorAnswer(503, 'no server answers queries now', '1'))
   }
@@ -114,7 +114,11 @@ export class QueryRouter {
     return this.servers.some(({ backend }) => backend.name === output)
   }
 
-  private respond({ server, behind, answer }: Chosen, onEnd: () => void): Response {
+  private respond(
+    { server, behind, answer }: Chosen,
+    { signal }: Query,
+    onEnd: () => void,
+  ): Response {
     const { name } = server.backend
     const headers: Record<string, string> = {}
     if (behind) {
@@ -130,6 +134,7 @@ export class QueryRouter {
     return toResponse(answer, {
       timer: this.runtime.timer,
       idleTimeoutMs: this.options.idleTimeoutMs,
+      signal,
       headers,
       onEnd: (cut) => {
         if (cut !== undefined) this.cuts.report({ backend: name, reason: cut })

@@ -402,6 +402,31 @@ function streams(servers: Servers): void {
     await Promise.all([servers.a.start(), servers.b.start()])
   })
 
+  test('whose server is silent between two chunks for longer than idle-timeout is answered', async () => {
+    const server = await startFaulty(async (response) => {
+      response.writeHead(200, { 'content-type': 'application/json' })
+      for (const i of numbers(3)) {
+        response.write(`{"results":[{"statement_id":${i}}]}\n`)
+        await new Promise((resolve) => setTimeout(resolve, 2500))
+      }
+      response.end()
+    })
+    const relay = await servers.bench.relay(
+      httpRelay([output('a', server)], { 'idle-timeout': '1s' }),
+    )
+    const path = queryOf(db, 'SHOW DATABASES', '&chunked=true')
+    const { body } = await fetchBytes(relay.url() + path)
+    expect(body.toString().split('\n')).toHaveLength(4)
+  })
+
+  test('whose client takes nothing for longer than idle-timeout is cut', async () => {
+    const relay = await servers.bench.relay(httpRelay(servers.outputs(), { 'idle-timeout': '1s' }))
+    const answer = await StreamedAnswer.open(relay.url() + path(6))
+    const reason = 'the client takes nothing'
+    await relay.waitForLine('answer to a query was cut short', { reason })
+    expect((await answer.end()).isComplete).toBe(false)
+  })
+
   test('ends on the server when its client leaves', async () => {
     const relay = await servers.relay()
     const answer = await StreamedAnswer.open(relay.url() + path(20))

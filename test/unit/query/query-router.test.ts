@@ -168,6 +168,10 @@ describe('a query', () => {
 describe('another server is asked', () => {
   test.each<[string, Handler]>([
     ['that refuses', refused],
+    [
+      'that redirects',
+      () => new Response(null, { status: 307, headers: { location: 'http://x' } }),
+    ],
     ['that answers 503', () => json('{"error":"busy"}', 503)],
     [
       'that lacks the database',
@@ -307,5 +311,13 @@ describe('an answer', () => {
     expect((await asked).status).toBe(503)
     expect(ended()).toBe(1)
     expect(runtime.received.get('b')).toEqual([])
+  })
+
+  test('of which nothing is ever read is ended once its client has left', async () => {
+    const body = new ReadableStream({ pull: (c) => c.enqueue(new Uint8Array(65_536)) })
+    const { start, client, ended } = await fixture({ a: answering(() => json(body)) })
+    await start()
+    client.abort()
+    expect(ended()).toBe(1)
   })
 })
