@@ -21,15 +21,6 @@ export const QUERIES: readonly Mutant[] = [
     replace: 'return true',
   },
   {
-    name: 'query: a spilled write counts as applied',
-    breaks: STALE,
-    file: 'delivery/lane.ts',
-    find: `if (!this.unapplied.hasPassed(this.group)) return false
-    this.onDisk ??= { mark: this.log?.mark() }`,
-    replace: `this.onDisk ??= { mark: this.log?.mark() }
-    if (!this.unapplied.hasPassed(this.group)) return false`,
-  },
-  {
     name: 'query: the first write of a group ends it',
     breaks: STALE,
     file: 'delivery/unapplied.ts',

@@ -137,7 +137,7 @@ export class QueryRouter {
       signal,
       headers,
       onEnd: (cut) => {
-        if (cut !== undefined) this.cuts.report({ backend: name, reason: cut })
+        if (cut !== undefined && !signal.aborted) this.cuts.report({ backend: name, reason: cut })
         onEnd()
       },
     })
