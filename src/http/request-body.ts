@@ -163,7 +163,8 @@ async function readPieces(
       }
       if (total > buffer.length) {
         const most = length ?? maxBodyBytes
-        const size = isAnnounced ? most : Math.min(Math.max(MIN_BUFFER_BYTES, 2 * total), most)
+        const wanted = isAnnounced ? most : Math.min(Math.max(MIN_BUFFER_BYTES, 2 * total), most)
+        const size = reservation.hasRoomFor(wanted - buffer.length) ? wanted : total
         reserve(reservation, size - buffer.length)
         const larger = buffers.take(size)
         larger.set(buffer.subarray(0, filled))
