@@ -38,7 +38,6 @@ async function run(config: Config, host: Host): Promise<void> {
   const log = createLog(host.writeLog, host.clock.wallNanoseconds)
   log.info('starting', { version: VERSION, runtime: host.name })
   const running = await startRelays(config, host, log)
-  log.info('ready')
 
   let stopping = false
   host.onSignal((signal) => {
@@ -50,6 +49,8 @@ async function run(config: Config, host: Host): Promise<void> {
       host.exit(0)
     })
   })
+  // Not before: a signal may come at once.
+  log.info('ready')
 }
 
 async function stop(
