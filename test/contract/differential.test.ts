@@ -102,9 +102,12 @@ async function read(response: Response): Promise<Answered> {
     // A 204 has no body, and so no type, whatever influxd says.
     contentType: body === '' ? null : response.headers.get('content-type'),
     // influxd quotes the line that it got: with the timestamp, if the relay gave it one.
-    error: withoutLowerBound(withoutNow(body).replaceAll(' NOW', '')),
+    error: withoutLowerBound(withoutNow(body).replaceAll(' NOW', '')).slice(0, COMPARED_LENGTH),
   }
 }
+
+/** The relay cuts errors at 64 KB, which may be so few characters. */
+const COMPARED_LENGTH = 20_000
 
 /** InfluxDB 1.13 says up to when it drops points, to the nanosecond. */
 function withoutLowerBound(text: string): string {
