@@ -17,6 +17,14 @@ export default defineConfig(({ mode }) => ({
       },
       {
         test: {
+          name: 'oracle',
+          include: ['test/oracle/**/*.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 300_000, // Debian's Go compiler may have to be fetched first
+        },
+      },
+      {
+        test: {
           name: 'contract',
           include: ['test/contract/**/*.test.ts'],
           pool: 'forks',

@@ -1,6 +1,7 @@
 /** `npm test`: everything that a change must pass. */
 
 import { findInfluxd } from '../test/real/influxd.ts'
+import { findInfluxqlParser } from '../test/real/influxql-parser.ts'
 import { findNewestNode } from '../test/real/node.ts'
 import { findStrace } from '../test/real/strace.ts'
 import { npm, runStages, type Step, script, tests } from './steps.ts'
@@ -8,6 +9,7 @@ import { npm, runStages, type Step, script, tests } from './steps.ts'
 const fetched: Step[] = [
   { name: 'bring influxd', run: async () => JSON.stringify(await findInfluxd()) },
   { name: 'bring the newest Node', run: findNewestNode },
+  { name: "bring InfluxQL's parser", run: findInfluxqlParser },
   { name: 'bring strace', run: async () => (await findStrace()).program },
 ]
 
@@ -17,6 +19,7 @@ const calculations: Step[] = [
   tests('unit tests on Node', 'node', 'unit'),
   tests('unit tests on Bun', 'bun', 'unit', '--mode', 'quick'),
   tests('unit tests on Deno', 'deno', 'unit', '--mode', 'quick'),
+  tests("against InfluxQL's parser", 'node', 'oracle'),
   script('simulation', 'scripts/simulate.ts', '--seed', '1', '--runs', '5000', '--processes', '1'),
 ]
 

@@ -14,6 +14,7 @@ export function createEdgeRuntime(): Runtime {
     clock: createClock(Date.now, () => performance.now()),
     buffers: new BufferPool(),
     createFetch,
+    createStreamingFetch: createFetch,
     gunzip,
     gzip: async (bytes) =>
       new Uint8Array(

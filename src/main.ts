@@ -38,23 +38,32 @@ async function run(config: Config, host: Host): Promise<void> {
   const log = createLog(host.writeLog, host.clock.wallNanoseconds)
   log.info('starting', { version: VERSION, runtime: host.name })
   const running = await startRelays(config, host, log)
-  log.info('ready')
 
   let stopping = false
   host.onSignal((signal) => {
     log.info('stopping', { signal })
     if (stopping) return host.exit(1)
     stopping = true
-    void stop(running, config.shutdownTimeoutMs, host).then(() => {
+    void stop(running, config, host).then(() => {
       log.info('stopped')
       host.exit(0)
     })
   })
+  // Not before: a signal may come at once.
+  log.info('ready')
 }
 
-async function stop(running: Running[], timeoutMs: number, host: Host): Promise<void> {
+async function stop(
+  running: Running[],
+  { shutdownDelayMs, shutdownTimeoutMs }: Config,
+  host: Host,
+): Promise<void> {
+  for (const relay of running) relay.announceStop()
+  if (shutdownDelayMs > 0) {
+    await new Promise<void>((resolve) => host.clock.after(shutdownDelayMs, resolve))
+  }
   const deadline = new AbortController()
-  const cancel = host.clock.after(timeoutMs, () => deadline.abort())
+  const cancel = host.clock.after(shutdownTimeoutMs, () => deadline.abort())
   await Promise.all(running.map((relay) => relay.stop(deadline.signal)))
   await Promise.race([
     Promise.all(running.map((relay) => relay.drained())),

@@ -57,6 +57,11 @@ export interface Runtime {
   /** A fetch of its own for each backend, so that one cannot use up another's connections. */
   createFetch(options: FetchOptions): Fetch
   /**
+   * The same for long answers. Bodies come as they are, not inflated, and no faster than they are read. One
+   * that is cut short is an error, and an abort closes the connection.
+   */
+  createStreamingFetch(options: FetchOptions): Fetch
+  /**
    * Inflates gzip.
    *
    * @throws RangeError if the result is larger than `limit` bytes, another error if the input is broken

@@ -23,8 +23,10 @@ const DEAD_LETTERS = 'dead-letters'
 
 /** A relay that listens. */
 export interface Running {
+  /** Has `/ready` say that the relay will stop. It serves as before. */
+  announceStop(): void
   /**
-   * Frees its address at once. Resolves when the writes in flight are answered, or when `signal` aborts.
+   * Frees its address at once. Resolves when the requests in flight are answered, or when `signal` aborts.
    */
   stop(signal: AbortSignal): Promise<void>
   /** Resolves when no write is in memory alone: each is delivered, or on disk. */
@@ -45,9 +47,30 @@ export async function startRelays(config: Config, host: Host, log: Log): Promise
   const data = await openData(config, { disk }, log)
   const running: Running[] = []
   const limits = { maxOpenFiles, ...connectionLimits(maxOpenFiles, config.http) }
-  for (const relay of config.http) running.push(await startHttp(relay, host, log, data, limits))
-  for (const relay of config.udp) running.push(await startUdp(relay, host, log, data))
+  const outputs = new Outputs()
+  for (const relay of config.http) {
+    running.push(await startHttp(relay, host, log, data, limits, outputs))
+  }
+  for (const relay of config.udp) running.push(await startUdp(relay, host, log, data, outputs))
   return running
+}
+
+/** The outputs of all relays of a process, by their servers. */
+class Outputs {
+  private readonly byUrl = new Map<string, Backend[]>()
+
+  add(backends: readonly Backend[]): void {
+    for (const backend of backends) this.of(backend).push(backend)
+  }
+
+  /** All outputs that write to the same server as a backend. Later ones are added to the list. */
+  readonly of = ({ options }: Backend): Backend[] => {
+    const known = this.byUrl.get(options.writeUrl)
+    if (known) return known
+    const outputs: Backend[] = []
+    this.byUrl.set(options.writeUrl, outputs)
+    return outputs
+  }
 }
 
 /** The data directory, which all relays of a process share. */
@@ -153,6 +176,7 @@ async function startHttp(
   parent: Log,
   data: Data | undefined,
   { maxOpenFiles, backlog, ...limits }: ConnectionLimits & { maxOpenFiles: number },
+  outputs: Outputs,
 ): Promise<Running> {
   const log = parent.with({ relay: config.name })
   const maxConnections = Math.min(config.maxConnections, limits.maxConnections)
@@ -161,7 +185,12 @@ async function startHttp(
     log.warn('fewer connections than max-connections can be open', { limit: maxConnections, hint })
   }
   const relay = await openRelay(config.backends, host, log, data)
-  const app = createApp({ ...config, maxConnections }, relay, host, log)
+  outputs.add(relay.backends)
+  let isStopping = false
+  const app = createApp({ ...config, maxConnections }, relay, host, log, {
+    outputsOf: outputs.of,
+    isStopping: () => isStopping,
+  })
   const refused = new RepeatedWarning(host.clock, log, 'connection refused: too many are open')
   const malformed = new RepeatedWarning(host.clock, log, 'bad request refused')
   const server = await listening(config, () =>
@@ -177,6 +206,9 @@ async function startHttp(
   for (const key of config.ignored) log.warn('this key of the configuration has no effect', { key })
   announce(log, config.pem === undefined ? 'http' : 'https', server.address, config.backends)
   return {
+    announceStop() {
+      isStopping = true
+    },
     stop: (signal) => server.stop(signal),
     drained: () => relay.drained(),
     async close() {
@@ -191,9 +223,11 @@ async function startUdp(
   host: Host,
   parent: Log,
   data: Data | undefined,
+  outputs: Outputs,
 ): Promise<Running> {
   const log = parent.with({ relay: config.name })
   const relay = await openRelay(config.backends, host, log, data)
+  outputs.add(relay.backends)
   const udp = new UdpRelay(config, relay, host, log)
   const socketErrors = new RepeatedWarning(host.clock, log, 'udp socket failed')
   const socket = await listening(config, () =>
@@ -205,6 +239,7 @@ async function startUdp(
   )
   announce(log, 'udp', socket.address, [...config.outputs, ...config.backends])
   return {
+    announceStop() {},
     stop: () => socket.close(),
     drained: () => udp.drained(),
     async close() {

@@ -2,5 +2,6 @@ import { ANSWERS } from './answers.ts'
 import { DELIVERY } from './delivery.ts'
 import { DISK } from './disk.ts'
 import type { Mutant } from './mutant.ts'
+import { QUERIES } from './queries.ts'
 
-export const MUTANTS: readonly Mutant[] = [...ANSWERS, ...DELIVERY, ...DISK]
+export const MUTANTS: readonly Mutant[] = [...ANSWERS, ...DELIVERY, ...DISK, ...QUERIES]

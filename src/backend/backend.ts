@@ -7,13 +7,15 @@ import { WRITE_OVERHEAD_BYTES } from '../delivery/queued-write.ts'
 import type { Destination } from '../influxdb/destination.ts'
 import { Budget } from '../limits/budget.ts'
 import type { Losses } from '../losses/losses.ts'
+import type { Databases, Shortage } from '../losses/shortage.ts'
 import type { Log } from '../observe/log.ts'
 import { RepeatedWarning } from '../observe/repeated-warning.ts'
 import type { Runtime } from '../runtime.ts'
-import { BackendClient, type ClientOptions } from './client.ts'
+import { BackendClient } from './client.ts'
 import { OutageLog } from './outage-log.ts'
+import { QueryClient, type QueryOptions } from './query-client.ts'
 
-export interface BackendOptions extends ClientOptions {
+export interface BackendOptions extends QueryOptions, ReadOptions {
   readonly name: string
   /** 0 for no buffer. */
   readonly bufferBytes: number
@@ -32,6 +34,16 @@ export interface BackendOptions extends ClientOptions {
   readonly maxAgeMs: number | undefined
 }
 
+/** How a backend takes part in answering queries. */
+export interface ReadOptions {
+  /** Whether it is asked at all. */
+  readonly isRead: boolean
+  /** Its share of the queries, compared with that of the others. With 0 it is asked only in their place. */
+  readonly weight: number
+  /** The longest that it may send nothing. */
+  readonly queryTimeoutMs: number
+}
+
 /** What is opened before a backend can start. */
 export interface BackendParts {
   readonly losses: Losses
@@ -42,6 +54,8 @@ export interface BackendParts {
 export class Backend {
   readonly name: string
   readonly queue: Queue
+  readonly queries: QueryClient
+  readonly options: BackendOptions
   private readonly client: BackendClient
   private readonly log: Log
   private readonly outages: OutageLog
@@ -51,6 +65,8 @@ export class Backend {
   constructor(options: BackendOptions, runtime: Runtime, log: Log, parts: BackendParts) {
     const { clock, buffers } = runtime
     this.name = options.name
+    this.options = options
+    this.queries = new QueryClient(options, runtime)
     this.client = new BackendClient(options, runtime)
     this.log = log.with({ backend: options.name })
     this.outages = new OutageLog(clock, this.log)
@@ -66,6 +82,16 @@ export class Backend {
         onDiskError: (error) => this.diskErrors.report({ reason: error.message }),
       },
     )
+  }
+
+  /** What it lacks for good in some databases, or in any; undefined if it lacks nothing. */
+  shortage(databases: Databases): Shortage | undefined {
+    return this.parts.losses.shortage(databases)
+  }
+
+  /** Whether the last attempt to write something got no answer. */
+  get isUnreachable(): boolean {
+    return this.outages.isUnreachable
   }
 
   /** Closes the files, once all losses are recorded. What is on disk is delivered after the next start. */

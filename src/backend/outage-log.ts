@@ -50,6 +50,12 @@ export class OutageLog {
     return this.failing.size > 0
   }
 
+  /** Whether the last attempt of some lane got no answer. */
+  get isUnreachable(): boolean {
+    for (const { isAnswered } of this.failing.values()) if (!isAnswered) return true
+    return false
+  }
+
   failed(lane: string, { answer, reason }: Failure, attempt: Attempt): void {
     const now = this.clock.now()
     this.forgetLanes((one) => now - one.at > FORGET_MS)

@@ -10,7 +10,9 @@ export function describe({ http, udp }: Config): string {
   const lines: string[] = []
   for (const relay of http) {
     const scheme = relay.pem === undefined ? 'http' : 'https'
-    lines.push(`${scheme} "${relay.name}" on ${formatAddress(relay.bind)}${describeFloor(relay)}`)
+    const queries = relay.isQueryable ? '' : ', no queries'
+    const block = `${scheme} "${relay.name}" on ${formatAddress(relay.bind)}`
+    lines.push(block + describeFloor(relay) + queries)
     lines.push(...relay.backends.map(describeBackend))
   }
   for (const relay of udp) {
@@ -29,7 +31,8 @@ function describeFloor({ consistency, minConsistency }: HttpConfig): string {
   return `, consistency ${atLeast(minConsistency, consistency)}, at least ${minConsistency}`
 }
 
-function describeBackend({ name, writeUrl, timeoutMs, bufferBytes }: BackendOptions): string {
+function describeBackend(options: BackendOptions): string {
+  const { name, writeUrl, timeoutMs, bufferBytes, isRead } = options
   const buffer = bufferBytes > 0 ? `buffer ${bufferBytes / 1024 / 1024} MB` : 'no buffer'
-  return `  to "${name}": ${writeUrl}, timeout ${timeoutMs / 1000}s, ${buffer}`
+  return `  to "${name}": ${writeUrl}, timeout ${timeoutMs / 1000}s, ${buffer}${isRead ? '' : ', not read'}`
 }

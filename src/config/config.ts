@@ -12,6 +12,8 @@ export interface Config {
   readonly udp: readonly UdpConfig[]
   /** The longest that a stopping relay waits for its queues to empty. */
   readonly shutdownTimeoutMs: number
+  /** How long a relay that is to stop serves as before, while `/ready` tells load balancers. */
+  readonly shutdownDelayMs: number
   /** Where buffers, the gap ledger and dead letters are; undefined to use no disk. */
   readonly dataDir: string | undefined
   /** Top-level keys in the file that have no effect: other relays have them. */
@@ -24,6 +26,8 @@ export interface HttpConfig {
   /** Certificate and key, PEM. */
   readonly pem: string | undefined
   readonly defaultRetentionPolicy: string
+  /** Whether queries are answered. */
+  readonly isQueryable: boolean
   readonly pingStatus: 200 | 204
   /** The level of writes that do not ask for one. */
   readonly consistency: ConsistencyLevel

@@ -8,6 +8,7 @@ import { httpOutput, MAX_PENDING_MB, MIB, outputs } from './output.ts'
 import {
   address,
   duration,
+  flag,
   label,
   oneOf,
   pemFile,
@@ -25,6 +26,7 @@ const httpKeys = (readFile: ReadFile) =>
     'default-retention-policy': v.optional(text, ''),
     consistency: v.optional(oneOf(CONSISTENCY_LEVELS), 'one'),
     'min-consistency': v.optional(oneOf(CONSISTENCY_LEVELS), 'any'),
+    query: v.optional(flag, true),
     'default-ping-response': v.optional(oneOf([200, 204]), 204),
     'max-body-size-mb': v.optional(whole(1, 1024), 25),
     'max-pending-mb': v.optional(whole(1), MAX_PENDING_MB),
@@ -51,6 +53,7 @@ function toConfig(keys: v.InferOutput<ReturnType<typeof httpKeys>>): HttpConfig 
     bind: keys['bind-addr'],
     pem: keys['ssl-combined-pem'],
     defaultRetentionPolicy: keys['default-retention-policy'],
+    isQueryable: keys.query,
     pingStatus: keys['default-ping-response'],
     consistency: keys.consistency,
     minConsistency: keys['min-consistency'],

@@ -70,6 +70,9 @@ const httpOutputKeys = (readFile: ReadFile) =>
     'max-delay-interval': v.optional(duration, '10s'),
     'max-in-flight': v.optional(whole(1, 64), 1),
     gzip: v.optional(flag, false),
+    read: v.optional(flag, true),
+    weight: v.optional(whole(0, 1000), 1),
+    'query-timeout': v.optional(duration, '5m'),
   })
 
 type HttpOutputKeys = v.InferOutput<ReturnType<typeof httpOutputKeys>>
@@ -99,6 +102,10 @@ function toBackend(output: HttpOutputKeys): BackendOptions {
   return {
     name: output.name ?? host,
     writeUrl: new URL(origin + writePath(pathname, output.endpoints)).href,
+    queryUrl: new URL(origin + queryPath(pathname, output.endpoints)).href,
+    isRead: output.read,
+    weight: output.weight,
+    queryTimeoutMs: output['query-timeout'],
     authorization: credentialsOf(output)[0],
     timeoutMs: output.timeout,
     bufferBytes: output['buffer-size-mb'] * MIB,
@@ -121,6 +128,13 @@ function writePath(path: string, endpoints: HttpOutputKeys['endpoints']): string
   const base = path.replace(/\/$/, '')
   if (endpoints) return `${base}/${(endpoints.write ?? 'write').replace(/^\//, '')}`
   return base === '' ? '/write' : path
+}
+
+/** Beside the write endpoint, unless `endpoints` says otherwise. */
+function queryPath(path: string, endpoints: HttpOutputKeys['endpoints']): string {
+  const base = path.replace(/\/$/, '')
+  if (endpoints) return `${base}/${(endpoints.query ?? 'query').replace(/^\//, '')}`
+  return `${base.replace(/\/write$/, '')}/query`
 }
 
 /** The Authorization headers that the keys of an output give, one for each kind of credentials. */

@@ -14,6 +14,7 @@ export const configSchema = (readFile: ReadFile) =>
   v.pipeAsync(
     tableAsync({
       'shutdown-timeout': v.optional(duration, '30s'),
+      'shutdown-delay': v.optional(duration),
       'data-dir': v.optional(path),
       verbose: v.optional(flag),
       http: v.optionalAsync(
@@ -30,6 +31,7 @@ export const configSchema = (readFile: ReadFile) =>
         http: file.http.map((relay) => withFolders('http', relay, file['data-dir'])),
         udp: file.udp.map((relay) => withFolders('udp', relay, file['data-dir'])),
         shutdownTimeoutMs: file['shutdown-timeout'],
+        shutdownDelayMs: file['shutdown-delay'] ?? 0,
         dataDir: file['data-dir'],
         ignored: file.verbose === undefined ? [] : ['verbose'],
       }),

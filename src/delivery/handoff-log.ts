@@ -17,6 +17,12 @@ export interface RecordPosition extends RecordEnd {
   readonly log: SegmentLog
 }
 
+/** The newest record at one moment. */
+export interface LogMark {
+  readonly log: SegmentLog
+  readonly sequence: number
+}
+
 /** The oldest writes on disk, as far as one request can carry them. */
 export interface StoredBatch {
   /** As this process has queued them, if their clients may still wait. */
@@ -42,6 +48,8 @@ export class HandoffLog {
   private readonly notes = new Map<number, FailureNote>()
   /** Since when the disk fails to read the oldest records, by the clock. */
   private unreadableSince: number | undefined
+  /** When the oldest write was accepted, as far as known, ms since the Unix epoch. */
+  private oldestAt = 0
 
   /**
    * @param store creates the lane's files before the first append, and removes them
@@ -80,6 +88,23 @@ export class HandoffLog {
     return sum
   }
 
+  /** The newest record; undefined if there is none. */
+  mark(): LogMark | undefined {
+    const log = this.log ?? this.earlier.at(-1)
+    return log && !this.isEmpty ? { log, sequence: log.newest } : undefined
+  }
+
+  /** Whether neither the record of a mark nor an older one is left. */
+  hasPassed({ log, sequence }: LogMark): boolean {
+    if (this.isEmpty) return true
+    return log.oldest > sequence && this.earlier.every((one) => one.isEmpty)
+  }
+
+  /** When the oldest write was accepted, ms since the Unix epoch; infinite if there is none. */
+  get since(): number {
+    return this.isEmpty ? Number.POSITIVE_INFINITY : this.oldestAt
+  }
+
   /** The writes on disk whose clients may still wait. */
   get tracked(): Iterable<QueuedWrite> {
     return this.queued.values()
@@ -93,7 +118,9 @@ export class HandoffLog {
   async append(records: readonly WriteRecord[]): Promise<RecordPosition> {
     this.log ??= await this.store.createLane(this.destination)
     const { log } = this
+    const { isEmpty } = this
     const { sequence, next } = await log.append(records)
+    if (isEmpty) this.oldestAt = records[0]?.acceptedAt ?? 0
     for (const [i, { queued, isNoted }] of records.entries()) {
       if (!isNoted) this.queued.set(sequence - records.length + 1 + i, queued)
     }
@@ -121,6 +148,7 @@ export class HandoffLog {
     if (!isKnown(first)) {
       throw new Error(`a record of kind ${first.kind} needs a newer version of the relay`)
     }
+    this.oldestAt = first.acceptedAt
     const writes: QueuedWrite[] = []
     let last = first
     let newestAt = first.acceptedAt

@@ -14,13 +14,16 @@ import type { SegmentLog } from '../segments/segment-log.ts'
 import type { Backlog, LaneQueue } from './backlog.ts'
 import type { InFlightBatch } from './batch.ts'
 import { DiskBacklog } from './disk-backlog.ts'
-import { HandoffLog } from './handoff-log.ts'
+import { HandoffLog, type LogMark } from './handoff-log.ts'
 import { MemoryBacklog } from './memory-backlog.ts'
 import { type Failure, isFailure } from './outcome.ts'
 import type { QueuedWrite, WriteLane } from './queued-write.ts'
+import { UnappliedWrites } from './unapplied.ts'
 
 export class Lane implements WriteLane {
   readonly key: string
+  readonly database: string
+  readonly unapplied = new UnappliedWrites()
   private readonly queue: LaneQueue
   private readonly log: HandoffLog | undefined
   private readonly backlog: Backlog
@@ -35,6 +38,7 @@ export class Lane implements WriteLane {
   constructor(destination: Destination, queue: LaneQueue, logs: readonly SegmentLog[]) {
     const { store, options } = queue
     this.key = destination.lane
+    this.database = destination.database
     this.queue = queue
     this.backoff = new Backoff(options.maxDelayMs)
     if (store) {
@@ -65,6 +69,12 @@ export class Lane implements WriteLane {
   /** Whether the lane can be forgotten while it is idle. */
   get isDisposable(): boolean {
     return !this.log?.hasFiles
+  }
+
+  /** All writes of now that the relay owns; undefined if the backend has applied them. */
+  mark(): LaneMark | undefined {
+    const mark = new LaneMark(this.unapplied, this.log)
+    return mark.isReached ? undefined : mark
   }
 
   /**
@@ -195,6 +205,44 @@ export class Lane implements WriteLane {
     this.cancelRetry?.()
     this.cancelRetry = undefined
     this.queue.onIdle(this)
+  }
+}
+
+/** The writes of a lane that the relay owned at one moment. */
+export class LaneMark {
+  private readonly unapplied: UnappliedWrites
+  private readonly log: HandoffLog | undefined
+  private readonly group: number
+  /** Defined once no write of the mark is in memory: from then on, those that are left are on disk. */
+  private onDisk: { readonly mark: LogMark | undefined } | undefined
+
+  constructor(unapplied: UnappliedWrites, log: HandoffLog | undefined) {
+    this.unapplied = unapplied
+    this.log = log
+    this.group = unapplied.mark()
+  }
+
+  /** Whether the backend has applied them, or never will: then the gap ledger has them. */
+  get isReached(): boolean {
+    if (!this.unapplied.hasPassed(this.group)) return false
+    this.onDisk ??= { mark: this.log?.mark() }
+    const { mark } = this.onDisk
+    return mark === undefined || this.log === undefined || this.log.hasPassed(mark)
+  }
+
+  /** Bytes that the backend has yet to take, also of later writes. */
+  get bytes(): number {
+    return this.unapplied.bytes + (this.log?.bytes ?? 0)
+  }
+
+  /**
+   * When the oldest write was accepted, ms since the Unix epoch.
+   *
+   * @param epochMs when the clock was 0, ms since the Unix epoch
+   */
+  since(epochMs: number): number {
+    const inMemory = epochMs + this.unapplied.since
+    return Math.min(inMemory, this.log?.since ?? inMemory)
   }
 }
 

@@ -7,9 +7,10 @@ import { ReplayLimit } from '../limits/replay-limit.ts'
 import { RetryGate } from '../limits/retry-gate.ts'
 import { Semaphore } from '../limits/semaphore.ts'
 import type { Losses } from '../losses/losses.ts'
+import type { Databases } from '../losses/shortage.ts'
 import type { SegmentLog } from '../segments/segment-log.ts'
 import type { LaneOptions, LaneQueue } from './backlog.ts'
-import { Lane } from './lane.ts'
+import { Lane, type LaneMark } from './lane.ts'
 import type { LaneStore } from './lane-store.ts'
 import { failure, isFailure, type Outcome } from './outcome.ts'
 import { QueuedWrite, WRITE_OVERHEAD_BYTES, type WriteTracker } from './queued-write.ts'
@@ -59,6 +60,8 @@ export class Queue implements LaneQueue {
   /** When a slot last became free, by the clock. */
   private answeredAt = Number.NEGATIVE_INFINITY
   private onceSafe: (() => void)[] = []
+  /** Called when the backend may have applied more than before. */
+  private readonly readers = new Set<() => void>()
   /** Idle lanes with empty files on disk, and since when, oldest first. */
   private readonly idle = new Map<Lane, number>()
   /** Whether `removeFiles` runs or will. */
@@ -114,6 +117,23 @@ export class Queue implements LaneQueue {
     return true
   }
 
+  /** The lanes of some databases, or all, whose backend has yet to apply writes that the relay owns. */
+  marks(databases: Databases): LaneMark[] {
+    const marks: LaneMark[] = []
+    for (const lane of this.lanes.values()) {
+      if (databases !== 'all' && !databases.has(lane.database)) continue
+      const mark = lane.mark()
+      if (mark) marks.push(mark)
+    }
+    return marks
+  }
+
+  /** Calls back each time that a mark may be reached, until the returned function is called. */
+  onApplied(callback: () => void): () => void {
+    this.readers.add(callback)
+    return () => this.readers.delete(callback)
+  }
+
   /** Resolves when no write is in memory alone: each is delivered, or on disk. */
   whenSafe(): Promise<void> {
     if (this.isSafe) return Promise.resolve()
@@ -126,6 +146,7 @@ export class Queue implements LaneQueue {
   }
 
   onProgress(): void {
+    for (const callback of this.readers) callback()
     if (this.onceSafe.length === 0 || !this.isSafe) return
     for (const resolve of this.onceSafe.splice(0)) resolve()
   }

@@ -6,6 +6,7 @@ import type { Budget } from '../limits/budget.ts'
 import type { Losses } from '../losses/losses.ts'
 import type { FailureNote } from './failure-note.ts'
 import { type Failure, failure } from './outcome.ts'
+import type { UnappliedWrites, WriteGroup } from './unapplied.ts'
 
 /**
  * Who owns a write:
@@ -54,6 +55,8 @@ export interface WriteLane {
   /** Whether undelivered writes can be put on disk. */
   readonly isDurable: boolean
   readonly losses: Losses
+  /** Counts the writes that the relay owns and that only memory has. */
+  readonly unapplied: UnappliedWrites
   /** The relay owns the write from now on. */
   mustDeliver(write: QueuedWrite): void
   /**
@@ -92,6 +95,8 @@ export class QueuedWrite {
   /** Whether a request that failed may still read its bytes. */
   private mayBeRead = false
   private budget: Budget | undefined
+  /** Where it is counted as a write that the backend must still apply. */
+  private group: WriteGroup | undefined
   /** The list it stands in, and its neighbours there. */
   list: WriteList | undefined
   previous: QueuedWrite | undefined
@@ -121,15 +126,22 @@ export class QueuedWrite {
   chargeTo(budget: Budget): boolean {
     if (this.budget === budget) return true
     if (!budget.take(this.bytes, this.longNameBytes)) return false
-    this.release()
+    this.budget?.give(this.bytes, this.longNameBytes)
     this.budget = budget
     return true
   }
 
-  /** Gives back its room in memory. */
+  /** The relay owns the write, and the backend has yet to apply it: readers wait for it until `release`. */
+  owe(): void {
+    this.group ??= this.lane.unapplied.add(this.bytes, this.acceptedAt)
+  }
+
+  /** Gives back its room in memory: it is applied, dropped, or on disk. */
   release(): void {
     this.budget?.give(this.bytes, this.longNameBytes)
     this.budget = undefined
+    if (this.group) this.lane.unapplied.remove(this.group, this.bytes)
+    this.group = undefined
   }
 
   /** Gives back its room, and its memory if only this backend's answer was waited for. */

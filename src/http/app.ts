@@ -1,18 +1,23 @@
 /** The relay's HTTP interface: a Hono app, which is a function from Request to Response. */
 
 import { Hono } from 'hono'
+import type { Backend } from '../backend/backend.ts'
 import type { HttpConfig } from '../config/config.ts'
 import { errorAnswer } from '../influxdb/answer.ts'
 import { v1DestinationOf, v2DestinationOf } from '../influxdb/destination.ts'
 import { toResponse } from '../influxdb/response.ts'
 import type { Log } from '../observe/log.ts'
+import { QueryRouter } from '../query/query-router.ts'
 import type { Relay } from '../relay/relay.ts'
 import type { Runtime } from '../runtime.ts'
 import { withCors } from './cors.ts'
 import { health, ping, status } from './probes.ts'
+import { createQueryHandler } from './query.ts'
+import { queryReady, ready } from './readiness.ts'
 import { createWriteHandler, type FindDestination } from './write.ts'
 
 const WRITE_METHODS = 'OPTIONS, POST'
+const QUERY_METHODS = 'GET, OPTIONS, POST'
 const PROBE_METHODS = 'GET, HEAD, OPTIONS'
 
 /** The methods of each path. */
@@ -22,6 +27,7 @@ const METHODS = new Map([
   ['/ping', PROBE_METHODS],
   ['/status', PROBE_METHODS],
   ['/health', PROBE_METHODS],
+  ['/ready', PROBE_METHODS],
 ])
 
 const DATABASE_REQUIRED = errorAnswer(400, 'database is required')
@@ -30,13 +36,27 @@ const DATABASE_REQUIRED = errorAnswer(400, 'database is required')
 const MAX_DESTINATIONS = 1024
 const MAX_REMEMBERED_LENGTH = 512
 
+/** What an app must know of the rest of its process. */
+export interface AppSurroundings {
+  /** All outputs that write to the same server as a backend, those of other relays, too. */
+  outputsOf?(backend: Backend): readonly Backend[]
+  /** Whether the process has been told to stop. */
+  isStopping?(): boolean
+}
+
 /**
  * An app that relays writes. It opens no socket: any server of Request and Response can host it.
  *
  * @param config the `[[http]]` block
  * @param relay delivers the writes to the block's backends
  */
-export function createApp(config: HttpConfig, relay: Relay, runtime: Runtime, log: Log): Hono {
+export function createApp(
+  config: HttpConfig,
+  relay: Relay,
+  runtime: Runtime,
+  log: Log,
+  { outputsOf = (backend) => [backend], isStopping = () => false }: AppSurroundings = {},
+): Hono {
   const app = new Hono()
   const write = createWriteHandler(config, relay, runtime, log)
   const policy = config.defaultRetentionPolicy
@@ -47,14 +67,26 @@ export function createApp(config: HttpConfig, relay: Relay, runtime: Runtime, lo
   app.post('/write', (c) => write(c.req.raw, findV1))
   app.post('/api/v2/write', (c) => write(c.req.raw, findV2))
   app.get('/ping', (c) => ping(c.req.raw, config.pingStatus))
+  app.get('/ready', () => ready(isStopping()))
+  const methodsOf = new Map(METHODS)
+  if (config.isQueryable) {
+    methodsOf.set('/query', QUERY_METHODS)
+    const router = new QueryRouter(relay.backends, outputsOf, config, runtime, log)
+    const query = createQueryHandler(config, router, runtime, log)
+    // Not HEAD: influxd does not know it here.
+    app.on(['GET', 'POST'], '/query', (c) =>
+      c.req.raw.method === 'HEAD' ? methodNotAllowed(QUERY_METHODS) : query(c.req.raw),
+    )
+    app.get('/ready/query/:output', (c) => queryReady(router, c.req.param('output')))
+  }
   app.get('/status', () => status())
   app.get('/health', () => health())
-  for (const [path, allow] of METHODS) {
+  for (const [path, allow] of methodsOf) {
     app.options(path, () => new Response(null, { status: 204, headers: { allow } }))
   }
   app.notFound((c) => {
-    const methods = METHODS.get(c.req.path)
-    return methods === undefined ? notFound() : methodNotAllowed(methods)
+    const methods = methodsOf.get(c.req.path)
+    return methods === undefined ? notFound(config.isQueryable) : methodNotAllowed(methods)
   })
   app.onError((error) => {
     log.error('request failed', { reason: error.stack ?? error.message })
@@ -80,8 +112,8 @@ function remember(find: FindDestination): FindDestination {
   }
 }
 
-function notFound(): Response {
-  const message = 'not found: this relay serves /write and /ping, and no queries'
+function notFound(isQueryable: boolean): Response {
+  const message = `not found: this relay serves /write${isQueryable ? ', /query and /ping' : ' and /ping, and no queries'}`
   return toResponse(errorAnswer(404, message))
 }
 

@@ -7,6 +7,7 @@ import type { Disk } from '../runtime.ts'
 import type { Gap, GapEntry, Repair } from './gap.ts'
 import { formatLedger, parseLedger } from './gap-ledger-format.ts'
 import { type GapLimits, GapTable } from './gap-table.ts'
+import type { Databases, Shortage } from './shortage.ts'
 
 export interface GapLedgerOptions extends Partial<GapLimits> {
   /** Called by `open` if the file is damaged. */
@@ -19,7 +20,7 @@ export interface LedgerDamage {
   readonly copy: string | undefined
 }
 
-const DEFAULT_LIMITS: GapLimits = { maxRanges: 64, maxEntries: 1024 }
+export const DEFAULT_LIMITS: GapLimits = { maxRanges: 64, maxEntries: 1024 }
 
 /** Each save replaces the whole file. Changes that come during a save share the next one. */
 export class GapLedger {
@@ -89,6 +90,11 @@ export class GapLedger {
   /** All entries, saved or not, by backend, database, retention policy and time. */
   entries(): readonly GapEntry[] {
     return this.table.entries()
+  }
+
+  /** What a backend lacks in some databases, or in any; undefined if it lacks nothing. */
+  shortage(backend: string, databases: Databases): Shortage | undefined {
+    return this.table.shortage(backend, databases)
   }
 
   /** Resolves once all changes are on disk. */

@@ -9,6 +9,7 @@ import {
   remainsOf,
   withWholeRange,
 } from './gap.ts'
+import { type Databases, type Shortage, ShortageIndex } from './shortage.ts'
 
 export interface GapLimits {
   /** Ranges for one backend, database, retention policy and reason. */
@@ -35,6 +36,8 @@ export class GapTable {
   private readonly rows = new Map<string, readonly GapEntry[]>()
   /** Entries, without those of a full ledger. */
   private count = 0
+  /** Undefined after a change. */
+  private shortages: ShortageIndex | undefined
 
   constructor(limits: GapLimits) {
     this.limits = limits
@@ -46,6 +49,7 @@ export class GapTable {
   }
 
   addEntry(given: GapEntry): void {
+    this.shortages = undefined
     const entry = withWholeRange(given)
     const { maxRanges, maxEntries } = this.limits
     const before = this.rows.get(keyOf(entry))
@@ -71,6 +75,7 @@ export class GapTable {
    */
   close(repair: Repair): boolean {
     if (repair.first > repair.last) throw new RangeError('the range of a repair runs backward')
+    this.shortages = undefined
     const { maxRanges, maxEntries } = this.limits
     let hasChanged = false
     for (const [key, before] of this.rows) {
@@ -85,6 +90,12 @@ export class GapTable {
       if (!isFull) this.count += after.length - before.length
     }
     return hasChanged
+  }
+
+  /** What a backend lacks in some databases, or in any; undefined if it lacks nothing. */
+  shortage(backend: string, databases: Databases): Shortage | undefined {
+    this.shortages ??= new ShortageIndex([...this.rows.values()].flat())
+    return this.shortages.find(backend, databases)
   }
 
   /** By backend, database, retention policy and time; an unknown time comes first. */

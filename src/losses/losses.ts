@@ -10,7 +10,9 @@ import { RepeatedWarning } from '../observe/repeated-warning.ts'
 import type { Clock } from '../runtime.ts'
 import type { DeadLetters } from './dead-letters.ts'
 import type { Gap } from './gap.ts'
-import type { GapLedger } from './gap-ledger.ts'
+import { DEFAULT_LIMITS, type GapLedger } from './gap-ledger.ts'
+import { GapTable } from './gap-table.ts'
+import type { Databases, Shortage } from './shortage.ts'
 
 /** The records on disk. All backends share them. */
 export interface LossRecords {
@@ -38,6 +40,8 @@ export class Losses {
   readonly backend: string
   private readonly clock: Clock
   private readonly records: LossRecords | undefined
+  /** The gaps of this process, if they are recorded nowhere. */
+  private readonly unrecorded = new GapTable(DEFAULT_LIMITS)
   private readonly lacks: RepeatedWarning
   private readonly rejections: RepeatedWarning
   private readonly differences: RepeatedWarning
@@ -114,6 +118,11 @@ export class Losses {
     if (this.isBehind) await this.track(this.records?.ledger.flush())
   }
 
+  /** What the backend lacks in some databases, or in any; undefined if it lacks nothing. */
+  shortage(databases: Databases): Shortage | undefined {
+    return (this.records?.ledger ?? this.unrecorded).shortage(this.backend, databases)
+  }
+
   /** Saves what can be saved, and logs what has not been logged yet. Never rejects. */
   async close(): Promise<void> {
     await Promise.allSettled(this.pending)
@@ -123,10 +132,13 @@ export class Losses {
   }
 
   private async addGap(destination: Destination, loss: Loss): Promise<void> {
-    if (!this.records) return
-    const { ledger } = this.records
     const { database, retentionPolicy } = destination
     const gap = { backend: this.backend, database, retentionPolicy, ...loss, at: this.now() }
+    if (!this.records) {
+      this.unrecorded.add(gap)
+      return
+    }
+    const { ledger } = this.records
     await ledger.add(gap).catch((error) => {
       this.retryLater(ledger)
       throw error

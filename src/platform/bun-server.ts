@@ -1,6 +1,8 @@
 /** HTTP on Bun.serve. */
 
 import { readdirSync } from 'node:fs'
+import http from 'node:http'
+import { isStream } from '../query/answer.ts'
 import type { FetchHandler, HttpServer, HttpServerOptions } from '../runtime.ts'
 
 /** The longest idle timeout that Bun knows, in seconds. */
@@ -9,6 +11,9 @@ const MAX_IDLE_SECONDS = 255
 /** How much of the files that the process may have open can be taken before idle connections are closed. */
 const MAX_SHARE_OF_FILES = 3 / 4
 const WATCH_INTERVAL_MS = 1000
+
+/** The longest request head: some clients send queries of up to 64 KB in URLs. */
+const MAX_HEAD_BYTES = 96 * 1024
 
 /** How often a stopping server looks for requests in flight. */
 const CHECK_INTERVAL_MS = 50
@@ -20,6 +25,8 @@ export async function serveHttp(
 ): Promise<HttpServer> {
   const idleSeconds = Math.min(MAX_IDLE_SECONDS, Math.ceil(idleTimeoutMs / 1000))
   let isStopping = false
+  // A setting of the whole process, without a type. By default it is 16 KB.
+  Object.assign(http, { maxHeaderSize: MAX_HEAD_BYTES })
   const server = Bun.serve({
     hostname: bind.host === '' ? '::' : bind.host,
     port: bind.port,
@@ -30,8 +37,10 @@ export async function serveHttp(
       // The idle timeout is for connections between two requests, not for a handler that waits.
       server.timeout(request, 0)
       const response = await fetch(withAbsoluteUrl(request))
-      server.timeout(request, idleSeconds)
-      if (isStopping) response.headers.set('connection', 'close')
+      // A server may be silent for long in the middle of its answer, and Bun does not say when that has ended.
+      const isLong = isStream(response)
+      if (!isLong) server.timeout(request, idleSeconds)
+      if (isStopping || isLong) response.headers.set('connection', 'close')
       return response
     },
   })

@@ -1,4 +1,4 @@
-/** The body of a request on node:http as a web stream. */
+/** The body of a message on node:http as a web stream. */
 
 import type { IncomingMessage } from 'node:http'
 
@@ -10,13 +10,21 @@ export function withDirectBody(request: Request, incoming: IncomingMessage): Req
   let body: ReadableStream<Uint8Array> | undefined
   return Object.defineProperty(request, 'body', {
     get() {
-      body ??= streamOf(incoming)
+      body ??= streamOf(incoming, () => incoming.pause())
       return body
     },
   })
 }
 
-function streamOf(incoming: IncomingMessage): ReadableStream<Uint8Array> {
+/**
+ * A message's body, no faster than it is read. A message that was cut short is an error.
+ *
+ * @param onCancel called when nobody reads the rest
+ */
+export function streamOf(
+  incoming: IncomingMessage,
+  onCancel: () => void,
+): ReadableStream<Uint8Array> {
   let onData: (chunk: Uint8Array) => void
   let onEnd: () => void
   return new ReadableStream({
@@ -28,12 +36,16 @@ function streamOf(incoming: IncomingMessage): ReadableStream<Uint8Array> {
       onEnd = () => controller.close()
       incoming.on('data', onData).on('end', onEnd)
       incoming.on('error', (error) => controller.error(error))
+      incoming.on('close', () => {
+        if (!incoming.complete) controller.error(new Error('cut short'))
+      })
     },
     pull() {
       incoming.resume()
     },
     cancel() {
-      incoming.off('data', onData).off('end', onEnd).pause()
+      incoming.off('data', onData).off('end', onEnd)
+      onCancel()
     },
   })
 }

@@ -10,15 +10,18 @@ import * as https from 'node:https'
 import { type AddressInfo, Server } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
-import { getRequestListener } from '@hono/node-server'
+import { getRequestListener, type HttpBindings } from '@hono/node-server'
 import { errorAnswer } from '../influxdb/answer.ts'
 import { toResponse } from '../influxdb/response.ts'
+import { isStream } from '../query/answer.ts'
 import type { FetchHandler, HttpServer, HttpServerOptions } from '../runtime.ts'
+import { endWithInput } from './end-with-input.ts'
+import { SENT, sendStream } from './node-answer.ts'
 import { withDirectBody } from './node-body.ts'
 import { Connections } from './node-connections.ts'
 
-/** The longest request head: twice the default of node:http, for long query strings. */
-const MAX_HEAD_BYTES = 32 * 1024
+/** The longest request head: some clients send queries of up to 64 KB in URLs. */
+const MAX_HEAD_BYTES = 96 * 1024
 
 /** A shorter body is read faster by `arrayBuffer()`, as node-server implements it. */
 const MAX_SMALL_BYTES = 64 * 1024
@@ -38,13 +41,21 @@ const STATUSES = new Map([
   ['ERR_HTTP_REQUEST_TIMEOUT', 408],
 ])
 
+const HEAD_TOO_LARGE = `${JSON.stringify({
+  error: `a request's head can have ${MAX_HEAD_BYTES} bytes: send a long query by POST`,
+})}\n`
+
 /** @throws Error with the system's reason if it cannot listen */
 export async function serveHttp(
   fetch: FetchHandler,
   options: HttpServerOptions,
 ): Promise<HttpServer> {
-  const handle = (request: Request, { incoming }: { incoming: http.IncomingMessage }) =>
-    fetch(isLarge(incoming) ? withDirectBody(request, incoming) : request)
+  const handle = (given: Request, { incoming, outgoing }: HttpBindings) => {
+    const request = isLarge(incoming) ? withDirectBody(given, incoming) : given
+    if (!incoming.url?.startsWith('/query')) return fetch(request)
+    endWithInput(request, incoming, outgoing)
+    return answerQuery(fetch(request), outgoing as http.ServerResponse)
+  }
   const listener = getRequestListener(handle as FetchHandler, {
     hostname: 'relay', // of a request of HTTP/1.0, which need not have a Host
     errorHandler(error) {
@@ -90,6 +101,17 @@ export async function serveHttp(
   }
 }
 
+/** Sends an answer of unknown length; leaves any other to node-server. */
+async function answerQuery(
+  answer: Response | Promise<Response>,
+  outgoing: http.ServerResponse,
+): Promise<Response> {
+  const response = await answer
+  if (!isStream(response)) return response
+  await sendStream(response, outgoing)
+  return SENT
+}
+
 /** Whether a request may have a body that takes more than a few reads of its socket. */
 function isLarge({ method, headers }: http.IncomingMessage): boolean {
   const length = headers['content-length']
@@ -129,7 +151,7 @@ function createServer(options: HttpServerOptions, listener: http.RequestListener
   return server
 }
 
-/** Answers as node:http itself would, and reports it. A client that has gone needs neither. */
+/** Answers as node:http itself would, but for the body of a 431, and reports it. A client that has gone needs neither. */
 function answerBadRequest(
   { code = '', message }: NodeJS.ErrnoException,
   socket: Duplex,
@@ -141,8 +163,10 @@ function answerBadRequest(
     return
   }
   const status = STATUSES.get(code) ?? 400
-  const head = `HTTP/1.1 ${status} ${http.STATUS_CODES[status]}`
-  socket.end(`${head}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`, () => socket.destroy())
+  const head = `HTTP/1.1 ${status} ${http.STATUS_CODES[status]}\r\nconnection: close`
+  const body = status === 431 ? HEAD_TOO_LARGE : ''
+  const answer = `${head}\r\ncontent-length: ${body.length}\r\n\r\n${body}`
+  socket.end(answer, () => socket.destroy())
 }
 
 function listen(server: http.Server, { bind, backlog }: HttpServerOptions): Promise<void> {

@@ -213,7 +213,11 @@ export class FanOut implements WriteTracker {
   /** A backend has the write, or a part of it: all others must get it. */
   private own(): void {
     this.ownership = 'relay'
-    for (const write of this.queued) if (!isSafe(write)) write.lane.mustDeliver(write)
+    for (const write of this.queued) {
+      // A write on disk is found in the log of its lane.
+      if (isUndelivered(write) && !write.isRecorded) write.owe()
+      if (!isSafe(write)) write.lane.mustDeliver(write)
+    }
   }
 
   /** The client still owns the write: no backend needs to get it. */
@@ -246,8 +250,11 @@ const canBeSpilled = ({ state, lane }: QueuedWrite) => state === 'deferred' && l
 
 /** Whether no loss can go unrecorded at this backend if the relay is killed now. */
 function isSafe({ state, isRecorded, lane }: QueuedWrite): boolean {
-  return isRecorded || !lane.isDurable || (state !== 'pending' && state !== 'deferred')
+  return isRecorded || !lane.isDurable || !isUndelivered({ state })
 }
+
+const isUndelivered = ({ state }: Pick<QueuedWrite, 'state'>) =>
+  state === 'pending' || state === 'deferred'
 
 /** Clients should see first what an operator must put right, then any answer of a backend. */
 function rank(failure: Failure): number {

@@ -88,6 +88,11 @@ export class SegmentLog {
     return this.index.head.sequence
   }
 
+  /** The sequence number of the newest record. */
+  get newest(): number {
+    return this.index.next - 1
+  }
+
   /**
    * Whether the log is empty and will be found empty after any crash. Only then may a write bypass it:
    * otherwise an older one could come back and be delivered after it. `sync` makes it true, the next

@@ -17,6 +17,7 @@ import { lanes } from './lanes.ts'
 import { layouts } from './layouts.ts'
 import { logging } from './logging.ts'
 import { memory } from './memory.ts'
+import { queries } from './queries.ts'
 import { stopping } from './stopping.ts'
 import { tls } from './tls.ts'
 import { udp } from './udp.ts'
@@ -35,6 +36,7 @@ const themes = {
   clients,
   tls,
   udp,
+  queries,
   faults,
   buffers,
   durability,

@@ -3,6 +3,7 @@
 import { gunzipSync } from 'node:zlib'
 import type { Fetch } from '../../src/runtime.ts'
 import type { Target } from './points.ts'
+import { callQuery } from './query-call.ts'
 import type { Reply, SimulatedInfluxDB } from './simulated-influxdb.ts'
 import type { Witness } from './witness.ts'
 import type { World } from './world.ts'
@@ -19,6 +20,8 @@ export class Network {
   private readonly witness: Witness
   private readonly servers: ReadonlyMap<string, SimulatedInfluxDB>
   private lossiness: number
+  /** Called when a server runs the query of a number. */
+  onQuery: (server: SimulatedInfluxDB, number: number) => void = () => {}
 
   /** @param lossiness the share of requests that are lost */
   constructor(
@@ -36,6 +39,17 @@ export class Network {
   /** Ends the loss of requests. */
   endFaults(): void {
     this.lossiness = 0
+  }
+
+  queriesFor(caller: Caller): Fetch {
+    const { world } = this
+    return (url, request) => {
+      const server = this.servers.get(new URL(url).host)
+      if (!server) throw new Error(`no server at ${url}`)
+      const isLost = world.chance(this.lossiness)
+      const onRun = (one: SimulatedInfluxDB, number: number) => this.onQuery(one, number)
+      return callQuery(request, { world, server, caller, isLost, onRun })
+    }
   }
 
   fetchFor(caller: Caller): Fetch {

@@ -34,6 +34,14 @@ export interface ClientRequest {
   readonly sending: Sending
 }
 
+export interface QueryAnswer {
+  readonly status: number
+  /** Undefined if no server has run the query. */
+  readonly server: string | undefined
+  /** The header `X-Relay-Behind`. */
+  readonly behind: string | undefined
+}
+
 export interface Environment {
   readonly world: World
   readonly network: Network
@@ -110,6 +118,23 @@ export class RelayProcess implements Caller {
     })
   }
 
+  /** The answer to a query, or undefined if there is none: its status, the server, and what that lacks. */
+  async query(path: string): Promise<QueryAnswer | undefined> {
+    const { app } = this
+    if (!app || this.isDead) return undefined
+    return new Promise((resolve) => {
+      const cutOff = () => resolve(undefined)
+      this.endings.add(cutOff)
+      void Promise.resolve(app.request(path)).then(async (response) => {
+        const { results } = JSON.parse(await response.text())
+        if (this.isDead) return
+        this.endings.delete(cutOff)
+        const behind = response.headers.get('x-relay-behind') ?? undefined
+        resolve({ status: response.status, server: results?.[0].series?.[0].name, behind })
+      })
+    })
+  }
+
   /** Delivers a datagram if the relay serves. */
   datagram(body: string): void {
     if (!this.udp || this.isDead) return
@@ -169,6 +194,7 @@ export class RelayProcess implements Caller {
       clock,
       buffers: new PoisoningPool(),
       createFetch: () => this.network.fetchFor(this),
+      createStreamingFetch: () => this.network.queriesFor(this),
       gunzip,
       gzip,
       createUdpSender: unused,
@@ -220,6 +246,7 @@ function httpConfig({ backends, maxPendingBytes, minConsistency }: LifeSettings)
     bind: { host: '', port: 0 },
     pem: undefined,
     defaultRetentionPolicy: '',
+    isQueryable: true,
     pingStatus: 204,
     consistency: 'one',
     minConsistency,

@@ -12,6 +12,7 @@ import { failDisk, failServer } from './faults.ts'
 import { Machine } from './machine.ts'
 import { Network } from './network.ts'
 import { probe } from './probe.ts'
+import { Readers } from './readers.ts'
 import type { RelayProcess } from './relay-process.ts'
 import { chooseSettings, DATA, type Settings } from './settings.ts'
 import { SimulatedInfluxDB } from './simulated-influxdb.ts'
@@ -24,6 +25,9 @@ const DRAIN_MS = 300_000
 
 /** Losses that could not be recorded before are recorded by then. */
 const RECORDS_MS = 5000
+
+/** The queries of each reader. */
+const QUERIES = 30
 
 const LEDGER = 'gaps.jsonl'
 
@@ -79,30 +83,41 @@ class Simulation {
   private readonly network: Network
   private readonly machine: Machine
   private readonly clients: Clients
+  private readonly readers: Readers
   private areFaultsOver = false
 
   constructor(seed: number) {
     this.seed = seed
     const world = new World(seed)
     this.world = world
-    const settings = chooseSettings(world)
+    const settings = chooseSettings(world, seed)
     this.settings = settings
     this.servers = settings.servers.map((name) => new SimulatedInfluxDB(name, world))
     this.witness = new Witness(world, this.servers, settings, (one) => this.lossOnPowerCut(one))
     const { witness } = this
     this.network = new Network(world, witness, this.servers, settings.lossiness)
     this.machine = new Machine({ world, network: this.network, witness }, settings)
-    this.clients = new Clients(world, { ...settings.writing, relay: () => this.machine.process })
+    const relay = () => this.machine.process
+    this.clients = new Clients(world, { ...settings.writing, relay })
+    const { servers } = this
+    const { acceptances } = witness
+    const fault = (text: string) => this.fault(text)
+    this.readers = new Readers({ world, servers, settings, acceptances, relay, fault })
+    this.network.onQuery = (server, number) => this.readers.ran(server, number)
   }
 
   async run(): Promise<Report> {
     const { world, settings } = this
     this.machine.start()
     this.clients.start(settings.clients)
+    this.readers.start(settings.readers, QUERIES)
     const isOver = () => this.areFaultsOver
     for (const server of this.servers) void failServer(server, world, settings, isOver)
     if (settings.isDiskFailing) void failDisk(this.machine, world, isOver)
-    const finished = await world.run(CLIENTS_MS, () => this.watch() || this.clients.busy === 0)
+    const finished = await world.run(
+      CLIENTS_MS,
+      () => this.watch() || this.clients.busy + this.readers.busy === 0,
+    )
     if (!finished) this.fault('a client is never answered')
     await this.endFaults()
     return this.report()
@@ -122,6 +137,7 @@ class Simulation {
     await this.probe()
     await this.drain()
     await world.run(world.now() + RECORDS_MS, () => this.watch())
+    if (this.settings.readers > 0) await this.until(this.readers.checkAtRest())
     if (this.witness.faults.size > 0) return
     this.checkRemains()
     const { acceptances } = this.witness

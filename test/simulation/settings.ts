@@ -2,7 +2,7 @@
 
 import type { BackendOptions } from '../../src/backend/backend.ts'
 import type { ConsistencyLevel } from '../../src/influxdb/consistency.ts'
-import { DEFAULTS } from '../support/relay-fixture.ts'
+import { DEFAULTS, urlsOf } from '../support/relay-fixture.ts'
 import type { ClientOptions } from './clients.ts'
 import type { World } from './world.ts'
 
@@ -29,6 +29,8 @@ export interface Settings {
   /** Batches of a lane in flight at a time. With more than one, only a weaker order holds. */
   readonly maxInFlight: number
   readonly clients: number
+  /** Clients that query. */
+  readonly readers: number
   readonly writing: Omit<ClientOptions, 'relay'>
 }
 
@@ -53,7 +55,10 @@ export interface LifeSettings {
   readonly maxOpenFiles: number
 }
 
-export function chooseSettings(world: World): Settings {
+/** One seed in four has readers. The others are the same as without them. */
+const SEEDS_PER_READER = 4
+
+export function chooseSettings(world: World, seed: number): Settings {
   const servers = ['a', 'b', 'c'].slice(0, world.integer(2, 3))
   const isDurable = world.chance(0.85)
   const isAmple = world.chance(0.1)
@@ -68,6 +73,7 @@ export function chooseSettings(world: World): Settings {
     lossiness: world.pick([0, 0, 0.05]),
     maxInFlight: !isDurable && world.chance(0.4) ? world.integer(2, 4) : 1,
     clients: world.integer(2, 12),
+    readers: seed % SEEDS_PER_READER === SEEDS_PER_READER - 1 ? 4 : 0,
     writing: {
       writes: world.chance(0.2) ? world.integer(100, 200) : world.integer(50, 100),
       restMs: world.pick([2000, 1000, 300, 20]),
@@ -90,7 +96,7 @@ export function chooseSettings(world: World): Settings {
 export function chooseLife(world: World, settings: Settings, isLast: boolean): LifeSettings {
   const { isAmple, isSwitching, maxInFlight } = settings
   const isDurable = settings.isDurable && (isLast || !isSwitching || world.chance(0.6))
-  const options: Omit<BackendOptions, 'name' | 'writeUrl'> = {
+  const options: Omit<BackendOptions, 'name' | 'writeUrl' | 'queryUrl'> = {
     ...DEFAULTS,
     // A lane takes 20 KB, and a segment of any size at least 4 KB.
     bufferBytes: isAmple ? 10_000_000 : world.pick([35_000, 60_000, 100_000, 1_000_000]),
@@ -98,6 +104,7 @@ export function chooseLife(world: World, settings: Settings, isLast: boolean): L
     maxBatchBytes: world.pick([100, 100, 400, 4000]),
     maxAgeMs: !isAmple && world.chance(0.15) ? world.integer(1000, 20_000) : undefined,
     timeoutMs: world.integer(500, 5000),
+    queryTimeoutMs: 3000,
     maxDelayMs: world.integer(500, 4000),
     pendingBytes: isAmple ? 1_000_000 : world.pick([1000, 3000, 100_000]),
     gzip: world.chance(0.1),
@@ -111,7 +118,7 @@ export function chooseLife(world: World, settings: Settings, isLast: boolean): L
     backends: settings.servers.map((name) => ({
       ...options,
       name,
-      writeUrl: `http://${name}/write`,
+      ...urlsOf(name),
       folder: isDurable ? `${DATA}/${name}` : undefined,
     })),
     maxPendingBytes: isAmple ? 1_000_000 : world.pick([1000, 100_000]),

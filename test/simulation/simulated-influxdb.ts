@@ -36,6 +36,8 @@ export class SimulatedInfluxDB {
   readonly name: string
   state: ServerState = 'well'
   restriction: Restriction | undefined
+  /** When its state changed last. */
+  changedAt = 0
   /** A larger body is refused. */
   maxBodyBytes = Number.POSITIVE_INFINITY
   /** Values by their keys. */
@@ -56,6 +58,7 @@ export class SimulatedInfluxDB {
     if (state === this.state) return
     this.world.log(`${this.name} is ${state}`)
     this.state = state
+    this.changedAt = this.world.now()
     for (const callback of this.onMood.splice(0)) callback()
   }
 

@@ -78,12 +78,14 @@ export function createFakeRuntime(handlers: Record<string, Handler>): FakeRuntim
     const aborted = new Promise<never>((_, reject) => {
       signal.addEventListener('abort', () => reject(new Error('aborted')))
     })
+    aborted.catch(() => {})
     return Promise.race([handler(request), aborted])
   }
   return {
     clock: new FakeClock(),
     buffers: new PoisoningPool(),
     createFetch: () => fetch,
+    createStreamingFetch: () => fetch,
     gunzip,
     gzip,
     writeLog: (line) => log.push(line),

@@ -11,7 +11,10 @@ import { openData, openRelay } from '../../src/start.ts'
 import type { FakeDisk } from './fake-disk.ts'
 import { createFakeRuntime, type Handler, settle } from './fake-runtime.ts'
 
-export const DEFAULTS: Omit<BackendOptions, 'name' | 'writeUrl'> = {
+export const DEFAULTS: Omit<BackendOptions, 'name' | 'writeUrl' | 'queryUrl'> = {
+  isRead: true,
+  weight: 1,
+  queryTimeoutMs: 60_000,
   authorization: undefined,
   timeoutMs: 10_000,
   bufferBytes: 0,
@@ -27,6 +30,12 @@ export const DEFAULTS: Omit<BackendOptions, 'name' | 'writeUrl'> = {
   ca: undefined,
   skipTlsVerification: false,
 }
+
+/** The endpoints of a server. */
+export const urlsOf = (name: string) => ({
+  writeUrl: `http://${name}/write`,
+  queryUrl: `http://${name}/query`,
+})
 
 /** The answer to a write, once there is one. */
 export interface Sent {
@@ -62,7 +71,7 @@ export async function createFixture(
   const opened = disk && (await openData({ dataDir: 'data' }, { disk }, log))
   const data = opened && segmentBytes ? { ...opened, segmentBytes } : opened
   const backends = Object.keys(handlers).map((name) => {
-    const all = { ...DEFAULTS, name, writeUrl: `http://${name}/write`, ...options }
+    const all = { ...DEFAULTS, name, ...urlsOf(name), ...options }
     return { ...all, folder: disk && all.bufferBytes > 0 ? `data/${name}` : undefined }
   })
   const relay = await openRelay(backends, runtime, log, data)

@@ -13,7 +13,7 @@ const ROOMS = [
   ['start.ts'],
   ['cli', 'http', 'udp'],
   ['config'],
-  ['relay'],
+  ['relay', 'query'],
   ['backend'],
   ['delivery'],
   ['segments', 'losses'],

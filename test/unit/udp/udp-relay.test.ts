@@ -12,7 +12,7 @@ import {
   settle,
   stored,
 } from '../../support/fake-runtime.ts'
-import { DEFAULTS } from '../../support/relay-fixture.ts'
+import { DEFAULTS, urlsOf } from '../../support/relay-fixture.ts'
 
 const CONFIG: UdpConfig = {
   name: 'udp',
@@ -43,9 +43,12 @@ async function createFixture(config: Partial<UdpConfig>, handlers: Record<string
   }
   const held: (() => void)[] = []
   const log = createLog(runtime.writeLog, runtime.clock.wallNanoseconds)
-  const options: Omit<BackendOptions, 'name' | 'writeUrl'> = { ...DEFAULTS, bufferBytes: 100_000 }
+  const options: Omit<BackendOptions, 'name' | 'writeUrl' | 'queryUrl'> = {
+    ...DEFAULTS,
+    bufferBytes: 100_000,
+  }
   const backends = Object.keys(handlers).map((name) => {
-    return { ...options, name, writeUrl: `http://${name}/write` }
+    return { ...options, name, ...urlsOf(name) }
   })
   const relay = await openRelay(backends, runtime, log)
   const udpRuntime = {
