@@ -174,7 +174,7 @@ export const names: readonly Case[] = [
     title: '6,000 query strings of 15 KB while a server is down, whose buffer is in memory',
     servers: (servers) => servers.realAndDown(),
     keys: () => ({ output: { 'buffer-size-mb': MEMORY_BUFFER_MB } }),
-    bounds: { growthMb: 64 + 3 * MEMORY_BUFFER_MB, seconds: 60 },
+    bounds: { growthMb: 64 + 4 * MEMORY_BUFFER_MB, seconds: 60 },
     async attack({ port }) {
       const filler = 'x'.repeat(15_000)
       const path = (i: number) => `/write?db=attack&x=${i}${filler}`
