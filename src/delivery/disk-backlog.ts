@@ -101,8 +101,8 @@ export class DiskBacklog implements Backlog {
       }
     }
     await this.log.sync()
-    // Writes that were spilled meanwhile go first.
-    return this.log.isEmpty && !this.spilling ? this.takeFromMemory() : undefined
+    // Writes that were spilled meanwhile go first. If the disk has refused some, their records may come back.
+    return this.log.isDurablyEmpty && !this.spilling ? this.takeFromMemory() : undefined
   }
 
   /** Drops a batch that is older than `buffer-max-age`. */
