@@ -7,7 +7,7 @@ export const DELIVERY: readonly Mutant[] = [
     name: 'memory overtakes disk',
     breaks: 'writes in memory are delivered before older ones on disk',
     file: 'delivery/disk-backlog.ts',
-    find: 'return this.log.isEmpty && !this.spilling ? this.takeFromMemory() : undefined',
+    find: 'return this.log.isDurablyEmpty && !this.spilling ? this.takeFromMemory() : undefined',
     replace: 'return this.takeFromMemory()',
   },
   {

@@ -49,7 +49,7 @@ interface LaneFolder {
 const UNKNOWN = laneDestination('', '', undefined)
 
 /** How many lanes are opened at a time. */
-const LANES_AT_A_TIME = 16
+export const LANES_AT_A_TIME = 16
 
 /** @throws an error of the disk, or an error that says which files must be moved away before a start */
 export async function recoverLanes(

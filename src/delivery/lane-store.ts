@@ -8,6 +8,7 @@ import { allocatedBytes, createUsage, type LogUsage } from '../segments/usage.ts
 import { encodeLane } from './lane-file.ts'
 import { LANE_BYTES, laneFileOf, lanePath, openLog, removeLaneFiles } from './lane-folder.ts'
 import {
+  LANES_AT_A_TIME,
   type LaneRecoveryOptions,
   type RecoveredLanes,
   recoverLanes,
@@ -148,16 +149,22 @@ export class LaneStore {
   /** Closes the files. Lanes that are empty leave nothing. */
   async close(): Promise<void> {
     this.isClosed = true
-    for (const log of [...this.paths.keys()]) {
-      try {
-        if (log.isEmpty) await log.sync()
-        if (log.isDurablyEmpty) await this.removeLane(log)
-      } catch {
-        // The next start removes it.
-      }
-      await log.close().catch(() => {})
+    const logs = [...this.paths.keys()].values()
+    const closeInTurn = async () => {
+      for (const log of logs) await this.closeLog(log)
     }
+    await Promise.all(Array.from({ length: LANES_AT_A_TIME }, closeInTurn))
     await this.lock.release()
+  }
+
+  private async closeLog(log: SegmentLog): Promise<void> {
+    try {
+      if (log.isEmpty) await log.sync()
+      if (log.isDurablyEmpty) await this.removeLane(log)
+    } catch {
+      // The next start removes it.
+    }
+    await log.close().catch(() => {})
   }
 
   private async removeFiles(path: string, log: SegmentLog | undefined): Promise<boolean> {

@@ -39,6 +39,7 @@ test.each([
   [633, 'a loss that the ledger could not write is not acknowledged'],
   [822, 'the file of a lane outlives a power cut'],
   [1005, 'a removed segment stays removed, even if the head file is lost'],
+  [1793, 'no write is sent before records that an append has left which the disk refused'],
 ])('seed %i: %s', expectNoFaults, 60_000)
 
 // `npm run simulate` runs more.
