@@ -8,14 +8,17 @@ import { onDisk } from './durability.ts'
 import { answering, startFaulty, storing } from './faulty-backend.ts'
 import { numbers, point } from './points.ts'
 
-const LANES = 10_000
+/** Each lane is synced to the disk several times, which the runtimes do alike: one of them gets all. */
+const MANY_LANES = 10_000
+const LANES = 2_000
 const OPEN_FILES = 256
 const CLIENTS = 16
 const TIMEOUT_MS = 600_000
 
-/** Clients that choose ten thousand names, while a server is down and few files can be open. */
+/** Clients that choose thousands of names, while a server is down and few files can be open. */
 export function lanes(bench: Bench): void {
-  test(`${LANES} databases fit into ${OPEN_FILES} open files, and leave nothing on disk`, {
+  const count = bench.runtime === 'bun' ? MANY_LANES : LANES
+  test(`${count} databases fit into ${OPEN_FILES} open files, and leave nothing on disk`, {
     timeout: TIMEOUT_MS,
   }, async () => {
     const [up, down] = [await startFaulty(storing), await startFaulty(answering(503, 'down'))]
@@ -26,7 +29,7 @@ export function lanes(bench: Bench): void {
     const limited = ['sh', '-c', `ulimit -n ${OPEN_FILES}; exec "$0" "$@"`, ...bench.command]
     const relay = await bench.relay(configuration, limited)
     const statuses = new Set<number>()
-    const names = numbers(LANES)
+    const names = numbers(count)
     const clients = numbers(CLIENTS).map(async () => {
       for (let i = names.pop(); i !== undefined; i = names.pop()) {
         statuses.add((await write(relay.url(), `db=d${i}`, point(i))).status)
@@ -46,7 +49,7 @@ export function lanes(bench: Bench): void {
       down.behaviour = storing
     })
     const patience = { timeout: TIMEOUT_MS, interval: 200 }
-    await vi.waitFor(() => expect(new Set(down.lines).size).toBe(LANES), patience)
+    await vi.waitFor(() => expect(new Set(down.lines).size).toBe(count), patience)
     expect((await write(relay.url(), 'db=d', point(1))).status).toBe(204)
     await vi.waitFor(async () => {
       const left = await readdir(buffers, { recursive: true })
