@@ -2,6 +2,7 @@
 
 import type { HttpConfig } from '../config/config.ts'
 import { type Answer, errorAnswer } from '../influxdb/answer.ts'
+import { searchOf } from '../influxdb/query-string.ts'
 import { toResponse } from '../influxdb/response.ts'
 import { type Statement, statementsOf } from '../influxdb/statement.ts'
 import { Budget, Reservation } from '../limits/budget.ts'
@@ -79,9 +80,7 @@ export function createQueryHandler(
       end()
       if (!(error instanceof BodyError)) throw error
       refused.report({ status: error.answer.status, reason: error.message })
-      const response = toResponse(error.answer)
-      if (error.mustClose) response.headers.set('connection', 'close')
-      return response
+      return error.toResponse()
     } finally {
       reservation.release()
     }
@@ -101,9 +100,4 @@ function notForOneServer({ kind }: Statement): Answer {
       ? 'this statement, which the relay does not know and which may change something,'
       : `${kind}, which changes something,`
   return errorAnswer(403, `the relay answers only queries that read: send ${what} to each server`)
-}
-
-function searchOf(url: string): string {
-  const cut = url.indexOf('?')
-  return cut < 0 ? '' : url.slice(cut)
 }

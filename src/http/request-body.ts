@@ -1,6 +1,7 @@
 /** Reads the body of a write, under bounds on its size and on the client's slowness, and inflates it. */
 
 import { type Answer, errorAnswer } from '../influxdb/answer.ts'
+import { toResponse } from '../influxdb/response.ts'
 import type { Budget, Reservation } from '../limits/budget.ts'
 import type { Turns } from '../limits/turns.ts'
 import type { Buffers, Clock, Runtime } from '../runtime.ts'
@@ -20,6 +21,12 @@ export class BodyError extends Error {
     super(message)
     this.answer = errorAnswer(status, message, options.retryAfter)
     this.mustClose = options.mustClose ?? false
+  }
+
+  toResponse(): Response {
+    const response = toResponse(this.answer)
+    if (this.mustClose) response.headers.set('connection', 'close')
+    return response
   }
 }
 

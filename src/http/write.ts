@@ -5,6 +5,7 @@ import { type Answer, STORED } from '../influxdb/answer.ts'
 import { atLeast } from '../influxdb/consistency.ts'
 import type { Destination } from '../influxdb/destination.ts'
 import { timestampIn } from '../influxdb/precision.ts'
+import { searchOf } from '../influxdb/query-string.ts'
 import { toResponse } from '../influxdb/response.ts'
 import { stamp } from '../influxdb/stamp.ts'
 import type { Write } from '../influxdb/write.ts'
@@ -88,20 +89,12 @@ export function createWriteHandler(
     } catch (error) {
       if (!(error instanceof BodyError)) throw error
       refused.report({ status: error.answer.status, reason: error.message })
-      const response = toResponse(error.answer)
-      if (error.mustClose) response.headers.set('connection', 'close')
-      return response
+      return error.toResponse()
     } finally {
       requests--
       reservation.release()
     }
   }
-}
-
-/** The query string of a URL, with its question mark. */
-function searchOf(url: string): string {
-  const cut = url.indexOf('?')
-  return cut < 0 ? '' : url.slice(cut)
 }
 
 function tooManyRequests(): BodyError {

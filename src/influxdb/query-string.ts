@@ -46,3 +46,9 @@ export function decoded(encoded: string): string {
     return encoded
   }
 }
+
+/** The query string of a URL, with its question mark; faster than to parse the whole URL. */
+export function searchOf(url: string): string {
+  const cut = url.indexOf('?')
+  return cut < 0 ? '' : url.slice(cut)
+}

@@ -17,16 +17,20 @@ export class Budget {
 
   /** The share that is taken, from 0 to 1. */
   get share(): number {
-    return (this.bytes + this.extra + this.takers * this.overhead) / this.limit
+    return this.used / this.limit
+  }
+
+  private get used(): number {
+    return this.bytes + this.extra + this.takers * this.overhead
   }
 
   /** The bytes that are left, without the overhead of another taker. */
   get room(): number {
-    return Math.max(0, this.limit - this.bytes - this.extra - this.takers * this.overhead)
+    return Math.max(0, this.limit - this.used)
   }
 
   hasRoomFor(bytes: number): boolean {
-    return this.bytes + this.extra + bytes + (this.takers + 1) * this.overhead <= this.limit
+    return this.used + this.overhead + bytes <= this.limit
   }
 
   /**
