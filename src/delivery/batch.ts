@@ -45,7 +45,7 @@ export class InFlightBatch {
     for (const write of this.writes) write.releaseStored()
   }
 
-  /** Puts the writes back in front of a list, without those that were withdrawn. */
+  /** Puts the writes that were not withdrawn back in front of a list. */
   requeue(list: WriteList): void {
     for (let i = this.writes.length - 1; i >= 0; i--) {
       const write = this.writes[i] as QueuedWrite

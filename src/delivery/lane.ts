@@ -213,7 +213,7 @@ export class LaneMark {
   private readonly unapplied: UnappliedWrites
   private readonly log: HandoffLog | undefined
   private readonly group: number
-  /** Defined once no write of the mark is in memory: from then on, those that are left are on disk. */
+  /** Set when memory has no write of the mark any more. The writes that are left are then on disk. */
   private onDisk: { readonly mark: LogMark | undefined } | undefined
 
   constructor(unapplied: UnappliedWrites, log: HandoffLog | undefined) {
