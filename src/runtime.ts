@@ -11,7 +11,7 @@ export interface Clock {
   now(): number
   /** Nanoseconds since the Unix epoch, different at each call: for timestamps of points. */
   wallNanoseconds(): bigint
-  /** Calls back once, `delayMs` from now, unless the returned function is called before. */
+  /** Calls back once, `delayMs` from now (at once below 0), unless the returned function is called before. */
   after(delayMs: number, callback: () => void): () => void
 }
 

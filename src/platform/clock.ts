@@ -39,7 +39,8 @@ export function createClock(wallMs: () => number, monotonicMs: () => number): Cl
     now: monotonicMs,
     wallNanoseconds,
     after(delayMs, callback) {
-      const timer = setTimeout(callback, delayMs)
+      // Node and Bun print a warning for a delay below zero.
+      const timer = setTimeout(callback, Math.max(0, delayMs))
       return () => clearTimeout(timer)
     },
   }

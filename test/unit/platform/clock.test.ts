@@ -53,6 +53,17 @@ describe('wallNanoseconds', () => {
   })
 })
 
+test('after takes a delay that has passed for none, without a warning', async () => {
+  const { clock } = createFixture()
+  const warnings: string[] = []
+  const onWarning = (warning: Error) => warnings.push(warning.message)
+  process.on('warning', onWarning)
+  await new Promise<void>((resolve) => void clock.after(-0.003, resolve))
+  await new Promise((resolve) => setTimeout(resolve, 1))
+  process.off('warning', onWarning)
+  expect(warnings).toEqual([])
+})
+
 test('after calls back unless it is cancelled', async () => {
   const { clock } = createFixture()
   const called: string[] = []
