@@ -4,6 +4,13 @@ import type { Mutant } from './mutant.ts'
 
 export const DELIVERY: readonly Mutant[] = [
   {
+    name: 'any number of lanes',
+    breaks: 'clients that name ever more databases fill the memory',
+    file: 'delivery/queue.ts',
+    find: 'return this.lanes.has(lane) || this.lanesBytes < this.options.lanesBytes',
+    replace: 'return true || this.lanes.has(lane)',
+  },
+  {
     name: 'memory overtakes disk',
     breaks: 'writes in memory are delivered before older ones on disk',
     file: 'delivery/disk-backlog.ts',

@@ -26,6 +26,8 @@ export interface BackendOptions extends QueryOptions, ReadOptions {
   readonly replayRate: number
   /** Room in memory for writes that the backend has not answered yet. */
   readonly pendingBytes: number
+  /** Room in memory for lanes, without their writes. */
+  readonly lanesBytes: number
   /** The folder of its buffer on disk; undefined for a buffer in memory. */
   readonly folder: string | undefined
   /** The folder that earlier versions used; undefined if it is the same. */
@@ -60,6 +62,7 @@ export class Backend {
   private readonly log: Log
   private readonly outages: OutageLog
   private readonly diskErrors: RepeatedWarning
+  private readonly refusals: RepeatedWarning
   private readonly parts: BackendParts
 
   constructor(options: BackendOptions, runtime: Runtime, log: Log, parts: BackendParts) {
@@ -71,6 +74,7 @@ export class Backend {
     this.log = log.with({ backend: options.name })
     this.outages = new OutageLog(clock, this.log)
     this.diskErrors = new RepeatedWarning(clock, this.log, 'disk failed')
+    this.refusals = new RepeatedWarning(clock, this.log, 'too many destinations wait')
     this.parts = parts
     const hasBuffer = parts.store === undefined && options.bufferBytes > 0
     const buffer = hasBuffer ? new Budget(options.bufferBytes, WRITE_OVERHEAD_BYTES) : undefined
@@ -89,6 +93,13 @@ export class Backend {
     return this.parts.losses.shortage(databases)
   }
 
+  /** Whether it can take writes of a destination. Logs if it cannot. */
+  hasRoomFor(destination: Destination): boolean {
+    if (this.queue.hasRoomFor(destination)) return true
+    this.refusals.report({ destinations: this.queue.laneCount })
+    return false
+  }
+
   /** Whether the last attempt to write something got no answer. */
   get isUnreachable(): boolean {
     return this.outages.isUnreachable
@@ -99,7 +110,7 @@ export class Backend {
     const { losses, store } = this.parts
     await losses.close()
     this.outages.flush()
-    this.diskErrors.flush()
+    for (const warning of [this.diskErrors, this.refusals]) warning.flush()
     if (!this.queue.isEmpty) {
       const { bytes } = this.queue
       if (store) this.log.info('undelivered points are kept on disk', { bytes })

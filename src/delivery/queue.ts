@@ -15,6 +15,13 @@ import type { LaneStore } from './lane-store.ts'
 import { failure, isFailure, type Outcome } from './outcome.ts'
 import { QueuedWrite, WRITE_OVERHEAD_BYTES, type WriteTracker } from './queued-write.ts'
 
+/** About what a lane takes in memory beside its writes and its names, without and with files on disk. */
+const LANE_BYTES = 2 * 1024
+const DURABLE_LANE_BYTES = 8 * 1024
+
+/** How often a lane holds its names and credentials: in its key, and in each part of its destination. */
+const NAME_COPIES = 4
+
 /** How many lanes may have a batch in flight at a time. */
 const MAX_LANES_IN_FLIGHT = 64
 
@@ -37,6 +44,8 @@ interface QueueOptions extends LaneOptions {
   readonly replayRate: number
   /** Room in memory for writes that the backend has not answered yet. */
   readonly pendingBytes: number
+  /** Room in memory for lanes, without their writes. */
+  readonly lanesBytes: number
 }
 
 /** What a queue is built on. */
@@ -54,6 +63,8 @@ export class Queue implements LaneQueue {
   maxBatchBytes: number
   private readonly pending: Budget
   private readonly lanes = new Map<string, Lane>()
+  /** What the lanes take in memory, without their writes. */
+  private lanesBytes = 0
   private readonly slots = new Semaphore(MAX_LANES_IN_FLIGHT)
   private readonly replays: ReplayLimit
   private readonly retries: RetryGate
@@ -83,6 +94,15 @@ export class Queue implements LaneQueue {
   /** Begins to deliver what an earlier process has left on disk. */
   start(): void {
     for (const lane of this.lanes.values()) lane.pump()
+  }
+
+  /** Whether a destination has a lane, or there is room in memory for one. */
+  hasRoomFor({ lane }: Destination): boolean {
+    return this.lanes.has(lane) || this.lanesBytes < this.options.lanesBytes
+  }
+
+  get laneCount(): number {
+    return this.lanes.size
   }
 
   /** Takes a write for delivery. The tracker hears of it as things happen, also before this returns. */
@@ -192,11 +212,14 @@ export class Queue implements LaneQueue {
   private addLane(destination: Destination, logs: readonly SegmentLog[]): Lane {
     const lane = new Lane(destination, this, logs)
     this.lanes.set(lane.key, lane)
+    this.lanesBytes += bytesOf(lane)
     return lane
   }
 
   private forget(lane: Lane): void {
-    if (this.lanes.get(lane.key) === lane) this.lanes.delete(lane.key)
+    if (this.lanes.get(lane.key) !== lane) return
+    this.lanes.delete(lane.key)
+    this.lanesBytes -= bytesOf(lane)
   }
 
   private removeFilesLater(lane: Lane): void {
@@ -242,4 +265,8 @@ export class Queue implements LaneQueue {
     else if (lane.isIdle) this.removeFilesLater(lane)
     return isDisposable
   }
+}
+
+function bytesOf({ key, isDurable }: Lane): number {
+  return (isDurable ? DURABLE_LANE_BYTES : LANE_BYTES) + NAME_COPIES * key.length
 }
