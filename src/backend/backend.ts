@@ -83,7 +83,10 @@ export class Backend {
       {
         ...parts,
         send: (destination, body) => this.send(destination, body),
-        onDiskError: (error) => this.diskErrors.report({ reason: error.message }),
+        onDiskError: (error) => {
+          // The answer to a batch may come after its log is closed. The next start delivers the batch again.
+          if (!parts.store?.isClosed) this.diskErrors.report({ reason: error.message })
+        },
       },
     )
   }

@@ -117,7 +117,7 @@ export class Lane implements WriteLane {
   }
 
   private maySend(): boolean {
-    if (this.cancelRetry) return false
+    if (this.cancelRetry || this.queue.store?.isClosed) return false
     if (this.delivering === 0) return true
     const hasRoom = this.delivering < this.queue.options.maxInFlight
     if (!hasRoom || !this.backlog.mayOverlap) return false
