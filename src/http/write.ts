@@ -92,7 +92,7 @@ export function createWriteHandler(
       return error.toResponse()
     } finally {
       requests--
-      reservation.release()
+      reservation.giveBack()
     }
   }
 }
