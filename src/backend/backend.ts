@@ -124,7 +124,7 @@ export class Backend {
 
   private async send(destination: Destination, body: Uint8Array): Promise<Outcome> {
     const outcome = await this.client.send(destination, body)
-    const { database, retentionPolicy, lane } = destination
+    const { database, retentionPolicy, laneKey } = destination
     const hasFailed = isFailure(outcome)
     if (!hasFailed && !this.outages.isOngoing) return outcome
     // The queue still counts the body that was just answered.
@@ -134,8 +134,8 @@ export class Backend {
       rp: retentionPolicy === '' ? undefined : retentionPolicy,
       undelivered_bytes: Math.max(0, undelivered),
     }
-    if (hasFailed) this.outages.failed(lane, outcome, fields)
-    else this.outages.succeeded(lane, fields)
+    if (hasFailed) this.outages.failed(laneKey, outcome, fields)
+    else this.outages.succeeded(laneKey, fields)
     return outcome
   }
 }
