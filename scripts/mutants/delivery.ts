@@ -7,8 +7,8 @@ export const DELIVERY: readonly Mutant[] = [
     name: 'any number of lanes',
     breaks: 'clients that name ever more databases fill the memory',
     file: 'delivery/queue.ts',
-    find: 'return this.lanes.has(lane) || this.lanesBytes < this.options.lanesBytes',
-    replace: 'return true || this.lanes.has(lane)',
+    find: 'return this.lanes.has(laneKey) || this.lanesBytes < this.options.lanesBytes',
+    replace: 'return true || this.lanes.has(laneKey)',
   },
   {
     name: 'memory overtakes disk',

@@ -97,8 +97,8 @@ export class Queue implements LaneQueue {
   }
 
   /** Whether a destination has a lane, or there is room in memory for one. */
-  hasRoomFor({ lane }: Destination): boolean {
-    return this.lanes.has(lane) || this.lanesBytes < this.options.lanesBytes
+  hasRoomFor({ laneKey }: Destination): boolean {
+    return this.lanes.has(laneKey) || this.lanesBytes < this.options.lanesBytes
   }
 
   get laneCount(): number {

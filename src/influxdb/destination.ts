@@ -123,7 +123,7 @@ function clientDestination(
   const credentials =
     user && password ? userAuthorization(decoded(user), decoded(password)) : authorization
   const found = destination(query, credentials, consistency)
-  return found.lane.length > MAX_LANE_LENGTH ? NAMES_TOO_LONG : found
+  return found.laneKey.length > MAX_LANE_LENGTH ? NAMES_TOO_LONG : found
 }
 
 /**
