@@ -18,6 +18,13 @@ export const DELIVERY: readonly Mutant[] = [
     replace: 'return this.takeFromMemory()',
   },
   {
+    name: 'memory overtakes records that may come back',
+    breaks: 'writes in memory are sent before records of an append that the disk has refused',
+    file: 'delivery/disk-backlog.ts',
+    find: 'return this.log.isDurablyEmpty && !this.spilling ? this.takeFromMemory() : undefined',
+    replace: 'return this.log.isEmpty && !this.spilling ? this.takeFromMemory() : undefined',
+  },
+  {
     name: 'log not synced before memory',
     breaks: 'after a power cut, delivered records are delivered again behind newer writes',
     file: 'delivery/disk-backlog.ts',

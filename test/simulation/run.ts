@@ -40,6 +40,9 @@ const DISK_CHECK_TURNS = 20
 /** What files of failed operations may take that the disk has refused to remove. */
 const FAILED_BYTES = 16_384
 
+/** How long lanes that were drained may take to remove their files. */
+const IDLE_LANES_MS = 20_000
+
 /** The least memory that a lane with files takes. */
 const MIN_LANE_BYTES = 8 * 1024
 
@@ -170,6 +173,13 @@ class Simulation {
     const { world, servers, clients } = this
     const { process } = this.machine
     if (this.witness.faults.size > 0 || !process) return
+    // The probe needs lanes of its own, and those that were drained keep their files for a while.
+    const backends = process.relay?.backends ?? []
+    const isHalfFree = () =>
+      backends.every(
+        ({ queue, options }) => 2 * queue.laneCount * MIN_LANE_BYTES <= options.lanesBytes,
+      )
+    await world.run(world.now() + IDLE_LANES_MS, () => this.watch() || isHalfFree())
     const fault = await this.until(probe(world, servers, process, clients))
     if (fault !== undefined) this.fault(fault)
   }
