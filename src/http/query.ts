@@ -5,9 +5,7 @@ import { type Answer, errorAnswer } from '../influxdb/answer.ts'
 import { searchOf } from '../influxdb/query-string.ts'
 import { toResponse } from '../influxdb/response.ts'
 import { type Statement, statementsOf } from '../influxdb/statement.ts'
-import { Budget, Reservation } from '../limits/budget.ts'
-import { coarseTimers } from '../limits/coarse-timers.ts'
-import { Turns } from '../limits/turns.ts'
+import { Reservation } from '../limits/budget.ts'
 import type { Databases } from '../losses/shortage.ts'
 import type { Log } from '../observe/log.ts'
 import { RepeatedWarning } from '../observe/repeated-warning.ts'
@@ -15,7 +13,7 @@ import type { QueryRouter } from '../query/query-router.ts'
 import type { Runtime } from '../runtime.ts'
 import { firstAuthorization } from './headers.ts'
 import { hasForm, readQueryRequest } from './query-request.ts'
-import { BodyError, readBody } from './request-body.ts'
+import { BodyError, createBodyReading, readBody } from './request-body.ts'
 
 /** Room in memory for the forms of queries. */
 const MAX_PENDING_BYTES = 32 * 1024 * 1024
@@ -32,13 +30,9 @@ export function createQueryHandler(
   runtime: Runtime,
   log: Log,
 ): (request: Request) => Promise<Response> {
-  const { clock, buffers, gunzip } = runtime
-  const now = () => clock.now()
-  const turns = new Turns(clock)
-  const reading = { clock: { ...clock, now, after: coarseTimers(clock) }, buffers, gunzip, turns }
+  const { clock, buffers } = runtime
+  const { reading, pending, announced } = createBodyReading(runtime, MAX_PENDING_BYTES)
   const limits = { ...config, maxBodyBytes: Math.min(config.maxBodyBytes, MAX_FORM_BYTES) }
-  const pending = new Budget(MAX_PENDING_BYTES)
-  const announced = new Budget(MAX_PENDING_BYTES / 4)
   const refused = new RepeatedWarning(clock, log, 'query refused')
   let requests = 0
 
