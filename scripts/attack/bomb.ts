@@ -10,8 +10,8 @@ const PIECE_MB = 10
 /**
  * Newlines, which are line protocol without points, compressed 1000:1.
  *
- * Each piece ends with a full flush, so it can be repeated. The checksum is wrong, but nobody who reads
- * that far is safe from bombs.
+ * Each piece ends with a full flush, so it can be repeated. The checksum is wrong, but a reader
+ * sees that only after it has inflated everything.
  *
  * @param claimed the length that the trailer claims; by default the true one
  */

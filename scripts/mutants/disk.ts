@@ -157,8 +157,7 @@ export const DISK: readonly Mutant[] = [
     breaks: 'segments that are delivered and not yet removed are not counted',
     file: 'segments/segment-index.ts',
     find: 'this.delivered.push(oldest)',
-    replace:
-      'this.delivered.push(oldest)\n      this.usage.allocated -= allocatedBytes(oldest.end)',
+    replace: 'this.delivered.push(oldest)\n      this.usage.allocated -= inBlocks(oldest.end)',
   },
   {
     name: 'handle closed while in use',

@@ -45,7 +45,7 @@ interface LaneFolder {
   readonly log: SegmentLog
 }
 
-/** Of a lane whose own file and records are damaged: nothing of it can be delivered. */
+/** The destination of a lane whose file and records are all damaged: nothing of it can be delivered. */
 const UNKNOWN = laneDestination('', '', undefined)
 
 /** How many lanes are opened at a time. */

@@ -10,6 +10,7 @@ import * as http from 'node:http'
 import * as https from 'node:https'
 import { isIP, type Socket } from 'node:net'
 import { printable } from '../influxdb/answer.ts'
+import { STATUSES_WITHOUT_BODY } from '../influxdb/response.ts'
 import type { Fetch, FetchOptions, FetchRequest } from '../runtime.ts'
 import { streamOf } from './node-body.ts'
 
@@ -18,9 +19,6 @@ const MAX_IDLE_CONNECTIONS = 64
 
 /** A copy of a body up to this size costs less than a packet of its own. */
 const MAX_JOINED_BYTES = 64 * 1024
-
-/** Statuses whose Response must not have a body. */
-const NO_BODY = new Set([204, 205, 304])
 
 /** What node:http needs to know of a backend. */
 type Target = Pick<
@@ -152,7 +150,7 @@ function toResponse(incoming: http.IncomingMessage): Response {
   const { statusCode: status = 0, headers: received } = incoming
   const headers: Record<string, string> = {}
   for (const name in received) headers[name] = printable(String(received[name]))
-  if (NO_BODY.has(status)) {
+  if (STATUSES_WITHOUT_BODY.has(status)) {
     incoming.resume() // gives the connection back
     return new Response(null, { status, headers })
   }

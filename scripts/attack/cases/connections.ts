@@ -17,7 +17,7 @@ const LONG_HEAD_BYTES = 15_000
 const PING = 'GET /ping HTTP/1.1\r\nHost: relay\r\n'
 const filler = (bytes: number) => `X-Filler: ${'x'.repeat(bytes)}\r\n`
 
-/** Opens connections, some of which the relay may refuse. */
+/** Opens connections. The relay may refuse some. */
 async function open(port: number, count: number, options = {}): Promise<Connection[]> {
   const opened = await crowd(count, 100, () =>
     Connection.open(port, options).catch(() => undefined),
