@@ -2,9 +2,8 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Case } from '../case.ts'
-import { Connection, crowd, head, post, request, tally } from '../connection.ts'
+import { Connection, crowd, head, post, request, tally, WRITE } from '../connection.ts'
 
-const WRITE = '/write?db=attack'
 const HOLD_MS = 1000
 const DRIP_MS = 100
 /** Lets the relay read each piece by itself. */
