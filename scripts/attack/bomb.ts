@@ -24,7 +24,7 @@ export function bomb(megabytes: number, claimed = megabytes * 2 ** 20): Buffer {
   return Buffer.concat([HEAD, ...pieces, LAST, trailer(0, claimed)])
 }
 
-/** A correct gzip stream but for the length that its trailer claims. */
+/** A gzip stream that is correct, except for the length that its trailer claims. */
 export function lying(gzipped: Buffer, claimed: number): Buffer {
   return Buffer.concat([gzipped.subarray(0, -4), trailer(0, claimed).subarray(4)])
 }
