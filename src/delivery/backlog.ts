@@ -1,6 +1,5 @@
 /** What a lane needs of its queue and of its backlog. */
 
-import type { Destination } from '../influxdb/destination.ts'
 import type { Budget } from '../limits/budget.ts'
 import type { Waiter } from '../limits/semaphore.ts'
 import type { Losses } from '../losses/losses.ts'
@@ -8,7 +7,7 @@ import type { Buffers, Clock } from '../runtime.ts'
 import type { InFlightBatch } from './batch.ts'
 import type { LaneStore } from './lane-store.ts'
 import type { Failure, Outcome } from './outcome.ts'
-import type { QueuedWrite } from './queued-write.ts'
+import type { QueuedWrite, WriteLane } from './queued-write.ts'
 
 export interface LaneOptions {
   readonly clock: Clock
@@ -32,8 +31,12 @@ export interface LaneQueue {
   readonly store: LaneStore | undefined
   /** A batch is no larger than this, unless it is one write. A lane halves it after a 413. */
   maxBatchBytes: number
-  /** Sends one body to the backend. Never rejects. */
-  send(destination: Destination, body: Uint8Array): Promise<Outcome>
+  /**
+   * Sends one body to the backend. Never rejects.
+   *
+   * @param write the first of those that the body consists of
+   */
+  send(write: QueuedWrite, body: Uint8Array): Promise<Outcome>
   /**
    * Lets a lane send one more batch. If it returns false, it calls the lane's `pump` later.
    *
@@ -48,6 +51,10 @@ export interface LaneQueue {
   paceReplay(bytes: number): Promise<void>
   /** Removes empty files of idle lanes, to make room on disk. Resolves with whether any were removed. */
   removeIdleFiles(): Promise<boolean>
+  /**
+   * The backend does not take what lanes wait for that come after a lane; undefined if it does again.
+   */
+  holdBehind(lane: WriteLane, failure: Failure | undefined): void
   /** The lane has nothing to deliver. */
   onIdle(lane: Waiter): void
   /** The lane may have less in memory than before. */
@@ -84,6 +91,8 @@ export interface Backlog {
   answered(batch: InFlightBatch, afterMs: number): Promise<void> | undefined
   /** Keeps a batch that failed for a later attempt, or drops it. Sets `lastFailure` if it is to be retried. */
   fail(batch: InFlightBatch, failure: Failure): void
+  /** The backend does not take now what must be sent before these writes; undefined if it does again. */
+  hold(failure: Failure | undefined): void
   /** Puts back a batch that was rejected as a whole, to be sent in smaller ones. */
   requeue(batch: InFlightBatch): void
   /** Has each write of a batch sent alone from now on. */
