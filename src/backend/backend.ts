@@ -118,7 +118,7 @@ export class Backend {
     const outcome = await (kind === 'statement'
       ? this.statements.send(queued, body)
       : this.client.send(destination, body))
-    const { database, retentionPolicy, lane } = destination
+    const { database, retentionPolicy, laneKey } = destination
     const hasFailed = isFailure(outcome)
     // The client that waits sees what is wrong with its statement.
     if (kind === 'statement' && hasFailed && outcome.answer && queued.tracker.isOpen) return outcome
@@ -130,8 +130,8 @@ export class Backend {
       rp: retentionPolicy === '' ? undefined : retentionPolicy,
       undelivered_bytes: Math.max(0, undelivered),
     }
-    if (hasFailed) this.outages.failed(lane, outcome, fields)
-    else this.outages.succeeded(lane, fields)
+    if (hasFailed) this.outages.failed(laneKey, outcome, fields)
+    else this.outages.succeeded(laneKey, fields)
     return outcome
   }
 }

@@ -13,11 +13,12 @@ import { Backoff } from '../limits/backoff.ts'
 import type { Losses } from '../losses/losses.ts'
 import type { Databases } from '../losses/shortage.ts'
 import type { SegmentLog } from '../segments/segment-log.ts'
-import type { Backlog, LaneQueue } from './backlog.ts'
+import type { Backlog } from './backlog.ts'
 import type { InFlightBatch } from './batch.ts'
 import { DiskBacklog } from './disk-backlog.ts'
 import { HandoffLog, type LogMark } from './handoff-log.ts'
 import type { LaneIdentity } from './lane-file.ts'
+import type { LaneQueue } from './lane-queue.ts'
 import { MemoryBacklog } from './memory-backlog.ts'
 import { type Failure, failure, isFailure, type Outcome } from './outcome.ts'
 import type { QueuedWrite, WriteLane } from './queued-write.ts'
@@ -140,7 +141,7 @@ export class Lane implements WriteLane {
   withdraw(write: QueuedWrite): boolean {
     if (!write.list) return false
     write.list.remove(write)
-    write.release()
+    write.uncount()
     if (this.isIdle) this.becomeIdle()
     return true
   }
@@ -181,14 +182,14 @@ export class Lane implements WriteLane {
       if (batch.last) await queue.paceReplay(body.length)
       const sentAt = clock.now()
       const outcome = await this.send(batch, body)
-      queue.heard(outcome)
+      queue.onOutcome(outcome)
       const spilled = backlog.answered(batch, clock.now() - sentAt)
       if (spilled) await spilled
       if (isFailure(outcome)) return this.fail(batch, outcome)
       if (backlog.lastFailure) this.hold(undefined)
       this.backoff.reset()
       if (outcome.verdict === 'stored') {
-        batch.release(body, buffers)
+        batch.recycle(body, buffers)
         for (const write of batch.writes) {
           const recorded = write.tracker.stored(write, outcome.answer)
           if (recorded && batch.last) await recorded
@@ -219,7 +220,7 @@ export class Lane implements WriteLane {
   /** The backend will never take the only write of a batch. */
   private async reject(batch: InFlightBatch, answer: Answer): Promise<void> {
     const { first } = batch
-    first.release()
+    first.uncount()
     if (batch.last && !first.tracker.isOpen) await this.losses.flushed()
     const recorded = first.tracker.rejected(first, answer)
     if (batch.last) await recorded
@@ -239,7 +240,7 @@ export class Lane implements WriteLane {
   }
 
   private fail(batch: InFlightBatch, failure: Failure): void {
-    for (const write of batch.writes) write.failed(failure)
+    for (const write of batch.writes) write.requestFailed(failure)
     this.backlog.fail(batch, failure)
     if (this.backlog.lastFailure) this.queue.holdBehind(this, failure)
     if (this.backlog.lastFailure && !this.backlog.isEmpty) this.scheduleRetry(failure.retryAfterMs)

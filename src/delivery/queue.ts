@@ -16,9 +16,9 @@ import { Semaphore } from '../limits/semaphore.ts'
 import type { Losses } from '../losses/losses.ts'
 import type { Databases } from '../losses/shortage.ts'
 import type { SegmentLog } from '../segments/segment-log.ts'
-import type { LaneOptions, LaneQueue } from './backlog.ts'
 import { Lane, type LaneMark } from './lane.ts'
 import type { LaneIdentity } from './lane-file.ts'
+import type { LaneOptions, LaneQueue } from './lane-queue.ts'
 import type { LaneStore } from './lane-store.ts'
 import { type Failure, failure, isFailure, type Outcome } from './outcome.ts'
 import {
@@ -112,7 +112,7 @@ export class Queue implements LaneQueue {
   /** Takes a write for delivery. The tracker hears of it as things happen, also before this returns. */
   append(write: Write, tracker: WriteTracker): QueuedWrite {
     const { destination } = write
-    const lane = this.open.get(destination.lane) ?? this.newLane(destination)
+    const lane = this.open.get(destination.laneKey) ?? this.newLane(destination)
     const queued = new QueuedWrite(write, tracker, lane, this.options.clock.now())
     if (queued.chargeTo(this.pending)) {
       lane.append(queued)
@@ -181,9 +181,9 @@ export class Queue implements LaneQueue {
   }
 
   takeSlot(lane: Lane, isReplay: boolean, isRetry: boolean): boolean {
-    if (isReplay && !this.replays.hasRoomFor(lane)) return false
-    if (!this.slots.hasRoomFor(lane)) return false
-    if (isRetry && !this.retries.hasRoomFor(lane)) return false
+    if (isReplay && !this.replays.admitsOrEnqueues(lane)) return false
+    if (!this.slots.admitsOrEnqueues(lane)) return false
+    if (isRetry && !this.retries.admitsOrEnqueues(lane)) return false
     if (isRetry) this.retries.take()
     if (isReplay) this.replays.take()
     this.slots.take()
@@ -196,7 +196,7 @@ export class Queue implements LaneQueue {
     this.slots.give()
   }
 
-  heard(outcome: Outcome): void {
+  onOutcome(outcome: Outcome): void {
     if (isFailure(outcome) && outcome.answer === undefined) this.retries.close()
     else this.retries.open()
   }
@@ -211,8 +211,8 @@ export class Queue implements LaneQueue {
   }
 
   onIdle(lane: Lane): void {
-    this.slots.forget(lane)
-    this.retries.forget(lane)
+    this.slots.dequeue(lane)
+    this.retries.dequeue(lane)
     if (lane.isDisposable) this.forget(lane)
     else if (this.barriers.has(lane)) void this.removeFilesOf(lane)
     else this.removeFilesLater(lane)
@@ -241,13 +241,13 @@ export class Queue implements LaneQueue {
     if (lane.isWaiting) this.waiting.add(lane)
     if (destination.barrier) this.barriers.add(lane)
     this.lanes.add(lane)
-    this.open.set(destination.lane, lane)
+    this.open.set(destination.laneKey, lane)
     return lane
   }
 
   /** Later writes go to another lane, which waits for this one. */
   private close(lane: Lane): void {
-    const key = lane.destination.lane
+    const key = lane.destination.laneKey
     if (this.open.get(key) !== lane) return
     this.open.delete(key)
     this.barriers.add(lane)
@@ -256,7 +256,7 @@ export class Queue implements LaneQueue {
 
   /** An empty lane without files: nothing of it can come back. */
   private forget(lane: Lane): void {
-    const key = lane.destination.lane
+    const key = lane.destination.laneKey
     this.lanes.delete(lane)
     this.waiting.delete(lane)
     if (this.open.get(key) === lane) this.open.delete(key)

@@ -7,7 +7,7 @@ import type { Destination } from '../influxdb/destination.ts'
 import { timestampIn } from '../influxdb/precision.ts'
 import { searchOf } from '../influxdb/query-string.ts'
 import { toResponse } from '../influxdb/response.ts'
-import { stamp } from '../influxdb/stamp.ts'
+import { stamp, withoutTimestamp } from '../influxdb/stamp.ts'
 import type { Write } from '../influxdb/write.ts'
 import { Budget, Reservation } from '../limits/budget.ts'
 import { coarseTimers } from '../limits/coarse-timers.ts'
@@ -70,7 +70,11 @@ export function createWriteHandler(
       const pause = backpressure.pause()
       if (pause) await pause
       const body = await readBody(request, config, reservation, announced, reading)
-      const timestamp = () => timestampIn(destination.precision, clock.wallNanoseconds())
+      let added = ''
+      const timestamp = () => {
+        added = timestampIn(destination.precision, clock.wallNanoseconds())
+        return added
+      }
       if (body.length > MAX_STAMPED_AT_ONCE_BYTES) await turns.next(SMALL_WRITE_PASSES)
       const memory = {
         take(length: number) {
@@ -85,14 +89,15 @@ export function createWriteHandler(
       const consistency = atLeast(config.minConsistency, asked)
       const write: Write = { kind: 'points', destination, points, consistency, recycle }
       const answer = await relay.accept(write)
-      return answer === STORED ? new Response(null, { status: 204 }) : toResponse(answer)
+      if (answer === STORED) return new Response(null, { status: 204 })
+      return toResponse(added === '' ? answer : withoutTimestamp(answer, added))
     } catch (error) {
       if (!(error instanceof BodyError)) throw error
       refused.report({ status: error.answer.status, reason: error.message })
       return error.toResponse()
     } finally {
       requests--
-      reservation.release()
+      reservation.giveBack()
     }
   }
 }

@@ -27,7 +27,7 @@ interface Ordered {
   /** Of a statement. */
   readonly barrier: Barrier | undefined
   /** Writes with the same key keep their order. */
-  readonly lane: string
+  readonly laneKey: string
 }
 
 const ADDITIONS: ReadonlySet<StatementKind> = new Set([
@@ -52,7 +52,7 @@ export function barrierOf(statements: readonly Statement[], database: string): B
 
 /** Whether one of two must keep its place before or after the other. */
 export function areOrdered(a: Ordered, b: Ordered): boolean {
-  return isBarrierFor(a.barrier, b) || isBarrierFor(b.barrier, a) || a.lane === b.lane
+  return isBarrierFor(a.barrier, b) || isBarrierFor(b.barrier, a) || a.laneKey === b.laneKey
 }
 
 /** Whether `newer` must not be sent before `older` is done, of two that are ordered. */

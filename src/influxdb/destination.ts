@@ -21,9 +21,9 @@ export interface Destination {
   /** What a statement is a barrier for; undefined for points. */
   readonly barrier: Barrier | undefined
   /** Writes of one lane reach a backend in the order in which they were accepted. */
-  readonly lane: string
+  readonly laneKey: string
   /** Writes with the same key can be sent as one batch. */
-  readonly key: string
+  readonly batchKey: string
 }
 
 /** The destination of a request to `/write`, or undefined if it names no database. */
@@ -154,7 +154,7 @@ export function statementDestination(
   query.set(BARRIER, encodeURIComponent(JSON.stringify(barrier)))
   const text = queryString(query)
   const credentials = authorization ?? ''
-  const lane = `statement ${JSON.stringify(barrier)}&${credentials}`
+  const laneKey = `statement ${JSON.stringify(barrier)}&${credentials}`
   return {
     database: barrier.databases[0] ?? '',
     retentionPolicy: '',
@@ -163,8 +163,8 @@ export function statementDestination(
     query: text,
     authorization,
     barrier,
-    lane,
-    key: `${lane}&${text}`,
+    laneKey,
+    batchKey: `${laneKey}&${text}`,
   }
 }
 
@@ -210,7 +210,7 @@ function destination(
     query: text,
     authorization,
     barrier: undefined,
-    lane: `${database}&${retentionPolicy}&${credentials}`,
-    key: `${text}&${credentials}`,
+    laneKey: `${database}&${retentionPolicy}&${credentials}`,
+    batchKey: `${text}&${credentials}`,
   }
 }

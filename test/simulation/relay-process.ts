@@ -209,7 +209,7 @@ function kindOf({ points: { bytes } }: Write): Write['kind'] {
   const [line = ''] = linesOf(new TextDecoder().decode(bytes))
   const unstamped = line.slice(0, line.lastIndexOf(' '))
   const sum = new TextEncoder().encode(unstamped).reduce((total, byte) => total + byte, 0)
-  return sum % 8 === 0 ? 'statement' : 'points'
+  return sum % 8 === 0 ? 'remote-write' : 'points'
 }
 
 function unused(): never {
