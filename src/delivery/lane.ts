@@ -84,7 +84,8 @@ export class Lane implements WriteLane {
   waitFor(lane: Lane): void {
     this.older ??= new Set()
     this.older.add(lane)
-    if (lane.backlog.lastFailure) this.hold(lane.backlog.lastFailure)
+    const { lastFailure } = lane.backlog
+    if (lastFailure) this.hold(lane.failureBehind(lastFailure))
   }
 
   waitsFor(lane: WriteLane): boolean {
@@ -242,8 +243,13 @@ export class Lane implements WriteLane {
   private fail(batch: InFlightBatch, failure: Failure): void {
     for (const write of batch.writes) write.requestFailed(failure)
     this.backlog.fail(batch, failure)
-    if (this.backlog.lastFailure) this.queue.holdBehind(this, failure)
+    if (this.backlog.lastFailure) this.queue.holdBehind(this, this.failureBehind(failure))
     if (this.backlog.lastFailure && !this.backlog.isEmpty) this.scheduleRetry(failure.retryAfterMs)
+  }
+
+  /** What clients of the writes behind hear: the answer to a statement is not theirs. */
+  private failureBehind(failure: Failure): Failure {
+    return this.destination.barrier ? { ...failure, answer: undefined } : failure
   }
 
   private scheduleRetry(atLeastMs: number): void {

@@ -232,6 +232,9 @@ export class Queue implements LaneQueue {
     const lane = new Lane(added, this, logs)
     const { destination } = lane
     this.order = Math.max(this.order, added.order)
+    // The statement between two lanes of an earlier process may have been withdrawn.
+    const sameKey = this.open.get(destination.laneKey)
+    if (sameKey) this.close(sameKey)
     for (const older of destination.barrier ? this.lanes : this.barriers) {
       if (!areOrdered(destination, older.destination)) continue
       this.close(older)
