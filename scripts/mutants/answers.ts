@@ -154,7 +154,7 @@ export const ANSWERS: readonly Mutant[] = [
     name: 'memory given back although it is sent again',
     breaks: 'the disk or a later attempt gets overwritten bytes',
     file: 'delivery/lane.ts',
-    find: 'for (const write of batch.writes) write.requestFailed()',
+    find: 'for (const write of batch.writes) write.requestFailed(failure)',
     replace: 'for (const write of batch.writes) write.recycle()',
   },
   {

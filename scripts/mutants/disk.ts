@@ -128,8 +128,8 @@ export const DISK: readonly Mutant[] = [
     name: 'lane file is the only source',
     breaks: "damage of a lane's file costs all writes of the lane",
     file: 'delivery/lane-recovery.ts',
-    find: 'destination = recorded ?? UNKNOWN',
-    replace: 'destination = UNKNOWN',
+    find: 'lane = recorded ?? UNKNOWN',
+    replace: 'lane = UNKNOWN',
   },
   {
     name: 'removal takes a new write',

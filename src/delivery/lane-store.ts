@@ -2,11 +2,10 @@
 
 import { createFile } from '../disk/atomic-file.ts'
 import { inBlocks } from '../disk/blocks.ts'
-import type { Destination } from '../influxdb/destination.ts'
 import type { Disk, DiskLock } from '../runtime.ts'
 import type { SegmentLog } from '../segments/segment-log.ts'
 import { createUsage, type LogUsage } from '../segments/usage.ts'
-import { encodeLane } from './lane-file.ts'
+import { encodeLane, type LaneIdentity } from './lane-file.ts'
 import { LANE_BYTES, laneFileOf, lanePath, openLog, removeLaneFiles } from './lane-folder.ts'
 import {
   LANES_AT_A_TIME,
@@ -35,7 +34,7 @@ const MAX_SEGMENT_BYTES = 8 * 1024 * 1024
 
 export class LaneStore {
   readonly options: LaneStoreOptions
-  /** What an earlier process has left, each destination once. */
+  /** What an earlier process has left, in the order in which the lanes were added. */
   readonly lanes: readonly StoredLane[]
   isClosed = false
   private readonly disk: Disk
@@ -113,13 +112,13 @@ export class LaneStore {
    *
    * @throws an error of the disk; it can be called again
    */
-  async createLane(destination: Destination): Promise<SegmentLog> {
+  async createLane(lane: LaneIdentity): Promise<SegmentLog> {
     const { disk, options, usage } = this
     const path = lanePath(options.folder, this.nextNumber++)
     let log: SegmentLog | undefined
     try {
-      await createFile(disk, laneFileOf(path), encodeLane(destination))
-      log = await openLog(disk, path, destination, usage, options)
+      await createFile(disk, laneFileOf(path), encodeLane(lane))
+      log = await openLog(disk, path, lane.destination, usage, options)
       // Last, because making the lane's folder has synced this one on most disks.
       await disk.syncFolder(options.folder)
       this.paths.set(log, path)

@@ -43,7 +43,7 @@ export class Spiller {
   ): Promise<RecordPosition | undefined> {
     const { store, log } = this
     const acceptedAt = Number(this.queue.options.clock.wallNanoseconds() / 1_000_000n)
-    const records = recordsOf(writes, acceptedAt)
+    const records = recordsOf(writes, acceptedAt, log.lane.order)
     try {
       const reserved = await this.makeRoom(writes, recordBytes(records))
       if (reserved === undefined) return undefined

@@ -72,7 +72,7 @@ export function createApp(
   if (config.isQueryable) {
     methodsOf.set('/query', QUERY_METHODS)
     const router = new QueryRouter(relay.backends, outputsOf, config, runtime, log)
-    const query = createQueryHandler(config, router, runtime, log)
+    const query = createQueryHandler(config, relay, router, runtime, log)
     // Not HEAD: influxd does not know it here.
     app.on(['GET', 'POST'], '/query', (c) =>
       c.req.raw.method === 'HEAD' ? methodNotAllowed(QUERY_METHODS) : query(c.req.raw),
