@@ -7,8 +7,8 @@ export const DELIVERY: readonly Mutant[] = [
     name: 'any number of lanes',
     breaks: 'clients that name ever more databases fill the memory',
     file: 'delivery/queue.ts',
-    find: 'return this.lanes.has(laneKey) || this.lanesBytes < this.options.lanesBytes',
-    replace: 'return true || this.lanes.has(laneKey)',
+    find: 'return this.open.has(laneKey) || this.lanesBytes < this.options.lanesBytes',
+    replace: 'return true || this.open.has(laneKey)',
   },
   {
     name: 'memory overtakes disk',
@@ -78,8 +78,8 @@ export const DELIVERY: readonly Mutant[] = [
     name: 'no retry from memory',
     breaks: 'without a disk, a failed batch is lost',
     file: 'delivery/memory-backlog.ts',
-    find: '    this.lastFailure = failure\n    batch.requeue(this.waiting)',
-    replace: '    this.lastFailure = failure',
+    find: 'batch.requeue(this.waiting)\n    this.hold(failure)',
+    replace: 'this.hold(failure)',
   },
   {
     name: 'the spill timer never expires',
@@ -226,8 +226,8 @@ export const DELIVERY: readonly Mutant[] = [
     name: 'leftovers are ignored',
     breaks: 'a lane of an earlier process is not recovered',
     file: 'delivery/lane-recovery.ts',
-    find: 'return { lanes, paths',
-    replace: 'return { lanes: lanes.slice(1), paths',
+    find: 'return { lanes: lanes.sort(asAdded), paths',
+    replace: 'return { lanes: lanes.sort(asAdded).slice(1), paths',
   },
   {
     name: 'more in flight than order allows',

@@ -3,7 +3,7 @@
 import type { LaneStore, WhenFull } from '../delivery/lane-store.ts'
 import { isFailure, type Outcome } from '../delivery/outcome.ts'
 import { Queue } from '../delivery/queue.ts'
-import { WRITE_OVERHEAD_BYTES } from '../delivery/queued-write.ts'
+import { type QueuedWrite, WRITE_OVERHEAD_BYTES } from '../delivery/queued-write.ts'
 import type { Destination } from '../influxdb/destination.ts'
 import { Budget } from '../limits/budget.ts'
 import type { Losses } from '../losses/losses.ts'
@@ -14,6 +14,7 @@ import type { Runtime } from '../runtime.ts'
 import { BackendClient } from './client.ts'
 import { OutageLog } from './outage-log.ts'
 import { QueryClient, type QueryOptions } from './query-client.ts'
+import { StatementClient } from './statement-client.ts'
 
 export interface BackendOptions extends QueryOptions, ReadOptions {
   readonly name: string
@@ -59,6 +60,7 @@ export class Backend {
   readonly queries: QueryClient
   readonly options: BackendOptions
   private readonly client: BackendClient
+  private readonly statements: StatementClient
   private readonly log: Log
   private readonly outages: OutageLog
   private readonly diskErrors: RepeatedWarning
@@ -71,6 +73,10 @@ export class Backend {
     this.options = options
     this.queries = new QueryClient(options, runtime)
     this.client = new BackendClient(options, runtime)
+    this.statements = new StatementClient(this.queries, clock, {
+      queryTimeoutMs: options.queryTimeoutMs,
+      lacks: (databases) => this.shortage(databases) !== undefined,
+    })
     this.log = log.with({ backend: options.name })
     this.outages = new OutageLog(clock, this.log)
     this.diskErrors = new RepeatedWarning(clock, this.log, 'disk failed')
@@ -82,7 +88,7 @@ export class Backend {
       { ...options, clock, buffers, buffer },
       {
         ...parts,
-        send: (destination, body) => this.send(destination, body),
+        send: (queued, body) => this.send(queued, body),
         onDiskError: (error) => {
           // The answer to a batch may come after its log is closed. The next start delivers the batch again.
           if (!parts.store?.isClosed) this.diskErrors.report({ reason: error.message })
@@ -122,10 +128,15 @@ export class Backend {
     await store?.close()
   }
 
-  private async send(destination: Destination, body: Uint8Array): Promise<Outcome> {
-    const outcome = await this.client.send(destination, body)
+  private async send(queued: QueuedWrite, body: Uint8Array): Promise<Outcome> {
+    const { kind, destination } = queued.write
+    const outcome = await (kind === 'statement'
+      ? this.statements.send(queued, body)
+      : this.client.send(destination, body))
     const { database, retentionPolicy, laneKey } = destination
     const hasFailed = isFailure(outcome)
+    // The client that waits sees what is wrong with its statement.
+    if (kind === 'statement' && hasFailed && outcome.answer && queued.tracker.isOpen) return outcome
     if (!hasFailed && !this.outages.isOngoing) return outcome
     // The queue still counts the body that was just answered.
     const undelivered = this.queue.bytes - (hasFailed ? 0 : body.length)
