@@ -1,4 +1,4 @@
-/** Deliberate bugs in what clients are told, and in what the answers of servers are taken for. */
+/** Deliberate bugs in the answers to clients, and in the reading of the answers of servers. */
 
 import type { Mutant } from './mutant.ts'
 

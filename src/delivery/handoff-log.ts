@@ -215,14 +215,7 @@ export class HandoffLog {
    * @throws an error of the disk; they are removed all the same
    */
   async advance(last: RecordPosition): Promise<void> {
-    if (last.log === this.log) {
-      for (const known of [this.queued, this.notes]) {
-        for (const sequence of known.keys()) {
-          if (sequence > last.sequence) break
-          known.delete(sequence)
-        }
-      }
-    }
+    if (last.log === this.log) this.stopTracking(last.sequence + 1)
     await last.log.advance(last)
   }
 
@@ -239,17 +232,13 @@ export class HandoffLog {
 
   /** The tracked writes that are no longer on disk, although they were not delivered. */
   takeRemoved(): QueuedWrite[] {
-    const removed: QueuedWrite[] = []
-    for (const [sequence, write] of this.queued) {
-      if (sequence >= (this.log?.oldest ?? 0)) break
-      removed.push(write)
-      this.queued.delete(sequence)
-    }
-    for (const sequence of this.notes.keys()) {
-      if (sequence >= (this.log?.oldest ?? 0)) break
-      this.notes.delete(sequence)
-    }
-    return removed
+    return this.stopTracking(this.log?.oldest ?? 0)
+  }
+
+  /** Forgets the writes in `log` before a record. Returns the ones whose clients may still wait. */
+  private stopTracking(before: number): QueuedWrite[] {
+    takeBefore(this.notes, before)
+    return takeBefore(this.queued, before)
   }
 
   /** Stops tracking the writes whose clients have their answer. Remembers which were told of a failure. */
@@ -284,4 +273,15 @@ export class HandoffLog {
     this.notes.clear()
     await this.store.removeLane(log)
   }
+}
+
+/** Removes the entries of records before one, in the order of their insertion. Returns their values. */
+function takeBefore<Value>(bySequence: Map<number, Value>, before: number): Value[] {
+  const taken: Value[] = []
+  for (const [sequence, value] of bySequence) {
+    if (sequence >= before) break
+    bySequence.delete(sequence)
+    taken.push(value)
+  }
+  return taken
 }

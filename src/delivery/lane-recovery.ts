@@ -43,7 +43,7 @@ interface LaneFolder extends LaneIdentity {
   readonly log: SegmentLog
 }
 
-/** Of a lane whose own file and records are damaged: nothing of it can be delivered. */
+/** A lane whose file and records are all damaged: nothing of it can be delivered. */
 const UNKNOWN: LaneIdentity = { destination: laneDestination('', '', undefined), order: 0 }
 
 /** How many lanes are opened at a time. */

@@ -1,9 +1,10 @@
 /** The buffer of one backend on disk: a folder, and in it a folder with a log for each lane. */
 
 import { createFile } from '../disk/atomic-file.ts'
+import { inBlocks } from '../disk/blocks.ts'
 import type { Disk, DiskLock } from '../runtime.ts'
 import type { SegmentLog } from '../segments/segment-log.ts'
-import { allocatedBytes, createUsage, type LogUsage } from '../segments/usage.ts'
+import { createUsage, type LogUsage } from '../segments/usage.ts'
 import { encodeLane, type LaneIdentity } from './lane-file.ts'
 import { LANE_BYTES, laneFileOf, lanePath, openLog, removeLaneFiles } from './lane-folder.ts'
 import {
@@ -95,7 +96,7 @@ export class LaneStore {
    * @returns what was reserved, for `unreserve`; undefined, and nothing is reserved, if there is no room
    */
   reserve(bytes: number, hasFiles: boolean): number | undefined {
-    const needed = allocatedBytes(bytes) + (hasFiles ? 0 : LANE_BYTES)
+    const needed = inBlocks(bytes) + (hasFiles ? 0 : LANE_BYTES)
     if (this.diskBytes + this.reserved + needed > this.options.maxBytes) return undefined
     this.reserved += needed
     return needed

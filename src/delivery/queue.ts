@@ -109,7 +109,7 @@ export class Queue implements LaneQueue {
     for (const lane of [...this.lanes]) lane.pump()
   }
 
-  /** Takes a write for delivery. The tracker hears of it as things happen, also before this returns. */
+  /** Appends a write to its lane. Calls the tracker as things happen, perhaps before this returns. */
   append(write: Write, tracker: WriteTracker): QueuedWrite {
     const { destination } = write
     const lane = this.open.get(destination.laneKey) ?? this.newLane(destination)

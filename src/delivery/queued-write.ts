@@ -17,7 +17,7 @@ import type { UnappliedWrites, WriteGroup } from './unapplied.ts'
  */
 export type Ownership = 'client' | 'relay' | 'none'
 
-/** What a write hears back from the queues that it stands in, one queued write in each. */
+/** What the queues of all backends report of a write. It stands in each as a queued write of its own. */
 export interface WriteTracker {
   readonly ownership: Ownership
   /** Whether a client waits for the answer. */
@@ -46,7 +46,7 @@ export interface WriteTracker {
   dropped(write: QueuedWrite, failure: Failure): void
   /** The write is on disk. */
   spilled(write: QueuedWrite): void
-  /** The disk did not take the write, and the queue has let go of it: it must not be acknowledged. */
+  /** The disk did not take the write, and the queue has dropped it: it must not be acknowledged. */
   spillFailed(write: QueuedWrite, reason: string): void
   /** Nothing at this backend reads the bytes of the write any more. Not called for every write. */
   doneReading(write: QueuedWrite): void

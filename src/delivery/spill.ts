@@ -115,7 +115,7 @@ function takeUpTo(list: WriteList, maxBytes: number): QueuedWrite[] {
   return writes
 }
 
-/** Lets go of writes that the disk did not take: they must not be acknowledged. */
+/** Drops writes that the disk did not take: they must not be acknowledged. */
 export function refuseSpill(writes: readonly QueuedWrite[], reason: string): void {
   for (const write of writes) {
     write.uncount()

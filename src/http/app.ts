@@ -38,9 +38,9 @@ const MAX_REMEMBERED_LENGTH = 512
 
 /** What an app must know of the rest of its process. */
 export interface AppSurroundings {
-  /** All outputs that write to the same server as a backend, those of other relays, too. */
+  /** All outputs that write to the same server as a backend, also the outputs of other relays. */
   outputsOf?(backend: Backend): readonly Backend[]
-  /** Whether the process has been told to stop. */
+  /** Whether the process is about to stop. */
   isStopping?(): boolean
 }
 

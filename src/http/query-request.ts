@@ -82,7 +82,7 @@ function multipart(body: Uint8Array, headers: Headers, fromUrl: Parameters): Map
   return found
 }
 
-/** Bytes as a parameter, percent-encoded. Those that are not UTF-8 stay what they are. */
+/** Bytes as a parameter, percent-encoded. Bytes that are not UTF-8 are kept. */
 function encoded(bytes: Uint8Array): string {
   try {
     return encodeURIComponent(

@@ -3,9 +3,7 @@
 import type { HttpConfig } from '../config/config.ts'
 import { searchOf } from '../influxdb/query-string.ts'
 import { type Statement, statementsOf } from '../influxdb/statement.ts'
-import { Budget, Reservation } from '../limits/budget.ts'
-import { coarseTimers } from '../limits/coarse-timers.ts'
-import { Turns } from '../limits/turns.ts'
+import { Reservation } from '../limits/budget.ts'
 import type { Databases } from '../losses/shortage.ts'
 import type { Log } from '../observe/log.ts'
 import { RepeatedWarning } from '../observe/repeated-warning.ts'
@@ -14,7 +12,7 @@ import type { Relay } from '../relay/relay.ts'
 import type { Runtime } from '../runtime.ts'
 import { firstAuthorization } from './headers.ts'
 import { hasForm, readQueryRequest } from './query-request.ts'
-import { BodyError, readBody } from './request-body.ts'
+import { BodyError, createBodyReading, readBody } from './request-body.ts'
 import { createStatementHandler } from './statements.ts'
 
 /** Room in memory for the forms of queries. */
@@ -33,13 +31,9 @@ export function createQueryHandler(
   runtime: Runtime,
   log: Log,
 ): (request: Request) => Promise<Response> {
-  const { clock, buffers, gunzip } = runtime
-  const now = () => clock.now()
-  const turns = new Turns(clock)
-  const reading = { clock: { ...clock, now, after: coarseTimers(clock) }, buffers, gunzip, turns }
+  const { clock, buffers } = runtime
+  const { reading, pending, announced } = createBodyReading(runtime, MAX_PENDING_BYTES)
   const limits = { ...config, maxBodyBytes: Math.min(config.maxBodyBytes, MAX_FORM_BYTES) }
-  const pending = new Budget(MAX_PENDING_BYTES)
-  const announced = new Budget(MAX_PENDING_BYTES / 4)
   const refused = new RepeatedWarning(clock, log, 'query refused')
   const answerStatements = createStatementHandler(config, relay, router, clock)
   let requests = 0

@@ -96,7 +96,7 @@ function invalidBucket(bucket: string): Answer {
  * `u` and `p`, if both are set, stand for a user and win over the header, as in influxd. They leave the
  * query string, which keeps them out of the log; see `credentials.ts` for how they reach a backend.
  *
- * @param query parameters of `/write`; those that the relay does not know are passed on
+ * @param query parameters of `/write`; unknown ones are passed on
  */
 function clientDestination(
   query: Map<string, string>,

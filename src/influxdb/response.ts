@@ -2,6 +2,9 @@
 
 import { type Answer, MAX_MESSAGE_LENGTH, printable, STORED } from './answer.ts'
 
+/** Statuses whose Response must not have a body. */
+export const STATUSES_WITHOUT_BODY = new Set([204, 205, 304])
+
 /**
  * The most that is kept of a body. influxd quotes every bad line of a write in its error, which no client
  * shows whole.

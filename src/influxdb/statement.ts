@@ -4,8 +4,11 @@ import { InfluxqlReader, type MeasurementPath, type PathName } from './influxql-
 import type { InfluxqlScanner, TokenType } from './influxql-scanner.ts'
 
 /**
- * Which databases a statement is about: those that FROM and ON name, else the request's; the one that
- * ON names, else the whole server; the one that its first words are followed by; the whole server.
+ * Which databases a statement is about:
+ * - `sources`: the databases that FROM and ON name, else the request's;
+ * - `on`: the database that ON names, else the whole server;
+ * - `name`: the database named after the first words;
+ * - `server`: the whole server.
  */
 type Scope = 'sources' | 'on' | 'name' | 'server'
 
@@ -77,7 +80,7 @@ export interface Statement {
   readonly kind: StatementKind
   /** What cannot be classified is a change. */
   readonly effect: 'read' | 'change'
-  /** The databases that it reads, without those that it only changes. */
+  /** The databases that it reads. A database that it only changes is not among them. */
   readonly reads: readonly string[]
   /** The databases that it changes. */
   readonly changes: readonly string[]
@@ -243,7 +246,7 @@ class Databases {
     return { kind, effect, reads, changes, isServerWide, ...rest }
   }
 
-  /** Those of FROM and ON; the request's for a source that names none, unless ON does. */
+  /** The databases that FROM and ON name; the request's for a source without one, unless ON names one. */
   private read(): string[] {
     const names = new Set(this.sources)
     if (this.name !== undefined) names.add(this.name)

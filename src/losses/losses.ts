@@ -99,7 +99,7 @@ export class Losses {
   }
 
   /**
-   * Records a write that was not acknowledged, and of which a backend lacks points that another one has.
+   * Records that a backend lacks points that another one has, for a write that was not acknowledged.
    *
    * @param points how many it lacks
    * @param lacking the backend that lacks them, which may be another one of the relay, and why

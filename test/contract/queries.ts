@@ -86,7 +86,7 @@ class Servers {
 /** One batch is sent at once; the next would be sent after minutes. */
 const SLOW_REPLAY = { 'replay-rate-limit': 1, 'max-batch-kb': 1 }
 
-/** A point of which a batch of a kilobyte holds one. */
+/** A point so long that a batch of a kilobyte holds one. */
 const long = (i: number) => `m pad="${'x'.repeat(700)}",v=${i} ${T + BigInt(i)}`
 
 const queryOf = (db: string, q: string, more = '') =>
