@@ -27,6 +27,7 @@ const httpKeys = (readFile: ReadFile) =>
     consistency: v.optional(oneOf(CONSISTENCY_LEVELS), 'one'),
     'min-consistency': v.optional(oneOf(CONSISTENCY_LEVELS), 'any'),
     query: v.optional(flag, true),
+    'create-databases': v.optional(flag, false),
     'default-ping-response': v.optional(oneOf([200, 204]), 204),
     'max-body-size-mb': v.optional(whole(1, 1024), 25),
     'max-pending-mb': v.optional(whole(1), MAX_PENDING_MB),
@@ -62,7 +63,11 @@ function toConfig(keys: v.InferOutput<ReturnType<typeof httpKeys>>): HttpConfig 
     maxConnections: keys['max-connections'],
     readTimeoutMs: keys['read-timeout'],
     idleTimeoutMs: keys['idle-timeout'],
-    backends: keys.output.map((backend) => ({ ...backend, pendingBytes: maxPendingBytes })),
+    backends: keys.output.map((backend) => ({
+      ...backend,
+      pendingBytes: maxPendingBytes,
+      createsDatabases: keys['create-databases'],
+    })),
     ignored: IGNORED.filter((key) => keys[key] !== undefined),
   }
 }
