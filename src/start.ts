@@ -15,6 +15,7 @@ import { LEDGER_FILE } from './losses/gap-ledger-format.ts'
 import { Losses, type LossRecords } from './losses/losses.ts'
 import type { Log } from './observe/log.ts'
 import { RepeatedWarning } from './observe/repeated-warning.ts'
+import { Peers } from './peers/peers.ts'
 import { Relay } from './relay/relay.ts'
 import type { Address, Disk, Host, Runtime } from './runtime.ts'
 import { UdpRelay } from './udp/udp-relay.ts'
@@ -52,11 +53,14 @@ export async function startRelays(config: Config, host: Host, log: Log): Promise
     running.push(await startHttp(relay, host, log, data, limits, outputs))
   }
   for (const relay of config.udp) running.push(await startUdp(relay, host, log, data, outputs))
+  outputs.areComplete = true
   return running
 }
 
 /** The outputs of all relays of a process, by their servers. */
 class Outputs {
+  /** Whether all relays of the process are open. */
+  areComplete = false
   private readonly byUrl = new Map<string, Backend[]>()
 
   add(backends: readonly Backend[]): void {
@@ -115,6 +119,7 @@ export async function openData(
  * A relay that goes on where an earlier process has stopped.
  *
  * @param data undefined to keep everything in memory
+ * @param peers other relays in front of the same servers
  * @throws ConfigError if the folder of a backend cannot be used
  */
 export async function openRelay(
@@ -122,10 +127,11 @@ export async function openRelay(
   runtime: Runtime,
   log: Log,
   data?: Data,
+  peers?: Peers,
 ): Promise<Relay> {
   const opened: Backend[] = []
   for (const options of backends) opened.push(await openBackend(options, runtime, log, data))
-  const relay = new Relay(opened)
+  const relay = new Relay(opened, peers && ((names) => peers.tellKept(names)))
   relay.start()
   return relay
 }
@@ -184,12 +190,15 @@ async function startHttp(
     const hint = 'raise the limit of open files: LimitNOFILE, ulimit -n'
     log.warn('fewer connections than max-connections can be open', { limit: maxConnections, hint })
   }
-  const relay = await openRelay(config.backends, host, log, data)
+  const peers = new Peers(config.peers, host, log)
+  const relay = await openRelay(config.backends, host, log, data, peers)
   outputs.add(relay.backends)
   let isStopping = false
   const app = createApp({ ...config, maxConnections }, relay, host, log, {
     outputsOf: outputs.of,
     isStopping: () => isStopping,
+    isStarted: () => outputs.areComplete,
+    peers,
   })
   const refused = new RepeatedWarning(host.clock, log, 'connection refused: too many are open')
   const malformed = new RepeatedWarning(host.clock, log, 'bad request refused')
@@ -203,6 +212,7 @@ async function startHttp(
       onBadRequest: (reason) => malformed.report({ reason }),
     }),
   )
+  peers.start()
   for (const key of config.ignored) log.warn('this key of the configuration has no effect', { key })
   announce(log, config.pem === undefined ? 'http' : 'https', server.address, config.backends)
   return {
@@ -212,6 +222,7 @@ async function startHttp(
     stop: (signal) => server.stop(signal),
     drained: () => relay.drained(),
     async close() {
+      peers.close()
       for (const warning of [refused, malformed]) warning.flush()
       await relay.close()
     },

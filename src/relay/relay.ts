@@ -3,13 +3,16 @@
 import type { Backend } from '../backend/backend.ts'
 import type { Answer } from '../influxdb/answer.ts'
 import type { Write } from '../influxdb/write.ts'
-import { FanOut } from './fan-out.ts'
+import { FanOut, type TellKept } from './fan-out.ts'
 
 export class Relay {
   readonly backends: readonly Backend[]
+  private readonly tellKept: TellKept | undefined
 
-  constructor(backends: readonly Backend[]) {
+  /** @param tellKept tells other relays for which outputs something is kept */
+  constructor(backends: readonly Backend[], tellKept?: TellKept) {
     this.backends = backends
+    this.tellKept = tellKept
   }
 
   /**
@@ -19,7 +22,7 @@ export class Relay {
    */
   accept(write: Write): Promise<Answer> {
     return new Promise((resolve) => {
-      new FanOut(write, 'client', resolve).start(this.backends)
+      new FanOut(write, 'client', resolve, this.tellKept).start(this.backends)
     })
   }
 

@@ -256,6 +256,7 @@ function httpConfig({ backends, maxPendingBytes, minConsistency }: LifeSettings)
     readTimeoutMs: 10_000,
     idleTimeoutMs: 10_000,
     backends,
+    peers: [],
     ignored: [],
   }
 }
