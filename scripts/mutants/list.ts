@@ -2,6 +2,7 @@ import { ANSWERS } from './answers.ts'
 import { DELIVERY } from './delivery.ts'
 import { DISK } from './disk.ts'
 import type { Mutant } from './mutant.ts'
+import { PEERS } from './peers.ts'
 import { QUERIES } from './queries.ts'
 
-export const MUTANTS: readonly Mutant[] = [...ANSWERS, ...DELIVERY, ...DISK, ...QUERIES]
+export const MUTANTS: readonly Mutant[] = [...ANSWERS, ...DELIVERY, ...DISK, ...PEERS, ...QUERIES]

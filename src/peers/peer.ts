@@ -40,6 +40,8 @@ export class Peer {
   private kept: Report | undefined
   /** Whether it did not answer. Then queries do not ask it until it answers again. */
   private isSilent = false
+  /** Whether it could not be told something. Then no client waits for it until it answers again. */
+  private isDeaf = false
   private running: Promise<Report | undefined> = Promise.resolve(undefined)
   private queued: Promise<Report | undefined> | undefined
   /** Outputs that it does not have. */
@@ -106,13 +108,16 @@ export class Peer {
     return this.queued
   }
 
-  /** Tells it that this relay keeps something. Resolves when it knows, or at once if it has not answered lately. */
+  /** Tells it that this relay keeps something. Resolves when it knows, or cannot be told. */
   async tell(): Promise<void> {
     if (this.isSelf) return
     const telling = this.request('POST', `/peer/kept?relay=${this.ownId}`, TELL_MS).catch(
-      (error: Error) => this.failed(error.message),
+      (error: Error) => {
+        this.isDeaf = true
+        this.failed(error.message)
+      },
     )
-    if (!this.isSilent) await telling
+    if (!this.isDeaf) await telling
   }
 
   private async askKept(): Promise<Report | undefined> {
@@ -126,6 +131,7 @@ export class Peer {
       const report = parseReport(await this.request('GET', path, timeoutMs))
       if (this.isSilent) this.log.info('peer answers again')
       this.isSilent = false
+      this.isDeaf = false
       return report
     } catch (error) {
       this.failed((error as Error).message)
