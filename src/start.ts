@@ -53,18 +53,28 @@ export async function startRelays(config: Config, host: Host, log: Log): Promise
     running.push(await startHttp(relay, host, log, data, limits, outputs))
   }
   for (const relay of config.udp) running.push(await startUdp(relay, host, log, data, outputs))
-  outputs.areComplete = true
+  outputs.complete()
   return running
 }
 
 /** The outputs of all relays of a process, by their servers. */
 class Outputs {
-  /** Whether all relays of the process are open. */
+  /** Whether those of all relays of the process are here. */
   areComplete = false
+  private readonly callbacks: (() => void)[] = []
   private readonly byUrl = new Map<string, Backend[]>()
 
   add(backends: readonly Backend[]): void {
     for (const backend of backends) this.of(backend).push(backend)
+  }
+
+  onComplete(callback: () => void): void {
+    this.callbacks.push(callback)
+  }
+
+  complete(): void {
+    this.areComplete = true
+    for (const callback of this.callbacks) callback()
   }
 
   /** All outputs that write to the same server as a backend. Later ones are added to the list. */
@@ -212,7 +222,7 @@ async function startHttp(
       onBadRequest: (reason) => malformed.report({ reason }),
     }),
   )
-  peers.start()
+  outputs.onComplete(() => peers.start())
   for (const key of config.ignored) log.warn('this key of the configuration has no effect', { key })
   announce(log, config.pem === undefined ? 'http' : 'https', server.address, config.backends)
   return {

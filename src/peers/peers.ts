@@ -34,8 +34,9 @@ export class Peers {
     this.peers = options.map((one) => new Peer(one, this.id, runtime, log))
   }
 
-  /** Begins to ask the peers again and again. */
+  /** Tells the peers that this relay is there, and begins to ask them again and again. */
   start(): void {
+    for (const peer of this.peers) void peer.tell()
     if (this.peers.length > 0) void this.refresh()
   }
 
