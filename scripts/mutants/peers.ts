@@ -17,8 +17,8 @@ export const PEERS: readonly Mutant[] = [
     name: 'peers: a write is acknowledged before they know that it is kept',
     breaks: STALE,
     file: 'relay/fan-out.ts',
-    find: 'if (telling) void telling.then(() => this.respond(STORED))',
-    replace: 'if (telling) this.respond(STORED)',
+    find: 'if (telling) void telling.then(() => this.respond(this.success))',
+    replace: 'if (telling) this.respond(this.success)',
   },
   {
     name: 'peers: what is on disk is not kept',

@@ -5,6 +5,7 @@
 
 import { FakeDisk } from '../support/fake-disk.ts'
 import { DEFAULTS, urlsOf } from '../support/relay-fixture.ts'
+import { Barriers } from './barriers.ts'
 import { Network } from './network.ts'
 import type { PeerHost } from './peer-call.ts'
 import { linesOf, pointsOf } from './points.ts'
@@ -228,7 +229,7 @@ class Pair {
         if (status === 204) this.onAcknowledged(relay)
       },
       ...{ asks: nothing, stored: nothing, replied: nothing, askedToWait: nothing },
-      ...{ sawDamage: nothing, lifeEnds: nothing },
+      ...{ sawDamage: nothing, lifeEnds: nothing, barriers: new Barriers(nothing) },
     }
   }
 }
