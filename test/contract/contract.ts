@@ -18,6 +18,7 @@ import { lanes } from './lanes.ts'
 import { layouts } from './layouts.ts'
 import { logging } from './logging.ts'
 import { memory } from './memory.ts'
+import { peers } from './peers.ts'
 import { queries } from './queries.ts'
 import { stopping } from './stopping.ts'
 import { tls } from './tls.ts'
@@ -38,6 +39,7 @@ const themes = {
   tls,
   udp,
   queries,
+  peers,
   changes,
   faults,
   buffers,
