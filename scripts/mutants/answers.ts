@@ -1,4 +1,4 @@
-/** Deliberate bugs in what clients are told, and in what the answers of servers are taken for. */
+/** Deliberate bugs in the answers to clients, and in the reading of the answers of servers. */
 
 import type { Mutant } from './mutant.ts'
 
@@ -21,14 +21,14 @@ export const ANSWERS: readonly Mutant[] = [
     name: 'ack although the ledger failed',
     breaks: 'a write is acknowledged although its loss at a backend could not be recorded',
     file: 'relay/fan-out.ts',
-    find: "    } catch (error) {\n      this.fail(cannotKeep(faultOf(error)), 'failed')",
+    find: "    } catch (error) {\n      this.answerError(cannotKeep(faultOf(error)), 'failed')",
     replace: '    } catch {\n      this.respond(STORED)',
   },
   {
     name: 'losses before the answer are forgotten',
     breaks: 'the loss of a write that a backend dropped before the acknowledgement is not recorded',
     file: 'relay/fan-out.ts',
-    find: "if (this.answered === 'nothing') this.unrecordedLosses.set(write, reason)",
+    find: "if (this.clientAnswer === 'none') this.unrecordedLosses.set(write, reason)",
     replace: '',
   },
   {
@@ -140,28 +140,28 @@ export const ANSWERS: readonly Mutant[] = [
     name: 'bytes in flight are never given back',
     breaks: 'at last every write is refused',
     file: 'http/write.ts',
-    find: 'reservation.release()',
+    find: 'reservation.giveBack()',
     replace: '',
   },
   {
     name: 'memory given back at the first success',
     breaks: 'bytes that other servers have yet to be sent are overwritten',
     file: 'relay/fan-out.ts',
-    find: 'if (++this.releasedCount < this.backendCount) return\n',
+    find: 'if (++this.doneReadingCount < this.backendCount) return\n',
     replace: '',
   },
   {
     name: 'memory given back although it is sent again',
     breaks: 'the disk or a later attempt gets overwritten bytes',
     file: 'delivery/lane.ts',
-    find: 'for (const write of batch.writes) write.failed()',
-    replace: 'for (const write of batch.writes) write.releaseStored()',
+    find: 'for (const write of batch.writes) write.requestFailed(failure)',
+    replace: 'for (const write of batch.writes) write.recycle()',
   },
   {
     name: 'a rejected write counts as acknowledged',
     breaks: 'the gap ledger lists writes whose clients were told that every server refused them',
     file: 'relay/fan-out.ts',
-    find: "if (this.answered === 'stored') return write.lane.losses.rejected(this.write, answer)",
+    find: "if (this.clientAnswer === 'stored') return write.lane.losses.rejected(this.write, answer)",
     replace: 'void write.lane.losses.rejected(this.write, answer)',
   },
   {
@@ -213,7 +213,7 @@ export const ANSWERS: readonly Mutant[] = [
     breaks:
       'a queue drops a write that another server has stored in part, and the gap ledger does not say so',
     file: 'relay/fan-out.ts',
-    find: "write.state === 'dropped' && this.answered === 'rejected'",
+    find: "write.state === 'dropped' && this.clientAnswer === 'rejected'",
     replace: 'false',
   },
 ]

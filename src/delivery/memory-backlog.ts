@@ -1,7 +1,8 @@
 /** A backlog in memory. It is bounded by a budget, or has none and keeps nothing that failed. */
 
-import type { Backlog, LaneQueue } from './backlog.ts'
+import type { Backlog } from './backlog.ts'
 import { type InFlightBatch, takeBatch } from './batch.ts'
+import type { LaneQueue } from './lane-queue.ts'
 import { type Failure, failure } from './outcome.ts'
 import { type QueuedWrite, WriteList } from './queued-write.ts'
 
@@ -52,8 +53,15 @@ export class MemoryBacklog implements Backlog {
       for (const write of batch.writes) write.drop(failure)
       return
     }
-    this.lastFailure = failure
     batch.requeue(this.waiting)
+    this.hold(failure)
+  }
+
+  /** Without a buffer, writes wait: the lane that they wait for keeps nothing that has failed, either. */
+  hold(failure: Failure | undefined): void {
+    if (!this.queue.options.buffer) return
+    this.lastFailure = failure
+    if (!failure) return
     for (const write of [...this.waiting]) this.defer(write, failure)
   }
 

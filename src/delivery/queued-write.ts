@@ -17,7 +17,7 @@ import type { UnappliedWrites, WriteGroup } from './unapplied.ts'
  */
 export type Ownership = 'client' | 'relay' | 'none'
 
-/** What a write hears back from the queues that it stands in, one queued write in each. */
+/** What the queues of all backends report of a write. It stands in each as a queued write of its own. */
 export interface WriteTracker {
   readonly ownership: Ownership
   /** Whether a client waits for the answer. */
@@ -27,8 +27,10 @@ export interface WriteTracker {
   /**
    * The backend has stored the write. If that shows that another backend lacks points, resolves once these
    * are recorded, or could not be. Never rejects.
+   *
+   * @param answer the backend's, to a statement
    */
-  stored(write: QueuedWrite): Promise<void> | undefined
+  stored(write: QueuedWrite, answer?: Answer): Promise<void> | undefined
   /**
    * The backend will never take the write. It may have stored a part of it.
    *
@@ -44,10 +46,10 @@ export interface WriteTracker {
   dropped(write: QueuedWrite, failure: Failure): void
   /** The write is on disk. */
   spilled(write: QueuedWrite): void
-  /** The disk did not take the write, and the queue has let go of it: it must not be acknowledged. */
+  /** The disk did not take the write, and the queue has dropped it: it must not be acknowledged. */
   spillFailed(write: QueuedWrite, reason: string): void
   /** Nothing at this backend reads the bytes of the write any more. Not called for every write. */
-  released(write: QueuedWrite): void
+  doneReading(write: QueuedWrite): void
 }
 
 /** What a queued write needs of its lane. */
@@ -84,6 +86,8 @@ export class QueuedWrite {
   state: WriteState = 'pending'
   /** The answer with which the backend rejected the write. Kept by the tracker. */
   rejection: Answer | undefined
+  /** The answer of the backend that has executed the statement. Kept by the tracker. */
+  answer: Answer | undefined
   /** How many points the gap ledger has as lacking at this backend alone. Kept by the tracker. */
   divergedPoints = 0
   /** Whether the write is on disk, or its loss in the gap ledger. Kept by the tracker. */
@@ -92,6 +96,8 @@ export class QueuedWrite {
   isIsolated = false
   /** When the relay came to own it, by the clock's `now`. */
   ownedSince = Number.POSITIVE_INFINITY
+  /** Whether the backend may have executed it in an earlier attempt that failed. */
+  mayBeApplied = false
   /** Whether a request that failed may still read its bytes. */
   private mayBeRead = false
   private budget: Budget | undefined
@@ -118,8 +124,8 @@ export class QueuedWrite {
    * with another long one.
    */
   private get longNameBytes(): number {
-    const { key } = this.write.destination
-    return Math.max(0, DESTINATION_COPIES * key.length - WRITE_OVERHEAD_BYTES)
+    const { batchKey } = this.write.destination
+    return Math.max(0, DESTINATION_COPIES * batchKey.length - WRITE_OVERHEAD_BYTES)
   }
 
   /** Takes room in `budget` in place of the room it has. Returns false, and changes nothing, if full. */
@@ -131,36 +137,38 @@ export class QueuedWrite {
     return true
   }
 
-  /** The relay owns the write, and the backend has yet to apply it: readers wait for it until `release`. */
-  owe(): void {
+  /** The relay owns the write, and the backend has yet to apply it: readers wait for it until `uncount`. */
+  countUnapplied(): void {
     this.group ??= this.lane.unapplied.add(this.bytes, this.acceptedAt)
   }
 
-  /** Gives back its room in memory: it is applied, dropped, or on disk. */
-  release(): void {
+  /**
+   * Gives back its room in memory, and no longer counts it as unapplied: it is applied, dropped, or on disk.
+   */
+  uncount(): void {
     this.budget?.give(this.bytes, this.longNameBytes)
     this.budget = undefined
     if (this.group) this.lane.unapplied.remove(this.group, this.bytes)
     this.group = undefined
   }
 
-  /** Gives back its room, and its memory if only this backend's answer was waited for. */
-  releaseStored(): void {
-    this.release()
-    if (!this.mayBeRead) this.tracker.released(this)
+  /** Gives back the memory of its bytes, once the other backends have stored it, too. */
+  recycle(): void {
+    if (!this.mayBeRead) this.tracker.doneReading(this)
   }
 
   /** The request with the write has failed: a transport that was aborted may go on reading. */
-  failed(): void {
+  requestFailed({ verdict }: Failure): void {
     this.mayBeRead = true
+    if (verdict === 'failed') this.mayBeApplied = true
   }
 
   drop(failure: Failure): void {
-    this.release()
+    this.uncount()
     this.tracker.dropped(this, failure)
   }
 
-  /** Lets go of a write that failed and that no backend needs to get. */
+  /** Drops a write that failed and that no backend needs to get. */
   forget(): void {
     this.drop(failure('not needed any more'))
   }

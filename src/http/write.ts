@@ -7,27 +7,22 @@ import type { Destination } from '../influxdb/destination.ts'
 import { timestampIn } from '../influxdb/precision.ts'
 import { searchOf } from '../influxdb/query-string.ts'
 import { toResponse } from '../influxdb/response.ts'
-import { stamp } from '../influxdb/stamp.ts'
+import { stamp, withoutTimestamp } from '../influxdb/stamp.ts'
 import type { Write } from '../influxdb/write.ts'
-import { Budget, Reservation } from '../limits/budget.ts'
-import { coarseTimers } from '../limits/coarse-timers.ts'
-import { Turns } from '../limits/turns.ts'
+import { Reservation } from '../limits/budget.ts'
 import type { Log } from '../observe/log.ts'
 import { RepeatedWarning } from '../observe/repeated-warning.ts'
 import { Backpressure } from '../relay/backpressure.ts'
 import type { Relay } from '../relay/relay.ts'
 import type { Runtime } from '../runtime.ts'
 import { firstAuthorization } from './headers.ts'
-import { BodyError, noRoom, readBody } from './request-body.ts'
+import { BodyError, createBodyReading, noRoom, readBody } from './request-body.ts'
 
 /** The destination that a query string and an Authorization header name, or the answer that refuses them. */
 export type FindDestination = (
   search: string,
   authorization: string | undefined,
 ) => Destination | Answer
-
-/** The part of `max-pending-mb` that bytes can take that clients have announced and not yet sent. */
-const MAX_ANNOUNCED_SHARE = 1 / 4
 
 /** To read the lines of a larger body takes milliseconds. */
 const MAX_STAMPED_AT_ONCE_BYTES = 1024 * 1024
@@ -43,11 +38,9 @@ export function createWriteHandler(
   runtime: Runtime,
   log: Log,
 ): WriteHandler {
-  const { clock, buffers, gunzip } = runtime
-  const turns = new Turns(clock)
-  const reading = { clock: { ...clock, after: coarseTimers(clock) }, buffers, gunzip, turns }
-  const pending = new Budget(config.maxPendingBytes)
-  const announced = new Budget(config.maxPendingBytes * MAX_ANNOUNCED_SHARE)
+  const { clock, buffers } = runtime
+  const { reading, pending, announced } = createBodyReading(runtime, config.maxPendingBytes)
+  const { turns } = reading
   const refused = new RepeatedWarning(clock, log, 'write refused')
   const backpressure = new Backpressure(
     clock,
@@ -70,7 +63,11 @@ export function createWriteHandler(
       const pause = backpressure.pause()
       if (pause) await pause
       const body = await readBody(request, config, reservation, announced, reading)
-      const timestamp = () => timestampIn(destination.precision, clock.wallNanoseconds())
+      let added = ''
+      const timestamp = () => {
+        added = timestampIn(destination.precision, clock.wallNanoseconds())
+        return added
+      }
       if (body.length > MAX_STAMPED_AT_ONCE_BYTES) await turns.next(SMALL_WRITE_PASSES)
       const memory = {
         take(length: number) {
@@ -85,14 +82,15 @@ export function createWriteHandler(
       const consistency = atLeast(config.minConsistency, asked)
       const write: Write = { kind: 'points', destination, points, consistency, recycle }
       const answer = await relay.accept(write)
-      return answer === STORED ? new Response(null, { status: 204 }) : toResponse(answer)
+      if (answer === STORED) return new Response(null, { status: 204 })
+      return toResponse(added === '' ? answer : withoutTimestamp(answer, added))
     } catch (error) {
       if (!(error instanceof BodyError)) throw error
       refused.report({ status: error.answer.status, reason: error.message })
       return error.toResponse()
     } finally {
       requests--
-      reservation.release()
+      reservation.giveBack()
     }
   }
 }

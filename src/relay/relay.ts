@@ -28,6 +28,11 @@ export class Relay {
     new FanOut(write, 'relay', () => {}).start(this.backends)
   }
 
+  /** Whether some backend has as many statements to execute as may wait. */
+  get isFullOfStatements(): boolean {
+    return this.backends.some(({ queue }) => queue.isFullOfStatements)
+  }
+
   /** Bytes of line protocol that backends have yet to take. */
   get undeliveredBytes(): number {
     return this.backends.reduce((sum, backend) => sum + backend.queue.bytes, 0)

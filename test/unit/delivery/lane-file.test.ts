@@ -22,10 +22,10 @@ describe("a lane's file", () => {
     ['precision=s&db=d&consistency=all', ''],
   ])("a lane's file keeps the lane of %s", (search, authorization) => {
     const destination = destinationOf(search, authorization)
-    const lane = decodeLane(encodeLane(destination))?.destination
-    expect(lane?.lane).toBe(destination.lane)
-    expect(lane && recordedDestination(destination.query, lane.authorization).key).toBe(
-      destination.key,
+    const lane = decodeLane(encodeLane({ destination, order: 0 }))?.destination
+    expect(lane?.laneKey).toBe(destination.laneKey)
+    expect(lane && recordedDestination(destination.query, lane.authorization).batchKey).toBe(
+      destination.batchKey,
     )
   })
 
@@ -35,9 +35,11 @@ describe("a lane's file", () => {
     const names = fc.uint8Array({ minLength: 1, maxLength: 6 }).map(escaped)
     fc.assert(
       fc.property(names, names, (db, rp) => {
-        const { lane } = destinationOf(`db=${db}&rp=${rp}`)
-        const decoded = decodeLane(encodeLane(destinationOf(`db=${db}&rp=${rp}`)))
-        expect(decoded).toMatchObject({ destination: { lane }, isChecked: true })
+        const { laneKey } = destinationOf(`db=${db}&rp=${rp}`)
+        const decoded = decodeLane(
+          encodeLane({ destination: destinationOf(`db=${db}&rp=${rp}`), order: 0 }),
+        )
+        expect(decoded).toMatchObject({ destination: { laneKey }, isChecked: true })
       }),
     )
   })
