@@ -106,6 +106,7 @@ function toBackend(output: HttpOutputKeys): BackendOptions {
     name: output.name ?? host,
     writeUrl: new URL(origin + writePath(pathname, output.endpoints)).href,
     queryUrl: new URL(origin + queryPath(pathname, output.endpoints)).href,
+    createsDatabases: false,
     isRead: output.read,
     weight: output.weight,
     queryTimeoutMs: output['query-timeout'],

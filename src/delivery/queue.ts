@@ -145,7 +145,12 @@ export class Queue implements LaneQueue {
 
   /** Bytes of line protocol that the backend has yet to take. */
   get bytes(): number {
-    return this.pending.bytes + (this.options.buffer?.bytes ?? 0) + (this.store?.bytes ?? 0)
+    return this.pending.bytes + this.keptBytes
+  }
+
+  /** Bytes of line protocol that the backend did not take at once: in its buffer, or on disk. */
+  get keptBytes(): number {
+    return (this.options.buffer?.bytes ?? 0) + (this.store?.bytes ?? 0)
   }
 
   /**

@@ -145,6 +145,11 @@ export function laneDestination(
   return destination(query, authorization)
 }
 
+/** Whether the name of the database is text: InfluxQL has no way to write other bytes. */
+export function hasReadableName({ query, database }: Destination): boolean {
+  return parameters(query).get('db') === encodeURIComponent(database)
+}
+
 /** The destination of a write that was read from the log of a lane. */
 export function recordedDestination(query: string, authorization: string | undefined): Destination {
   return destination(parameters(query), authorization)

@@ -3,16 +3,19 @@
 import type { Backend } from '../backend/backend.ts'
 import { type Answer, errorAnswer } from '../influxdb/answer.ts'
 import type { Write } from '../influxdb/write.ts'
-import { FanOut } from './fan-out.ts'
+import { FanOut, type TellKept } from './fan-out.ts'
 
 /** The seconds after which a client may try a destination again for which there was no room. */
 const RETRY_AFTER = '10'
 
 export class Relay {
   readonly backends: readonly Backend[]
+  private readonly tellKept: TellKept | undefined
 
-  constructor(backends: readonly Backend[]) {
+  /** @param tellKept tells other relays for which outputs something is kept */
+  constructor(backends: readonly Backend[], tellKept?: TellKept) {
     this.backends = backends
+    this.tellKept = tellKept
   }
 
   /**
@@ -25,7 +28,7 @@ export class Relay {
     const full = this.backends.find((backend) => !backend.hasRoomFor(write.destination))
     if (full) return Promise.resolve(tooManyDestinations(full))
     return new Promise((resolve) => {
-      new FanOut(write, 'client', resolve).start(this.backends)
+      new FanOut(write, 'client', resolve, this.tellKept).start(this.backends)
     })
   }
 

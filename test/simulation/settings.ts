@@ -2,6 +2,7 @@
 
 import type { BackendOptions } from '../../src/backend/backend.ts'
 import type { ConsistencyLevel } from '../../src/influxdb/consistency.ts'
+import type { PeerOptions } from '../../src/peers/peer.ts'
 import { DEFAULTS, urlsOf } from '../support/relay-fixture.ts'
 import type { ClientOptions } from './clients.ts'
 import type { World } from './world.ts'
@@ -54,6 +55,7 @@ export interface LifeSettings {
   readonly isDurable: boolean
   readonly dataDir: string
   readonly backends: readonly BackendOptions[]
+  readonly peers: readonly PeerOptions[]
   readonly maxPendingBytes: number
   readonly segmentBytes: number
   /** How many files of buffers may be open at a time. */
@@ -129,6 +131,7 @@ export function chooseLife(world: World, settings: Settings, isLast: boolean): L
       ...urlsOf(name),
       folder: isDurable ? `${DATA}/${name}` : undefined,
     })),
+    peers: [],
     maxPendingBytes: isAmple ? 1_000_000 : world.pick([1000, 100_000]),
     segmentBytes: world.pick([200, 1000, 1_000_000]),
     maxOpenFiles: world.pick([1, 2, 4, 64]),

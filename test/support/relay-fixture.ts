@@ -12,6 +12,7 @@ import type { FakeDisk } from './fake-disk.ts'
 import { createFakeRuntime, type Handler, settle } from './fake-runtime.ts'
 
 export const DEFAULTS: Omit<BackendOptions, 'name' | 'writeUrl' | 'queryUrl'> = {
+  createsDatabases: false,
   isRead: true,
   weight: 1,
   queryTimeoutMs: 60_000,
