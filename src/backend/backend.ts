@@ -4,7 +4,7 @@ import type { LaneStore, WhenFull } from '../delivery/lane-store.ts'
 import { isFailure, type Outcome } from '../delivery/outcome.ts'
 import { Queue } from '../delivery/queue.ts'
 import { type QueuedWrite, WRITE_OVERHEAD_BYTES } from '../delivery/queued-write.ts'
-import { hasReadableName } from '../influxdb/destination.ts'
+import { type Destination, hasReadableName } from '../influxdb/destination.ts'
 import { Budget } from '../limits/budget.ts'
 import type { Losses } from '../losses/losses.ts'
 import type { Databases, Shortage } from '../losses/shortage.ts'
@@ -30,6 +30,8 @@ export interface BackendOptions extends QueryOptions, ReadOptions {
   readonly replayRate: number
   /** Room in memory for writes that the backend has not answered yet. */
   readonly pendingBytes: number
+  /** Room in memory for lanes, without their writes. */
+  readonly lanesBytes: number
   /** The folder of its buffer on disk; undefined for a buffer in memory. */
   readonly folder: string | undefined
   /** The folder that earlier versions used; undefined if it is the same. */
@@ -70,6 +72,7 @@ export class Backend {
   private readonly log: Log
   private readonly outages: OutageLog
   private readonly diskErrors: RepeatedWarning
+  private readonly refusals: RepeatedWarning
   private readonly parts: BackendParts
 
   constructor(options: BackendOptions, runtime: Runtime, log: Log, parts: BackendParts) {
@@ -87,6 +90,7 @@ export class Backend {
     this.log = log.with({ backend: options.name })
     this.outages = new OutageLog(clock, this.log)
     this.diskErrors = new RepeatedWarning(clock, this.log, 'disk failed')
+    this.refusals = new RepeatedWarning(clock, this.log, 'too many destinations wait')
     this.parts = parts
     const hasBuffer = parts.store === undefined && options.bufferBytes > 0
     const buffer = hasBuffer ? new Budget(options.bufferBytes, WRITE_OVERHEAD_BYTES) : undefined
@@ -95,7 +99,10 @@ export class Backend {
       {
         ...parts,
         send: (queued, body) => this.send(queued, body),
-        onDiskError: (error) => this.diskErrors.report({ reason: error.message }),
+        onDiskError: (error) => {
+          // The answer to a batch may come after its log is closed. The next start delivers the batch again.
+          if (!parts.store?.isClosed) this.diskErrors.report({ reason: error.message })
+        },
       },
     )
   }
@@ -103,6 +110,13 @@ export class Backend {
   /** What it lacks for good in some databases, or in any; undefined if it lacks nothing. */
   shortage(databases: Databases): Shortage | undefined {
     return this.parts.losses.shortage(databases)
+  }
+
+  /** Whether it can take writes of a destination. Logs if it cannot. */
+  hasRoomFor(destination: Destination): boolean {
+    if (this.queue.hasRoomFor(destination)) return true
+    this.refusals.report({ destinations: this.queue.laneCount })
+    return false
   }
 
   /** Whether the last attempt to write something got no answer. */
@@ -115,7 +129,7 @@ export class Backend {
     const { losses, store } = this.parts
     await losses.close()
     this.outages.flush()
-    this.diskErrors.flush()
+    for (const warning of [this.diskErrors, this.refusals]) warning.flush()
     if (!this.queue.isEmpty) {
       const { bytes } = this.queue
       if (store) this.log.info('undelivered points are kept on disk', { bytes })

@@ -35,6 +35,21 @@ const LATE_MS = 50
 /** A write that the relay owns is on disk by then, if the disk works and has room. */
 const OWNED_MS = 1100
 
+/** Hears what relays and network do. */
+export type Observer = {
+  readonly [Method in
+    | 'sent'
+    | 'accepted'
+    | 'answered'
+    | 'asks'
+    | 'stored'
+    | 'replied'
+    | 'askedToWait'
+    | 'sawDamage'
+    | 'lifeEnds'
+    | 'barriers']: Witness[Method]
+}
+
 export class Witness {
   readonly acceptances: Acceptance[] = []
   readonly faults = new Set<string>()
