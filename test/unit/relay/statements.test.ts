@@ -137,6 +137,8 @@ describe('SELECT INTO', () => {
 test('more statements than may wait for a server are refused', async () => {
   const fixture = await createDurableFixture({ a: well, b: refused }, undefined, {
     bufferBytes: 100_000_000,
+    pendingBytes: 100_000_000,
+    lanesBytes: 100_000_000,
   })
   let accepted = 0
   for (; accepted < 2000 && !fixture.relay.isFullOfStatements; accepted++) {
