@@ -163,7 +163,9 @@ class Client {
     // One more may have been stored without an answer.
     const count = JSON.parse(answer.body).results[0].series?.[0].values[0][1] ?? 0
     const wanted = this.written.filter((at) => at <= now - this.maxLagMs).length
-    if (count < wanted) this.faults.push(`${count} of ${wanted}`)
+    if (count < wanted) {
+      this.faults.push(`${count} of ${wanted}, ${answer.headers['x-relay-behind'] ?? 'complete'}`)
+    }
   }
 }
 
