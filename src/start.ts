@@ -145,6 +145,7 @@ export async function openRelay(
 ): Promise<Relay> {
   const opened: Backend[] = []
   for (const options of backends) opened.push(await openBackend(options, runtime, log, data))
+  for (const backend of opened) backend.others = opened.filter((one) => one !== backend)
   const relay = new Relay(opened, peers && ((names) => peers.tellKept(names)))
   relay.start()
   return relay

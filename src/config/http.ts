@@ -44,6 +44,7 @@ const httpKeys = (readFile: ReadFile) =>
     consistency: v.optional(oneOf(CONSISTENCY_LEVELS), 'one'),
     'min-consistency': v.optional(oneOf(CONSISTENCY_LEVELS), 'any'),
     query: v.optional(flag, true),
+    'create-databases': v.optional(flag, false),
     peers: v.optional(peers, []),
     'peer-ca-pem': v.optionalAsync(pemFile(readFile, 'CERTIFICATE')),
     'default-ping-response': v.optional(oneOf([200, 204]), 204),
@@ -82,7 +83,11 @@ function toConfig(keys: v.InferOutput<ReturnType<typeof httpKeys>>): HttpConfig 
     readTimeoutMs: keys['read-timeout'],
     idleTimeoutMs: keys['idle-timeout'],
     peers: keys.peers.map((url) => ({ url, ca: keys['peer-ca-pem'] })),
-    backends: keys.output.map((backend) => ({ ...backend, pendingBytes: maxPendingBytes })),
+    backends: keys.output.map((backend) => ({
+      ...backend,
+      pendingBytes: maxPendingBytes,
+      createsDatabases: keys['create-databases'],
+    })),
     ignored: IGNORED.filter((key) => keys[key] !== undefined),
   }
 }

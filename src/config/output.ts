@@ -34,6 +34,9 @@ export const MIB = 1024 * 1024
 /** Room for writes that a backend has not answered, unless the relay's block says otherwise. */
 export const MAX_PENDING_MB = 256
 
+/** Memory for the lanes of an output, without their writes: 30,000 databases on disk. */
+const MAX_LANES_MB = 256
+
 /** A key of a fork of the Go relay, which has a second type for data of Prometheus. */
 const serverType = v.literal(
   'influxdb',
@@ -103,6 +106,7 @@ function toBackend(output: HttpOutputKeys): BackendOptions {
     name: output.name ?? host,
     writeUrl: new URL(origin + writePath(pathname, output.endpoints)).href,
     queryUrl: new URL(origin + queryPath(pathname, output.endpoints)).href,
+    createsDatabases: false,
     isRead: output.read,
     weight: output.weight,
     queryTimeoutMs: output['query-timeout'],
@@ -114,6 +118,7 @@ function toBackend(output: HttpOutputKeys): BackendOptions {
     maxInFlight: output['max-in-flight'],
     replayRate: output['replay-rate-limit'],
     pendingBytes: MAX_PENDING_MB * MIB,
+    lanesBytes: MAX_LANES_MB * MIB,
     folder: output['buffer-path'],
     whenFull: output['buffer-full'],
     maxAgeMs: output['buffer-max-age'],

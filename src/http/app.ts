@@ -32,8 +32,6 @@ const METHODS = new Map([
   ['/ready', PROBE_METHODS],
 ])
 
-const DATABASE_REQUIRED = errorAnswer(400, 'database is required')
-
 /** How many destinations are remembered, and the longest name of one: together about two megabytes. */
 const MAX_DESTINATIONS = 1024
 const MAX_REMEMBERED_LENGTH = 512
@@ -72,9 +70,7 @@ export function createApp(
   const router = new QueryRouter(relay.backends, outputsOf, config, runtime, log, peers)
   const write = createWriteHandler(config, relay, runtime, log)
   const policy = config.defaultRetentionPolicy
-  const findV1 = remember(
-    (search, authorization) => v1DestinationOf(search, authorization, policy) ?? DATABASE_REQUIRED,
-  )
+  const findV1 = remember((search, authorization) => v1DestinationOf(search, authorization, policy))
   const findV2 = remember((search, authorization) => v2DestinationOf(search, authorization, policy))
   app.post('/write', (c) => write(c.req.raw, findV1))
   app.post('/api/v2/write', (c) => write(c.req.raw, findV2))

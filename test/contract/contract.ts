@@ -1,6 +1,6 @@
 import { describe } from 'vitest'
 import { answers } from './answers.ts'
-import { type Runtime, setUpBench } from './bench.ts'
+import { type Runtime, type Size, setUpBench } from './bench.ts'
 import { bodies } from './bodies.ts'
 import { buffers } from './buffers.ts'
 import { changes } from './changes.ts'
@@ -57,8 +57,9 @@ const themes = {
  *
  * @param runtime has faults of its own, which the relay cannot cure: see the tests that name it
  * @param command starts the relay, in the repository's folder; its arguments are appended
+ * @param size `small` for a way to run that differs from another one by little
  */
-export function contract(runtime: Runtime, command: readonly string[]): void {
-  const bench = setUpBench(runtime, command)
+export function contract(runtime: Runtime, command: readonly string[], size: Size = 'full'): void {
+  const bench = setUpBench(runtime, command, size)
   for (const [name, theme] of Object.entries(themes)) describe(name, () => theme(bench))
 }

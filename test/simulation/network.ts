@@ -55,10 +55,11 @@ export class Network {
       if (statement !== undefined) {
         const database = new URL(url).searchParams.get('db') ?? ''
         const onRun = () => {}
+        const text = new TextDecoder().decode(request.body)
         return callStatement(request, { world, server, caller, isLost, onRun }, () => {
           world.log(`${server.name} executes statement ${statement}`)
           server.executed.add(statement)
-          this.witness.barriers.executes(server.name, database, statement)
+          this.witness.barriers.executes(server.name, database, statement, text)
         })
       }
       const onRun = (one: SimulatedInfluxDB, number: number) => this.onQuery(one, number)

@@ -12,6 +12,9 @@ export const DATA = 'data'
 /** Databases of clients that choose many names. */
 const MANY_DATABASES = Array.from({ length: 20 }, (_, i) => `d${i || ''}`)
 
+/** Room for few lanes, so that some clients with many databases are refused. Lanes on disk take 8 KB each. */
+const FEW_LANES_BYTES = 64 * 1024
+
 /** What stays the same for the whole simulation. */
 export interface Settings {
   readonly servers: readonly string[]
@@ -112,6 +115,8 @@ export function chooseLife(world: World, settings: Settings, isLast: boolean): L
     queryTimeoutMs: 3000,
     maxDelayMs: world.integer(500, 4000),
     pendingBytes: isAmple ? 1_000_000 : world.pick([1000, 3000, 100_000]),
+    // It follows from another choice, so that seeds stay.
+    ...(settings.clients % 4 === 1 && !isAmple ? { lanesBytes: FEW_LANES_BYTES } : {}),
     gzip: world.chance(0.1),
     replayRate: isDurable && world.chance(0.2) ? 2000 : 0,
     maxInFlight,

@@ -154,6 +154,7 @@ export class Witness {
     this.due.delete(acceptance)
     acceptance.status = status
     acceptance.answeredAt = this.world.now()
+    if (status < 400 && status !== 204) this.fault(`#${number} is answered ${status}`)
     if (status === 204) {
       const loss = this.lossOnPowerCut(acceptance)
       if (loss !== undefined) this.fault(`#${number} is acknowledged, and ${loss}`)

@@ -12,6 +12,7 @@ import type { FakeDisk } from './fake-disk.ts'
 import { createFakeRuntime, type Handler, settle } from './fake-runtime.ts'
 
 export const DEFAULTS: Omit<BackendOptions, 'name' | 'writeUrl' | 'queryUrl'> = {
+  createsDatabases: false,
   isRead: true,
   weight: 1,
   queryTimeoutMs: 60_000,
@@ -23,6 +24,7 @@ export const DEFAULTS: Omit<BackendOptions, 'name' | 'writeUrl' | 'queryUrl'> = 
   maxInFlight: 1,
   replayRate: 0,
   pendingBytes: 1024 * 1024,
+  lanesBytes: 1024 * 1024,
   folder: undefined,
   whenFull: 'reject',
   maxAgeMs: undefined,
@@ -51,7 +53,7 @@ export function writeOf(
   consistency: ConsistencyLevel = 'one',
 ): Write {
   const destination = v1DestinationOf(search, authorization, '')
-  if (!destination) throw new Error(`no database in ${search}`)
+  if ('status' in destination) throw new Error(`no destination in ${search}`)
   const bytes = typeof body === 'string' ? new TextEncoder().encode(body) : body
   return { kind: 'points', destination, points: stamp(bytes, () => '1'), consistency }
 }
