@@ -32,6 +32,7 @@ const calculations: Step[] = [
 const processes: Step[] = [
   tests('contract tests', 'node', 'contract'),
   script('relays that are killed', 'scripts/torture.ts', '--cycles', '25'),
+  script('writes that are read', 'scripts/pairs.ts', '--pairs', '500'),
 ]
 
 /** Every part of the bench once, on two of our runtimes. */
