@@ -4,7 +4,7 @@ import type { LaneStore, WhenFull } from '../delivery/lane-store.ts'
 import { isFailure, type Outcome } from '../delivery/outcome.ts'
 import { Queue } from '../delivery/queue.ts'
 import { WRITE_OVERHEAD_BYTES } from '../delivery/queued-write.ts'
-import type { Destination } from '../influxdb/destination.ts'
+import type { Write } from '../influxdb/write.ts'
 import { Budget } from '../limits/budget.ts'
 import type { Losses } from '../losses/losses.ts'
 import type { Databases, Shortage } from '../losses/shortage.ts'
@@ -78,7 +78,7 @@ export class Backend {
       { ...options, clock, buffers, buffer },
       {
         ...parts,
-        send: (destination, body) => this.send(destination, body),
+        send: (first, body) => this.send(first, body),
         onDiskError: (error) => this.diskErrors.report({ reason: error.message }),
       },
     )
@@ -108,9 +108,9 @@ export class Backend {
     await store?.close()
   }
 
-  private async send(destination: Destination, body: Uint8Array): Promise<Outcome> {
-    const outcome = await this.client.send(destination, body)
-    const { database, retentionPolicy, lane } = destination
+  private async send(first: Write, body: Uint8Array): Promise<Outcome> {
+    const outcome = await this.client.send(first, body)
+    const { database, retentionPolicy, lane } = first.destination
     const hasFailed = isFailure(outcome)
     if (!hasFailed && !this.outages.isOngoing) return outcome
     // The queue still counts the body that was just answered.

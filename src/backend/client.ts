@@ -3,21 +3,32 @@
 import { type Failure, failure, type Outcome } from '../delivery/outcome.ts'
 import { type Answer, summaryOf } from '../influxdb/answer.ts'
 import { credentialParameters, withoutPassword } from '../influxdb/credentials.ts'
-import type { Destination } from '../influxdb/destination.ts'
 import { readAnswer } from '../influxdb/response.ts'
 import { verdictOf } from '../influxdb/verdict.ts'
+import type { Write, WriteKind } from '../influxdb/write.ts'
 import type { Fetch, Runtime } from '../runtime.ts'
 import { retryAfterMs } from './retry-after.ts'
 
 export interface ClientOptions {
   /** The full URL of the write endpoint, without credentials and query. */
   readonly writeUrl: string
+  /** The same of the endpoint for remote writes of Prometheus. */
+  readonly remoteWriteUrl: string
   /** The Authorization header to send in place of the clients'. */
   readonly authorization: string | undefined
   readonly timeoutMs: number
   readonly gzip: boolean
   readonly ca: string | undefined
   readonly skipTlsVerification: boolean
+}
+
+const LINE_PROTOCOL = { 'content-type': 'text/plain; charset=utf-8' }
+
+/** What Prometheus sends with a remote write. */
+const REMOTE_WRITE = {
+  'content-type': 'application/x-protobuf',
+  'content-encoding': 'snappy',
+  'x-prometheus-remote-write-version': '0.1.0',
 }
 
 export class BackendClient {
@@ -34,7 +45,10 @@ export class BackendClient {
   }
 
   /** Sends one body once. Never rejects. */
-  async send(destination: Destination, body: Uint8Array): Promise<Outcome> {
+  async send(
+    { kind, destination }: Pick<Write, 'kind' | 'destination'>,
+    body: Uint8Array,
+  ): Promise<Outcome> {
     const { timeoutMs } = this.options
     const authorization = this.options.authorization ?? destination.authorization
     const parameters = authorization && credentialParameters(authorization)
@@ -42,8 +56,8 @@ export class BackendClient {
     const cancel = this.runtime.clock.after(timeoutMs, () => controller.abort())
     try {
       const response = await (parameters
-        ? this.post(`${destination.query}&${parameters}`, undefined, body, controller.signal)
-        : this.post(destination.query, authorization, body, controller.signal))
+        ? this.post(kind, `${destination.query}&${parameters}`, undefined, body, controller.signal)
+        : this.post(kind, destination.query, authorization, body, controller.signal))
       const answer = withoutSecret(await readAnswer(response), parameters)
       const verdict = verdictOf(answer, body)
       if (verdict === 'stored') {
@@ -72,16 +86,20 @@ export class BackendClient {
   }
 
   private async post(
+    kind: WriteKind,
     query: string,
     authorization: string | undefined,
     body: Uint8Array,
     signal: AbortSignal,
   ): Promise<Response> {
-    const headers: Record<string, string> = { 'content-type': 'text/plain; charset=utf-8' }
+    const { writeUrl, remoteWriteUrl, gzip } = this.options
+    const isRemoteWrite = kind === 'remote-write'
+    const headers: Record<string, string> = { ...(isRemoteWrite ? REMOTE_WRITE : LINE_PROTOCOL) }
     if (authorization !== undefined) headers.authorization = authorization
-    if (this.options.gzip) headers['content-encoding'] = 'gzip'
-    const sent = this.options.gzip ? await this.runtime.gzip(body) : body
-    return this.fetch(`${this.options.writeUrl}?${query}`, {
+    const isGzipped = gzip && !isRemoteWrite
+    if (isGzipped) headers['content-encoding'] = 'gzip'
+    const sent = isGzipped ? await this.runtime.gzip(body) : body
+    return this.fetch(`${isRemoteWrite ? remoteWriteUrl : writeUrl}?${query}`, {
       method: 'POST',
       headers,
       body: sent,

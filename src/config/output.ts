@@ -37,7 +37,7 @@ export const MAX_PENDING_MB = 256
 /** A key of a fork of the Go relay, which has a second type for data of Prometheus. */
 const serverType = v.literal(
   'influxdb',
-  expected('the type "influxdb": this relay takes and sends line protocol only'),
+  expected('the type "influxdb": every output of this relay takes line protocol'),
 )
 
 const httpOutputKeys = (readFile: ReadFile) =>
@@ -48,7 +48,7 @@ const httpOutputKeys = (readFile: ReadFile) =>
     endpoints: v.optional(
       table({
         write: v.optional(urlPath),
-        write_prom: v.optional(text),
+        write_prom: v.optional(urlPath),
         ping: v.optional(text),
         query: v.optional(text),
       }),
@@ -103,6 +103,7 @@ function toBackend(output: HttpOutputKeys): BackendOptions {
     name: output.name ?? host,
     writeUrl: new URL(origin + writePath(pathname, output.endpoints)).href,
     queryUrl: new URL(origin + queryPath(pathname, output.endpoints)).href,
+    remoteWriteUrl: new URL(origin + remoteWritePath(pathname, output.endpoints)).href,
     isRead: output.read,
     weight: output.weight,
     queryTimeoutMs: output['query-timeout'],
@@ -135,6 +136,14 @@ function queryPath(path: string, endpoints: HttpOutputKeys['endpoints']): string
   const base = path.replace(/\/$/, '')
   if (endpoints) return `${base}/${(endpoints.query ?? 'query').replace(/^\//, '')}`
   return `${base.replace(/\/write$/, '')}/query`
+}
+
+/** Beside the write endpoint, as in influxd, unless `endpoints` says otherwise. */
+function remoteWritePath(path: string, endpoints: HttpOutputKeys['endpoints']): string {
+  const base = path.replace(/\/$/, '')
+  if (endpoints)
+    return `${base}/${(endpoints.write_prom ?? 'api/v1/prom/write').replace(/^\//, '')}`
+  return `${base.replace(/\/write$/, '')}/api/v1/prom/write`
 }
 
 /** The Authorization headers that the keys of an output give, one for each kind of credentials. */

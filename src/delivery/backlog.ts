@@ -1,6 +1,6 @@
 /** What a lane needs of its queue and of its backlog. */
 
-import type { Destination } from '../influxdb/destination.ts'
+import type { Write } from '../influxdb/write.ts'
 import type { Budget } from '../limits/budget.ts'
 import type { Waiter } from '../limits/semaphore.ts'
 import type { Losses } from '../losses/losses.ts'
@@ -32,8 +32,12 @@ export interface LaneQueue {
   readonly store: LaneStore | undefined
   /** A batch is no larger than this, unless it is one write. A lane halves it after a 413. */
   maxBatchBytes: number
-  /** Sends one body to the backend. Never rejects. */
-  send(destination: Destination, body: Uint8Array): Promise<Outcome>
+  /**
+   * Sends one body to the backend. Never rejects.
+   *
+   * @param first of the writes in the body, which have its kind and destination in common
+   */
+  send(first: Write, body: Uint8Array): Promise<Outcome>
   /**
    * Lets a lane send one more batch. If it returns false, it calls the lane's `pump` later.
    *

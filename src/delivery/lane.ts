@@ -139,7 +139,7 @@ export class Lane implements WriteLane {
       const body = batch.createBody(buffers)
       if (batch.last) await queue.paceReplay(body.length)
       const sentAt = clock.now()
-      const outcome = await queue.send(batch.destination, body)
+      const outcome = await queue.send(batch.first.write, body)
       queue.heard(outcome)
       const spilled = backlog.answered(batch, clock.now() - sentAt)
       if (spilled) await spilled

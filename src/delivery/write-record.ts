@@ -8,7 +8,7 @@
 import { type Destination, laneDestination, recordedDestination } from '../influxdb/destination.ts'
 import { parameters } from '../influxdb/query-string.ts'
 import { scan } from '../influxdb/scan.ts'
-import type { Write } from '../influxdb/write.ts'
+import { opaque, type Write } from '../influxdb/write.ts'
 import { HEADER_BYTES, type LogRecord } from '../segments/record.ts'
 import { withNote, withoutNote } from './failure-note.ts'
 import type { QueuedWrite } from './queued-write.ts'
@@ -72,10 +72,11 @@ export function recordedWrite(
 ): Write {
   const { query, authorization = lane.authorization } = partsOf(record)
   const bytes = hasNote(record) ? withoutNote(record.body) : record.body
+  const kind = KINDS[record.kind & ~FLAGS] ?? 'points'
   return {
-    kind: KINDS[record.kind & ~FLAGS] ?? 'points',
+    kind,
     destination: recordedDestination(query, authorization),
-    points: { bytes, ...scan(bytes) },
+    points: kind === 'remote-write' ? opaque(bytes) : { bytes, ...scan(bytes) },
     consistency: 'one',
   }
 }

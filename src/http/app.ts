@@ -14,16 +14,21 @@ import { withCors } from './cors.ts'
 import { health, ping, status } from './probes.ts'
 import { createQueryHandler } from './query.ts'
 import { queryReady, ready } from './readiness.ts'
+import { refusalOfRemoteWrite } from './remote-write.ts'
 import { createWriteHandler, type FindDestination } from './write.ts'
 
 const WRITE_METHODS = 'OPTIONS, POST'
 const QUERY_METHODS = 'GET, OPTIONS, POST'
 const PROBE_METHODS = 'GET, HEAD, OPTIONS'
 
+/** The endpoint of influxd for remote writes of Prometheus. */
+const REMOTE_WRITE = '/api/v1/prom/write'
+
 /** The methods of each path. */
 const METHODS = new Map([
   ['/write', WRITE_METHODS],
   ['/api/v2/write', WRITE_METHODS],
+  [REMOTE_WRITE, WRITE_METHODS],
   ['/ping', PROBE_METHODS],
   ['/status', PROBE_METHODS],
   ['/health', PROBE_METHODS],
@@ -64,8 +69,12 @@ export function createApp(
     (search, authorization) => v1DestinationOf(search, authorization, policy) ?? DATABASE_REQUIRED,
   )
   const findV2 = remember((search, authorization) => v2DestinationOf(search, authorization, policy))
-  app.post('/write', (c) => write(c.req.raw, findV1))
-  app.post('/api/v2/write', (c) => write(c.req.raw, findV2))
+  app.post('/write', (c) => write(c.req.raw, findV1, 'points'))
+  app.post('/api/v2/write', (c) => write(c.req.raw, findV2, 'points'))
+  app.post(REMOTE_WRITE, (c) => {
+    const refusal = refusalOfRemoteWrite(c.req.raw.headers)
+    return refusal ? toResponse(refusal) : write(c.req.raw, findV1, 'remote-write')
+  })
   app.get('/ping', (c) => ping(c.req.raw, config.pingStatus))
   app.get('/ready', () => ready(isStopping()))
   const methodsOf = new Map(METHODS)

@@ -65,14 +65,32 @@ export interface BodyReading extends Pick<Runtime, 'clock' | 'gunzip' | 'buffers
 }
 
 /**
- * The body of a request, inflated if it is gzip.
+ * The body of a request, inflated if it is gzip; see `readSent`.
+ *
+ * @throws BodyError
+ */
+export async function readBody(
+  request: Request,
+  limits: BodyLimits,
+  reservation: Reservation,
+  announced: Budget,
+  reading: BodyReading,
+): Promise<Uint8Array> {
+  const sent = await readSent(request, limits, reservation, announced, reading)
+  // Exactly this value, as in influxd, which takes a body with any other for plain text.
+  const isGzip = firstOf(request.headers.get('content-encoding')) === 'gzip'
+  return isGzip ? inflate(sent, limits, reservation, reading) : sent
+}
+
+/**
+ * The body of a request as it was sent.
  *
  * @param reservation grows by what the body holds in memory
  * @param announced bounds what is reserved for bytes that clients have announced and not yet sent. Bodies
  *   past it are read into buffers that grow with what comes, which is slower.
  * @throws BodyError
  */
-export async function readBody(
+export async function readSent(
   request: Request,
   limits: BodyLimits,
   reservation: Reservation,
@@ -86,18 +104,13 @@ export async function readBody(
   if (length !== undefined && length > limits.maxBodyBytes) throw tooLarge()
   const isAnnounced =
     length !== undefined && length <= MAX_ANNOUNCED_BYTES && announced.take(length)
-  let sent: Uint8Array
   try {
-    sent =
-      isAnnounced && length <= MAX_SMALL_BYTES
-        ? await readAtOnce(request, length, limits, reservation, reading)
-        : await readPieces(request, length, isAnnounced, limits, reservation, reading)
+    return isAnnounced && length <= MAX_SMALL_BYTES
+      ? await readAtOnce(request, length, limits, reservation, reading)
+      : await readPieces(request, length, isAnnounced, limits, reservation, reading)
   } finally {
     if (isAnnounced) announced.give(length)
   }
-  // Exactly this value, as in influxd, which takes a body with any other for plain text.
-  const isGzip = firstOf(headers.get('content-encoding')) === 'gzip'
-  return isGzip ? inflate(sent, limits, reservation, reading) : sent
 }
 
 /** Most writes come this way, so it makes do with one promise and one timer. */

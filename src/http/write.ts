@@ -1,4 +1,4 @@
-/** `/write`: reads a write, gives it to the relay, and answers as influxd does. */
+/** Writes: reads one, gives it to the relay, and answers as influxd does. */
 
 import type { HttpConfig } from '../config/config.ts'
 import { type Answer, STORED } from '../influxdb/answer.ts'
@@ -7,8 +7,8 @@ import type { Destination } from '../influxdb/destination.ts'
 import { timestampIn } from '../influxdb/precision.ts'
 import { searchOf } from '../influxdb/query-string.ts'
 import { toResponse } from '../influxdb/response.ts'
-import { stamp } from '../influxdb/stamp.ts'
-import type { Write } from '../influxdb/write.ts'
+import { type StampedLines, stamp } from '../influxdb/stamp.ts'
+import { opaque, type Write } from '../influxdb/write.ts'
 import { Budget, Reservation } from '../limits/budget.ts'
 import { coarseTimers } from '../limits/coarse-timers.ts'
 import { Turns } from '../limits/turns.ts'
@@ -18,7 +18,7 @@ import { Backpressure } from '../relay/backpressure.ts'
 import type { Relay } from '../relay/relay.ts'
 import type { Runtime } from '../runtime.ts'
 import { firstAuthorization } from './headers.ts'
-import { BodyError, noRoom, readBody } from './request-body.ts'
+import { BodyError, noRoom, readBody, readSent } from './request-body.ts'
 
 /** The destination that a query string and an Authorization header name, or the answer that refuses them. */
 export type FindDestination = (
@@ -35,7 +35,12 @@ const MAX_STAMPED_AT_ONCE_BYTES = 1024 * 1024
 /** Passes of the event loop in which a small write is served: accepted, read, sent, stored, answered. */
 const SMALL_WRITE_PASSES = 5
 
-export type WriteHandler = (request: Request, find: FindDestination) => Promise<Response>
+/** A handler of writes of one kind. */
+export type WriteHandler = (
+  request: Request,
+  find: FindDestination,
+  kind: 'points' | 'remote-write',
+) => Promise<Response>
 
 export function createWriteHandler(
   config: HttpConfig,
@@ -56,7 +61,28 @@ export function createWriteHandler(
   const recycle = (bytes: Uint8Array) => buffers.give(bytes)
   let requests = 0
 
-  return async (request, find) => {
+  /** Reads line protocol, and adds the timestamps that are missing. */
+  const readPoints = async (
+    request: Request,
+    { precision }: Destination,
+    reservation: Reservation,
+  ): Promise<StampedLines> => {
+    const body = await readBody(request, config, reservation, announced, reading)
+    const timestamp = () => timestampIn(precision, clock.wallNanoseconds())
+    if (body.length > MAX_STAMPED_AT_ONCE_BYTES) await turns.next(SMALL_WRITE_PASSES)
+    const memory = {
+      take(length: number) {
+        // Of very short lines, the timestamps take several times as much as the body.
+        if (!reservation.grow(length - body.length)) throw noRoom()
+        return buffers.take(length)
+      },
+    }
+    const points = stamp(body, timestamp, memory)
+    if (points.bytes !== body) buffers.give(body)
+    return points
+  }
+
+  return async (request, find, kind) => {
     const reservation = new Reservation(pending)
     requests++
     try {
@@ -69,21 +95,13 @@ export function createWriteHandler(
       if (requests > config.maxConnections) throw tooManyRequests()
       const pause = backpressure.pause()
       if (pause) await pause
-      const body = await readBody(request, config, reservation, announced, reading)
-      const timestamp = () => timestampIn(destination.precision, clock.wallNanoseconds())
-      if (body.length > MAX_STAMPED_AT_ONCE_BYTES) await turns.next(SMALL_WRITE_PASSES)
-      const memory = {
-        take(length: number) {
-          // Of very short lines, the timestamps take several times as much as the body.
-          if (!reservation.grow(length - body.length)) throw noRoom()
-          return buffers.take(length)
-        },
-      }
-      const points = stamp(body, timestamp, memory)
-      if (points.bytes !== body) buffers.give(body)
+      const points =
+        kind === 'points'
+          ? await readPoints(request, destination, reservation)
+          : opaque(await readSent(request, config, reservation, announced, reading))
       const asked = destination.consistency ?? config.consistency
       const consistency = atLeast(config.minConsistency, asked)
-      const write: Write = { kind: 'points', destination, points, consistency, recycle }
+      const write: Write = { kind, destination, points, consistency, recycle }
       const answer = await relay.accept(write)
       return answer === STORED ? new Response(null, { status: 204 }) : toResponse(answer)
     } catch (error) {

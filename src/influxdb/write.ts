@@ -7,10 +7,19 @@ import type { StampedLines } from './stamp.ts'
 /** What the body of a write is. A record on disk says it, so that a later version can add kinds. */
 export type WriteKind = 'points' | 'statement' | 'remote-write'
 
+/**
+ * A body that is no line protocol. It counts as one point, and no other body can follow it in a batch. The loss of
+ * one is counted in writes.
+ */
+export function opaque(bytes: Uint8Array): StampedLines {
+  return { bytes, count: 1, endsCleanly: false }
+}
+
 /** One accepted body and its destination. */
 export interface Write {
   readonly kind: WriteKind
   readonly destination: Destination
+  /** What was sent; `opaque` unless it is line protocol. */
   readonly points: StampedLines
   /** How many backends must have the write before the client is answered. No effect afterwards. */
   readonly consistency: ConsistencyLevel

@@ -74,7 +74,7 @@ export class FanOut implements WriteTracker {
     if (this.answered === 'stored') return write.lane.losses.rejected(this.write, answer)
     if (this.answered === 'nothing') {
       this.fail(answer, 'rejected')
-      if (this.ownership === 'client' && leftNothing(answer, this.write.points.count)) this.disown()
+      if (this.ownership === 'client' && leftNothing(answer, this.write)) this.disown()
       else this.own()
     }
     return this.recordDivergence()

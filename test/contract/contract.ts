@@ -17,6 +17,7 @@ import { lanes } from './lanes.ts'
 import { layouts } from './layouts.ts'
 import { logging } from './logging.ts'
 import { memory } from './memory.ts'
+import { prometheus } from './prometheus.ts'
 import { queries } from './queries.ts'
 import { stopping } from './stopping.ts'
 import { tls } from './tls.ts'
@@ -37,6 +38,7 @@ const themes = {
   tls,
   udp,
   queries,
+  prometheus,
   faults,
   buffers,
   durability,

@@ -277,7 +277,7 @@ buffer-size-mb=1`,
     ],
     [
       'type = "prometheus"',
-      '6: http[0].output[0].type: expected the type "influxdb": this relay takes and sends line protocol only, got "prometheus"',
+      '6: http[0].output[0].type: expected the type "influxdb": every output of this relay takes line protocol, got "prometheus"',
     ],
     [
       'token = "a\\nb"',
