@@ -99,11 +99,16 @@ export const httpOutput = (readFile: ReadFile) =>
 
 function toBackend(output: HttpOutputKeys): BackendOptions {
   const { host, origin, pathname } = output.location.url
+  const urlOf = (path: string) => new URL(origin + path).href
+  const other = (path: string, key?: 'query' | 'write_prom') =>
+    urlOf(otherPath(pathname, output.endpoints, path, key))
   return {
     name: output.name ?? host,
-    writeUrl: new URL(origin + writePath(pathname, output.endpoints)).href,
-    queryUrl: new URL(origin + queryPath(pathname, output.endpoints)).href,
-    remoteWriteUrl: new URL(origin + remoteWritePath(pathname, output.endpoints)).href,
+    writeUrl: urlOf(writePath(pathname, output.endpoints)),
+    queryUrl: other('query', 'query'),
+    remoteWriteUrl: other('api/v1/prom/write', 'write_prom'),
+    remoteReadUrl: other('api/v1/prom/read'),
+    fluxUrl: other('api/v2/query'),
     isRead: output.read,
     weight: output.weight,
     queryTimeoutMs: output['query-timeout'],
@@ -131,19 +136,21 @@ function writePath(path: string, endpoints: HttpOutputKeys['endpoints']): string
   return base === '' ? '/write' : path
 }
 
-/** Beside the write endpoint, unless `endpoints` says otherwise. */
-function queryPath(path: string, endpoints: HttpOutputKeys['endpoints']): string {
+/**
+ * Another endpoint than that for writes: beside it, unless `endpoints` says otherwise.
+ *
+ * @param path of the location
+ */
+function otherPath(
+  path: string,
+  endpoints: HttpOutputKeys['endpoints'],
+  influxdPath: string,
+  key: 'query' | 'write_prom' | undefined,
+): string {
   const base = path.replace(/\/$/, '')
-  if (endpoints) return `${base}/${(endpoints.query ?? 'query').replace(/^\//, '')}`
-  return `${base.replace(/\/write$/, '')}/query`
-}
-
-/** Beside the write endpoint, as in influxd, unless `endpoints` says otherwise. */
-function remoteWritePath(path: string, endpoints: HttpOutputKeys['endpoints']): string {
-  const base = path.replace(/\/$/, '')
-  if (endpoints)
-    return `${base}/${(endpoints.write_prom ?? 'api/v1/prom/write').replace(/^\//, '')}`
-  return `${base.replace(/\/write$/, '')}/api/v1/prom/write`
+  if (!endpoints) return `${base.replace(/\/write$/, '')}/${influxdPath}`
+  const given = key && endpoints[key]
+  return `${base}/${(given ?? influxdPath).replace(/^\//, '')}`
 }
 
 /** The Authorization headers that the keys of an output give, one for each kind of credentials. */

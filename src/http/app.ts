@@ -11,9 +11,11 @@ import { QueryRouter } from '../query/query-router.ts'
 import type { Relay } from '../relay/relay.ts'
 import type { Runtime } from '../runtime.ts'
 import { withCors } from './cors.ts'
+import { notForOneServer } from './flux-request.ts'
 import { health, ping, status } from './probes.ts'
 import { createQueryHandler } from './query.ts'
 import { queryReady, ready } from './readiness.ts'
+import { createReadHandlers } from './reads.ts'
 import { refusalOfRemoteWrite } from './remote-write.ts'
 import { createWriteHandler, type FindDestination } from './write.ts'
 
@@ -23,6 +25,13 @@ const PROBE_METHODS = 'GET, HEAD, OPTIONS'
 
 /** The endpoint of influxd for remote writes of Prometheus. */
 const REMOTE_WRITE = '/api/v1/prom/write'
+
+/** Of influxd, too: remote reads, and Flux. */
+const REMOTE_READ = '/api/v1/prom/read'
+const FLUX = '/api/v2/query'
+
+/** Of InfluxDB 2, and of 1.x after 1.8. */
+const DELETE = '/api/v2/delete'
 
 /** The methods of each path. */
 const METHODS = new Map([
@@ -86,6 +95,11 @@ export function createApp(
     app.on(['GET', 'POST'], '/query', (c) =>
       c.req.raw.method === 'HEAD' ? methodNotAllowed(QUERY_METHODS) : query(c.req.raw),
     )
+    const { remoteRead, flux } = createReadHandlers(config, router, runtime, log)
+    app.post(REMOTE_READ, (c) => remoteRead(c.req.raw))
+    app.post(FLUX, (c) => flux(c.req.raw))
+    app.post(DELETE, () => toResponse(notForOneServer('a deletion is a change')))
+    for (const path of [REMOTE_READ, FLUX, DELETE]) methodsOf.set(path, WRITE_METHODS)
     app.get('/ready/query/:output', (c) => queryReady(router, c.req.param('output')))
   }
   app.get('/status', () => status())

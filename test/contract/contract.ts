@@ -12,6 +12,7 @@ import { diskFaults } from './disk-faults.ts'
 import { durability } from './durability.ts'
 import { endpoints } from './endpoints.ts'
 import { faults } from './faults.ts'
+import { flux } from './flux.ts'
 import { fullDisk } from './full-disk.ts'
 import { lanes } from './lanes.ts'
 import { layouts } from './layouts.ts'
@@ -39,6 +40,7 @@ const themes = {
   udp,
   queries,
   prometheus,
+  flux,
   faults,
   buffers,
   durability,

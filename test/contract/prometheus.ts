@@ -2,7 +2,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import { remoteWrite, snappy } from '../support/remote-write.ts'
+import { remoteRead, remoteWrite, snappy } from '../support/remote-write.ts'
 import { type Bench, httpRelay, output, setUpRelay } from './bench.ts'
 import { request, store } from './client.ts'
 import { gapsOf, onDisk } from './durability.ts'
@@ -24,13 +24,14 @@ export const post = (
   headers: Record<string, string> = {},
 ) => request(`${url}/api/v1/prom/write?${query}`, { method: 'POST', body, headers })
 
-/** Remote writes of Prometheus. */
+/** Remote writes and reads of Prometheus. */
 export function prometheus(bench: Bench): void {
   describe('a remote write of Prometheus', () => {
     taken(bench)
     kept(bench)
     refused(bench)
   })
+  describe('a remote read of Prometheus', () => reads(bench))
 }
 
 function taken(bench: Bench): void {
@@ -169,5 +170,63 @@ function refused(bench: Bench): void {
     const other = await bench.relay(httpRelay([out]))
     await post(other.url(), 'db=d', sample(1))
     expect(faulty.received).toMatchObject([{ path: '/api/v1/write?db=d' }])
+  })
+}
+
+function reads(bench: Bench): void {
+  const read = (url: string, query: string) =>
+    request(`${url}/api/v1/prom/read?${query}`, {
+      method: 'POST',
+      body: remoteRead('up', START, START + 1000),
+      headers: { 'accept-encoding': 'snappy' },
+    })
+
+  test('is answered by a server that has everything', async () => {
+    const db = await bench.database()
+    const configuration = { ...(await onDisk(bench)), ...httpRelay(bench.outputs()) }
+    const relay = await bench.relay(configuration)
+    await post(relay.url(), `db=${db}`, sample(1))
+    await bench.expectSameRows(db, 1)
+    onTestFinished(() => bench.a.start())
+    await bench.a.kill()
+    for (const i of numbers(20)) await post(relay.url(), `db=${db}`, sample(i + 2))
+    await bench.a.start()
+    const direct = await read(bench.b.url, `db=${db}`)
+    expect(direct).toMatchObject({ status: 200 })
+    for (const _ of numbers(10)) {
+      const { status, headers, body } = await read(relay.url(), `db=${db}`)
+      expect([status, body]).toEqual([200, direct.body])
+      expect(headers['content-type']).toBe('application/x-protobuf')
+      expect(headers['content-encoding']).toBe(direct.headers['content-encoding'])
+    }
+  })
+
+  test('of a database that one server lacks is answered by the other', async () => {
+    const db = `${await bench.database()}_only_b`
+    await bench.b.query(`CREATE DATABASE ${db}`)
+    await post(bench.b.url, `db=${db}`, sample(1))
+    const relay = await bench.relay(httpRelay(bench.outputs()))
+    const direct = await read(bench.b.url, `db=${db}`)
+    for (const _ of numbers(4)) {
+      expect(await read(relay.url(), `db=${db}`)).toMatchObject({ status: 200, body: direct.body })
+    }
+  })
+
+  test.each(['', 'db=missing'])(
+    'with the parameters %j gets the error of a server',
+    async (query) => {
+      const relay = await bench.relay(httpRelay(bench.outputs()))
+      const direct = await read(bench.a.url, query)
+      const { status, body } = await read(relay.url(), query)
+      expect([status, body]).toEqual([direct.status, direct.body])
+      expect(status).toBe(400)
+    },
+  )
+
+  test('that is no Snappy gets the error of a server', async () => {
+    const relay = await bench.relay(httpRelay(bench.outputs()))
+    const body = 'garbage'
+    const answer = await request(`${relay.url()}/api/v1/prom/read?db=d`, { method: 'POST', body })
+    expect(answer).toMatchObject({ status: 400, body: '{"error":"snappy: corrupt input"}\n' })
   })
 }

@@ -16,6 +16,8 @@ export const urlsOf = (name: string) => ({
   writeUrl: `http://${name}/write`,
   queryUrl: `http://${name}/query`,
   remoteWriteUrl: `http://${name}/api/v1/prom/write`,
+  remoteReadUrl: `http://${name}/api/v1/prom/read`,
+  fluxUrl: `http://${name}/api/v2/query`,
 })
 
 export const DEFAULTS: Omit<BackendOptions, 'name' | keyof ReturnType<typeof urlsOf>> = {
