@@ -119,7 +119,7 @@ function createTracker(): WriteTracker {
     dropped: nothing,
     spilled: nothing,
     spillFailed: nothing,
-    released: nothing,
+    doneReading: nothing,
   }
 }
 

@@ -1,8 +1,8 @@
 /**
- * A runtime on web standards alone, for hosts that have Request, Response and fetch but no node: modules.
+ * The relay on web standards alone, for runtimes that have Request, Response and fetch but no node: modules.
  *
  * It cannot change how a backend's certificate is verified. When influxd copies control bytes of a bad line
- * into a header, the fetch of most hosts reports a network error.
+ * into a header, the fetch of most runtimes reports a network error.
  */
 
 import { BufferPool } from './limits/buffer-pool.ts'
@@ -37,7 +37,7 @@ function createFetch({
   return (url, init) => fetch(url, { ...init, redirect: 'manual' } as RequestInit)
 }
 
-/** Deflate makes at most 1032 bytes of one, and a host may give all that it makes of a piece as one chunk. */
+/** Deflate makes at most 1032 bytes of one, and a runtime may give all that it makes of a piece as one chunk. */
 const PIECE_BYTES = 1024
 
 async function gunzip(bytes: Uint8Array, limit: number): Promise<Uint8Array> {

@@ -6,47 +6,47 @@ import { printGaps } from './cli/gaps.ts'
 import type { Config } from './config/config.ts'
 import { ConfigError, loadConfig } from './config/load.ts'
 import { createLog } from './observe/log.ts'
-import type { Host } from './runtime.ts'
+import type { ProgramRuntime } from './runtime.ts'
 import { type Running, startRelays } from './start.ts'
 
-export async function main(host: Host): Promise<void> {
-  const command = parseArguments(host.args)
+export async function main(runtime: ProgramRuntime): Promise<void> {
+  const command = parseArguments(runtime.args)
   switch (command.kind) {
     case 'help':
-      host.print(USAGE)
+      runtime.print(USAGE)
       return
     case 'version':
-      host.print(`influxdb-relay ${VERSION} (${host.name})\n`)
+      runtime.print(`influxdb-relay ${VERSION} (${runtime.name})\n`)
       return
     case 'mistake':
-      host.printError(`influxdb-relay: ${command.message}\n\n${USAGE}`)
-      return host.exit(1)
+      runtime.printError(`influxdb-relay: ${command.message}\n\n${USAGE}`)
+      return runtime.exit(1)
   }
   try {
-    const config = await loadConfig(command.config, host.readFile)
-    if (command.kind === 'check') host.print(describe(config))
-    else if (command.kind === 'gaps') await printGaps(config, host, command.json)
-    else await run(config, host)
+    const config = await loadConfig(command.config, runtime.readFile)
+    if (command.kind === 'check') runtime.print(describe(config))
+    else if (command.kind === 'gaps') await printGaps(config, runtime, command.json)
+    else await run(config, runtime)
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
-    host.printError(`influxdb-relay: ${error.message}\n`)
-    host.exit(1)
+    runtime.printError(`influxdb-relay: ${error.message}\n`)
+    runtime.exit(1)
   }
 }
 
-async function run(config: Config, host: Host): Promise<void> {
-  const log = createLog(host.writeLog, host.clock.wallNanoseconds)
-  log.info('starting', { version: VERSION, runtime: host.name })
-  const running = await startRelays(config, host, log)
+async function run(config: Config, runtime: ProgramRuntime): Promise<void> {
+  const log = createLog(runtime.writeLog, runtime.clock.wallNanoseconds)
+  log.info('starting', { version: VERSION, runtime: runtime.name })
+  const running = await startRelays(config, runtime, log)
 
   let stopping = false
-  host.onSignal((signal) => {
+  runtime.onSignal((signal) => {
     log.info('stopping', { signal })
-    if (stopping) return host.exit(1)
+    if (stopping) return runtime.exit(1)
     stopping = true
-    void stop(running, config, host).then(() => {
+    void stop(running, config, runtime).then(() => {
       log.info('stopped')
-      host.exit(0)
+      runtime.exit(0)
     })
   })
   // Not before: a signal may come at once.
@@ -56,14 +56,14 @@ async function run(config: Config, host: Host): Promise<void> {
 async function stop(
   running: Running[],
   { shutdownDelayMs, shutdownTimeoutMs }: Config,
-  host: Host,
+  runtime: ProgramRuntime,
 ): Promise<void> {
   for (const relay of running) relay.announceStop()
   if (shutdownDelayMs > 0) {
-    await new Promise<void>((resolve) => host.clock.after(shutdownDelayMs, resolve))
+    await new Promise<void>((resolve) => runtime.clock.after(shutdownDelayMs, resolve))
   }
   const deadline = new AbortController()
-  const cancel = host.clock.after(shutdownTimeoutMs, () => deadline.abort())
+  const cancel = runtime.clock.after(shutdownTimeoutMs, () => deadline.abort())
   await Promise.all(running.map((relay) => relay.stop(deadline.signal)))
   await Promise.race([
     Promise.all(running.map((relay) => relay.drained())),

@@ -4,8 +4,8 @@
 import { setFlagsFromString } from 'node:v8'
 import { BufferPool } from './limits/buffer-pool.ts'
 import { main } from './main.ts'
-import { createHost } from './platform/host.ts'
 import { serveHttp } from './platform/node-server.ts'
+import { createProgramRuntime } from './platform/program-runtime.ts'
 
 // By default V8 lets the old generation grow to several times its live size before it collects it. With one
 // backend 50 ms away, whose writes live long enough to be promoted, that is 30 MB and more. Collecting at
@@ -14,7 +14,7 @@ import { serveHttp } from './platform/node-server.ts'
 setFlagsFromString('--heap-growing-percent=50')
 
 void main({
-  ...createHost(`Node.js ${process.versions.node}`),
+  ...createProgramRuntime(`Node.js ${process.versions.node}`),
   // A search in a Buffer is native code on Node.js, and several times as fast as in a Uint8Array.
   buffers: new BufferPool((buffer, length) => Buffer.from(buffer, 0, length)),
   serveHttp,

@@ -1,6 +1,7 @@
 /**
- * The ports: all that the relay needs from the outside world. The entry of each runtime implements them, as
- * do `edge.ts` on web standards alone, and the tests and the simulation with a clock that they move.
+ * All that the relay needs from the runtime that runs it, and so from the outside world. `platform/` implements
+ * it for Bun, Deno and Node.js, `edge.ts` on web standards alone, and the tests and the simulation with a clock
+ * that they move.
  */
 
 import type { Allocator } from './influxdb/lines.ts'
@@ -142,7 +143,7 @@ export interface UdpRuntime {
 }
 
 /** What the whole program needs: the HTTP half, and sockets, files, signals. */
-export interface Host extends Runtime, UdpRuntime {
+export interface ProgramRuntime extends Runtime, UdpRuntime {
   /** The runtime's name and version. */
   readonly name: string
   serveHttp(fetch: FetchHandler, options: HttpServerOptions): Promise<HttpServer>

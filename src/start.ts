@@ -1,4 +1,4 @@
-/** Composition: from configuration and platform to running relays. */
+/** Composition: from configuration and runtime to running relays. */
 
 import { Backend, type BackendOptions } from './backend/backend.ts'
 import { formatAddress } from './config/address.ts'
@@ -16,7 +16,7 @@ import { Losses, type LossRecords } from './losses/losses.ts'
 import type { Log } from './observe/log.ts'
 import { RepeatedWarning } from './observe/repeated-warning.ts'
 import { Relay } from './relay/relay.ts'
-import type { Address, Disk, Host, Runtime } from './runtime.ts'
+import type { Address, Disk, ProgramRuntime, Runtime } from './runtime.ts'
 import { UdpRelay } from './udp/udp-relay.ts'
 
 const DEAD_LETTERS = 'dead-letters'
@@ -40,18 +40,22 @@ export interface Running {
  *
  * @throws ConfigError if a folder cannot be used or an address cannot be bound
  */
-export async function startRelays(config: Config, host: Host, log: Log): Promise<Running[]> {
+export async function startRelays(
+  config: Config,
+  runtime: ProgramRuntime,
+  log: Log,
+): Promise<Running[]> {
   for (const key of config.ignored) log.warn('this key of the configuration has no effect', { key })
-  const maxOpenFiles = await host.maxOpenFiles()
-  const disk = new BoundedDisk(host.disk, bufferFiles(maxOpenFiles))
+  const maxOpenFiles = await runtime.maxOpenFiles()
+  const disk = new BoundedDisk(runtime.disk, bufferFiles(maxOpenFiles))
   const data = await openData(config, { disk }, log)
   const running: Running[] = []
   const limits = { maxOpenFiles, ...connectionLimits(maxOpenFiles, config.http) }
   const outputs = new Outputs()
   for (const relay of config.http) {
-    running.push(await startHttp(relay, host, log, data, limits, outputs))
+    running.push(await startHttp(relay, runtime, log, data, limits, outputs))
   }
-  for (const relay of config.udp) running.push(await startUdp(relay, host, log, data, outputs))
+  for (const relay of config.udp) running.push(await startUdp(relay, runtime, log, data, outputs))
   return running
 }
 
@@ -88,7 +92,7 @@ export interface Data {
  */
 export async function openData(
   { dataDir, http = [], udp = [] }: Pick<Config, 'dataDir'> & Partial<Config>,
-  { disk }: Pick<Host, 'disk'>,
+  { disk }: Pick<ProgramRuntime, 'disk'>,
   log: Log,
 ): Promise<Data | undefined> {
   if (dataDir === undefined) return undefined
@@ -172,7 +176,7 @@ async function asConfigError<Result>(path: string, open: () => Promise<Result>):
 
 async function startHttp(
   config: HttpConfig,
-  host: Host,
+  runtime: ProgramRuntime,
   parent: Log,
   data: Data | undefined,
   { maxOpenFiles, backlog, ...limits }: ConnectionLimits & { maxOpenFiles: number },
@@ -184,17 +188,17 @@ async function startHttp(
     const hint = 'raise the limit of open files: LimitNOFILE, ulimit -n'
     log.warn('fewer connections than max-connections can be open', { limit: maxConnections, hint })
   }
-  const relay = await openRelay(config.backends, host, log, data)
+  const relay = await openRelay(config.backends, runtime, log, data)
   outputs.add(relay.backends)
   let isStopping = false
-  const app = createApp({ ...config, maxConnections }, relay, host, log, {
+  const app = createApp({ ...config, maxConnections }, relay, runtime, log, {
     outputsOf: outputs.of,
     isStopping: () => isStopping,
   })
-  const refused = new RepeatedWarning(host.clock, log, 'connection refused: too many are open')
-  const malformed = new RepeatedWarning(host.clock, log, 'bad request refused')
+  const refused = new RepeatedWarning(runtime.clock, log, 'connection refused: too many are open')
+  const malformed = new RepeatedWarning(runtime.clock, log, 'bad request refused')
   const server = await listening(config, () =>
-    host.serveHttp(app.fetch, {
+    runtime.serveHttp(app.fetch, {
       ...config,
       maxConnections,
       backlog,
@@ -220,18 +224,18 @@ async function startHttp(
 
 async function startUdp(
   config: UdpConfig,
-  host: Host,
+  runtime: ProgramRuntime,
   parent: Log,
   data: Data | undefined,
   outputs: Outputs,
 ): Promise<Running> {
   const log = parent.with({ relay: config.name })
-  const relay = await openRelay(config.backends, host, log, data)
+  const relay = await openRelay(config.backends, runtime, log, data)
   outputs.add(relay.backends)
-  const udp = new UdpRelay(config, relay, host, log)
-  const socketErrors = new RepeatedWarning(host.clock, log, 'udp socket failed')
+  const udp = new UdpRelay(config, relay, runtime, log)
+  const socketErrors = new RepeatedWarning(runtime.clock, log, 'udp socket failed')
   const socket = await listening(config, () =>
-    host.listenUdp({
+    runtime.listenUdp({
       ...config,
       onDatagram: (datagram) => udp.accept(datagram),
       onError: (error) => socketErrors.report({ reason: error.message }),

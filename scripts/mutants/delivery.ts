@@ -42,7 +42,7 @@ export const DELIVERY: readonly Mutant[] = [
     name: 'dropped in flight, requeued',
     breaks: 'a write that the disk had no room for is delivered behind later ones on disk',
     file: 'delivery/batch.ts',
-    find: 'if (this.isDropped) write.release()',
+    find: 'if (this.isDropped) write.uncount()',
     replace: 'if (this.isDropped) list.prepend(write)',
   },
   {
@@ -121,7 +121,7 @@ export const DELIVERY: readonly Mutant[] = [
     name: 'different queries in one batch',
     breaks: 'a batch from memory is sent with the query of its first write',
     file: 'delivery/batch.ts',
-    find: 'last.write.destination.key === next.write.destination.key',
+    find: 'last.write.destination.batchKey === next.write.destination.batchKey',
     replace: 'true',
   },
   {
@@ -163,15 +163,15 @@ export const DELIVERY: readonly Mutant[] = [
     name: 'withdraw forgets bytes',
     breaks: 'the room of a withdrawn write is never given back',
     file: 'delivery/lane.ts',
-    find: 'write.list.remove(write)\n    write.release()',
+    find: 'write.list.remove(write)\n    write.uncount()',
     replace: 'write.list.remove(write)',
   },
   {
     name: 'delivered bytes are never given back',
     breaks: 'at last the queue is full of delivered writes',
     file: 'delivery/batch.ts',
-    find: 'for (const write of this.writes) write.releaseStored()',
-    replace: '',
+    find: 'write.uncount()\n      write.recycle()',
+    replace: 'write.recycle()',
   },
   {
     name: 'memory without a bound',

@@ -10,7 +10,7 @@ export const QUERIES: readonly Mutant[] = [
     name: 'query: writes in memory count as applied',
     breaks: STALE,
     file: 'relay/fan-out.ts',
-    find: 'if (isUndelivered(write) && !write.isRecorded) write.owe()',
+    find: 'if (isUndelivered(write) && !write.isRecorded) write.countUnapplied()',
     replace: '',
   },
   {

@@ -110,7 +110,7 @@ export class Backend {
 
   private async send(first: Write, body: Uint8Array): Promise<Outcome> {
     const outcome = await this.client.send(first, body)
-    const { database, retentionPolicy, lane } = first.destination
+    const { database, retentionPolicy, laneKey } = first.destination
     const hasFailed = isFailure(outcome)
     if (!hasFailed && !this.outages.isOngoing) return outcome
     // The queue still counts the body that was just answered.
@@ -120,8 +120,8 @@ export class Backend {
       rp: retentionPolicy === '' ? undefined : retentionPolicy,
       undelivered_bytes: Math.max(0, undelivered),
     }
-    if (hasFailed) this.outages.failed(lane, outcome, fields)
-    else this.outages.succeeded(lane, fields)
+    if (hasFailed) this.outages.failed(laneKey, outcome, fields)
+    else this.outages.succeeded(laneKey, fields)
     return outcome
   }
 }

@@ -8,7 +8,7 @@ import { gapFields, LEDGER_FILE, parseLedger } from '../losses/gap-ledger-format
 import { LEDGER_FULL } from '../losses/gap-table.ts'
 import { formatSecondAfter, formatSecondBefore } from '../losses/rfc3339.ts'
 import { escaped, shortened } from '../observe/escape.ts'
-import type { Host } from '../runtime.ts'
+import type { ProgramRuntime } from '../runtime.ts'
 
 /**
  * Prints what each backend lacks. Changes nothing, so it may run beside the relay.
@@ -17,22 +17,22 @@ import type { Host } from '../runtime.ts'
  */
 export async function printGaps(
   { dataDir }: Pick<Config, 'dataDir'>,
-  host: Pick<Host, 'readFile' | 'print' | 'printError'>,
+  runtime: Pick<ProgramRuntime, 'readFile' | 'print' | 'printError'>,
   json: boolean,
 ): Promise<void> {
   if (dataDir === undefined) {
     throw new ConfigError('there is no gap ledger: the configuration has no data-dir')
   }
   const path = `${dataDir}/${LEDGER_FILE}`
-  const text = await host.readFile(path).catch((error) => {
+  const text = await runtime.readFile(path).catch((error) => {
     if (codeOf(error) === 'ENOENT') return undefined
     throw new ConfigError(`cannot read the gap ledger: ${(error as Error).message}`)
   })
   const { entries, damage } = text === undefined ? NO_LEDGER : parseLedger(text)
-  host.print(json ? formatJson(entries) : formatText(entries))
+  runtime.print(json ? formatJson(entries) : formatText(entries))
   if (damage !== undefined) {
     const message = escaped(`${path} is damaged, entries may be missing: ${damage}`)
-    host.printError(`influxdb-relay: ${message}\n`)
+    runtime.printError(`influxdb-relay: ${message}\n`)
   }
 }
 

@@ -34,17 +34,20 @@ export class InFlightBatch {
     )
   }
 
-  /** Gives back all memory of a batch that the backend has stored: nothing reads it any more. */
-  release(body: Uint8Array, buffers: Buffers): void {
+  /** Gives back all memory of a batch that the backend has stored: this queue does not read it again. */
+  recycle(body: Uint8Array, buffers: Buffers): void {
     if (this.writes.length > 1) buffers.give(body)
-    for (const write of this.writes) write.releaseStored()
+    for (const write of this.writes) {
+      write.uncount()
+      write.recycle()
+    }
   }
 
   /** Puts the writes that were not withdrawn back in front of a list. */
   requeue(list: WriteList): void {
     for (let i = this.writes.length - 1; i >= 0; i--) {
       const write = this.writes[i] as QueuedWrite
-      if (this.isDropped) write.release()
+      if (this.isDropped) write.uncount()
       else if (write.tracker.ownership === 'none') write.forget()
       else list.prepend(write)
     }
@@ -75,6 +78,6 @@ function canFollow(last: QueuedWrite, next: QueuedWrite): boolean {
     !next.isIsolated &&
     last.write.points.endsCleanly &&
     last.write.kind === next.write.kind &&
-    last.write.destination.key === next.write.destination.key
+    last.write.destination.batchKey === next.write.destination.batchKey
   )
 }

@@ -10,9 +10,10 @@
 
 import type { Waiter } from '../limits/semaphore.ts'
 import { DAMAGED } from '../losses/losses.ts'
-import type { Backlog, LaneQueue } from './backlog.ts'
+import type { Backlog } from './backlog.ts'
 import { InFlightBatch, takeBatch } from './batch.ts'
 import type { HandoffLog } from './handoff-log.ts'
+import type { LaneQueue } from './lane-queue.ts'
 import type { LaneStore } from './lane-store.ts'
 import type { Failure } from './outcome.ts'
 import { type QueuedWrite, type WriteLane, WriteList } from './queued-write.ts'
@@ -121,11 +122,11 @@ export class DiskBacklog implements Backlog {
   answered(batch: InFlightBatch, afterMs: number): Promise<void> | undefined {
     this.timer.answered(afterMs)
     // The disk may be getting these very writes. After this it gets none of them.
-    if (this.spilling) return this.spilling.then(() => this.landed(batch))
-    this.landed(batch)
+    if (this.spilling) return this.spilling.then(() => this.clearInFlight(batch))
+    this.clearInFlight(batch)
   }
 
-  private landed(batch: InFlightBatch): void {
+  private clearInFlight(batch: InFlightBatch): void {
     this.inFlight = undefined
     // The writes behind the batch were not spilled either. They may be now.
     if (batch.spillError !== undefined) this.timer.start()

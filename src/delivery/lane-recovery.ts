@@ -65,7 +65,7 @@ export async function recoverLanes(
     const open = (number: number) => openLane(disk, lanePath(folder, number), usage, options)
     for (const lane of await Promise.all(some.map(open))) {
       if (!lane) continue
-      const key = lane.destination.lane
+      const key = lane.destination.laneKey
       found.set(key, [...(found.get(key) ?? []), lane])
     }
   }

@@ -11,10 +11,11 @@ import type { Destination } from '../influxdb/destination.ts'
 import { Backoff } from '../limits/backoff.ts'
 import type { Losses } from '../losses/losses.ts'
 import type { SegmentLog } from '../segments/segment-log.ts'
-import type { Backlog, LaneQueue } from './backlog.ts'
+import type { Backlog } from './backlog.ts'
 import type { InFlightBatch } from './batch.ts'
 import { DiskBacklog } from './disk-backlog.ts'
 import { HandoffLog, type LogMark } from './handoff-log.ts'
+import type { LaneQueue } from './lane-queue.ts'
 import { MemoryBacklog } from './memory-backlog.ts'
 import { type Failure, isFailure } from './outcome.ts'
 import type { QueuedWrite, WriteLane } from './queued-write.ts'
@@ -37,7 +38,7 @@ export class Lane implements WriteLane {
   /** @param logs what an earlier process has left of the lane, oldest first */
   constructor(destination: Destination, queue: LaneQueue, logs: readonly SegmentLog[]) {
     const { store, options } = queue
-    this.key = destination.lane
+    this.key = destination.laneKey
     this.database = destination.database
     this.queue = queue
     this.backoff = new Backoff(options.maxDelayMs)
@@ -99,7 +100,7 @@ export class Lane implements WriteLane {
   withdraw(write: QueuedWrite): boolean {
     if (!write.list) return false
     write.list.remove(write)
-    write.release()
+    write.uncount()
     if (this.isIdle) this.becomeIdle()
     return true
   }
@@ -140,14 +141,14 @@ export class Lane implements WriteLane {
       if (batch.last) await queue.paceReplay(body.length)
       const sentAt = clock.now()
       const outcome = await queue.send(batch.first.write, body)
-      queue.heard(outcome)
+      queue.onOutcome(outcome)
       const spilled = backlog.answered(batch, clock.now() - sentAt)
       if (spilled) await spilled
       if (isFailure(outcome)) return this.fail(batch, outcome)
       backlog.lastFailure = undefined
       this.backoff.reset()
       if (outcome.verdict === 'stored') {
-        batch.release(body, buffers)
+        batch.recycle(body, buffers)
         for (const write of batch.writes) {
           const recorded = write.tracker.stored(write)
           if (recorded && batch.last) await recorded
@@ -178,7 +179,7 @@ export class Lane implements WriteLane {
   /** The backend will never take the only write of a batch. */
   private async reject(batch: InFlightBatch, answer: Answer): Promise<void> {
     const { first } = batch
-    first.release()
+    first.uncount()
     if (batch.last && !first.tracker.isOpen) await this.losses.flushed()
     const recorded = first.tracker.rejected(first, answer)
     if (batch.last) await recorded
@@ -187,7 +188,7 @@ export class Lane implements WriteLane {
   }
 
   private fail(batch: InFlightBatch, failure: Failure): void {
-    for (const write of batch.writes) write.failed()
+    for (const write of batch.writes) write.requestFailed()
     this.backlog.fail(batch, failure)
     if (this.backlog.lastFailure && !this.backlog.isEmpty) this.scheduleRetry(failure.retryAfterMs)
   }

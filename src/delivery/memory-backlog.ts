@@ -1,7 +1,8 @@
 /** A backlog in memory. It is bounded by a budget, or has none and keeps nothing that failed. */
 
-import type { Backlog, LaneQueue } from './backlog.ts'
+import type { Backlog } from './backlog.ts'
 import { type InFlightBatch, takeBatch } from './batch.ts'
+import type { LaneQueue } from './lane-queue.ts'
 import { type Failure, failure } from './outcome.ts'
 import { type QueuedWrite, WriteList } from './queued-write.ts'
 

@@ -9,8 +9,8 @@ import { Semaphore } from '../limits/semaphore.ts'
 import type { Losses } from '../losses/losses.ts'
 import type { Databases } from '../losses/shortage.ts'
 import type { SegmentLog } from '../segments/segment-log.ts'
-import type { LaneOptions, LaneQueue } from './backlog.ts'
 import { Lane, type LaneMark } from './lane.ts'
+import type { LaneOptions, LaneQueue } from './lane-queue.ts'
 import type { LaneStore } from './lane-store.ts'
 import { failure, isFailure, type Outcome } from './outcome.ts'
 import { QueuedWrite, WRITE_OVERHEAD_BYTES, type WriteTracker } from './queued-write.ts'
@@ -88,7 +88,7 @@ export class Queue implements LaneQueue {
   /** Takes a write for delivery. The tracker hears of it as things happen, also before this returns. */
   append(write: Write, tracker: WriteTracker): QueuedWrite {
     const { destination } = write
-    const lane = this.lanes.get(destination.lane) ?? this.addLane(destination, [])
+    const lane = this.lanes.get(destination.laneKey) ?? this.addLane(destination, [])
     const queued = new QueuedWrite(write, tracker, lane, this.options.clock.now())
     if (queued.chargeTo(this.pending)) {
       lane.append(queued)
@@ -152,9 +152,9 @@ export class Queue implements LaneQueue {
   }
 
   takeSlot(lane: Lane, isReplay: boolean, isRetry: boolean): boolean {
-    if (isReplay && !this.replays.hasRoomFor(lane)) return false
-    if (!this.slots.hasRoomFor(lane)) return false
-    if (isRetry && !this.retries.hasRoomFor(lane)) return false
+    if (isReplay && !this.replays.admitsOrEnqueues(lane)) return false
+    if (!this.slots.admitsOrEnqueues(lane)) return false
+    if (isRetry && !this.retries.admitsOrEnqueues(lane)) return false
     if (isRetry) this.retries.take()
     if (isReplay) this.replays.take()
     this.slots.take()
@@ -167,7 +167,7 @@ export class Queue implements LaneQueue {
     this.slots.give()
   }
 
-  heard(outcome: Outcome): void {
+  onOutcome(outcome: Outcome): void {
     if (isFailure(outcome) && outcome.answer === undefined) this.retries.close()
     else this.retries.open()
   }
@@ -182,8 +182,8 @@ export class Queue implements LaneQueue {
   }
 
   onIdle(lane: Lane): void {
-    this.slots.forget(lane)
-    this.retries.forget(lane)
+    this.slots.dequeue(lane)
+    this.retries.dequeue(lane)
     if (lane.isDisposable) this.forget(lane)
     else this.removeFilesLater(lane)
     this.onProgress()

@@ -47,7 +47,7 @@ export interface WriteTracker {
   /** The disk did not take the write, and the queue has let go of it: it must not be acknowledged. */
   spillFailed(write: QueuedWrite, reason: string): void
   /** Nothing at this backend reads the bytes of the write any more. Not called for every write. */
-  released(write: QueuedWrite): void
+  doneReading(write: QueuedWrite): void
 }
 
 /** What a queued write needs of its lane. */
@@ -118,8 +118,8 @@ export class QueuedWrite {
    * with another long one.
    */
   private get longNameBytes(): number {
-    const { key } = this.write.destination
-    return Math.max(0, DESTINATION_COPIES * key.length - WRITE_OVERHEAD_BYTES)
+    const { batchKey } = this.write.destination
+    return Math.max(0, DESTINATION_COPIES * batchKey.length - WRITE_OVERHEAD_BYTES)
   }
 
   /** Takes room in `budget` in place of the room it has. Returns false, and changes nothing, if full. */
@@ -131,36 +131,37 @@ export class QueuedWrite {
     return true
   }
 
-  /** The relay owns the write, and the backend has yet to apply it: readers wait for it until `release`. */
-  owe(): void {
+  /** The relay owns the write, and the backend has yet to apply it: readers wait for it until `uncount`. */
+  countUnapplied(): void {
     this.group ??= this.lane.unapplied.add(this.bytes, this.acceptedAt)
   }
 
-  /** Gives back its room in memory: it is applied, dropped, or on disk. */
-  release(): void {
+  /**
+   * Gives back its room in memory, and no longer counts it as unapplied: it is applied, dropped, or on disk.
+   */
+  uncount(): void {
     this.budget?.give(this.bytes, this.longNameBytes)
     this.budget = undefined
     if (this.group) this.lane.unapplied.remove(this.group, this.bytes)
     this.group = undefined
   }
 
-  /** Gives back its room, and its memory if only this backend's answer was waited for. */
-  releaseStored(): void {
-    this.release()
-    if (!this.mayBeRead) this.tracker.released(this)
+  /** Gives back the memory of its bytes, once the other backends have stored it, too. */
+  recycle(): void {
+    if (!this.mayBeRead) this.tracker.doneReading(this)
   }
 
   /** The request with the write has failed: a transport that was aborted may go on reading. */
-  failed(): void {
+  requestFailed(): void {
     this.mayBeRead = true
   }
 
   drop(failure: Failure): void {
-    this.release()
+    this.uncount()
     this.tracker.dropped(this, failure)
   }
 
-  /** Lets go of a write that failed and that no backend needs to get. */
+  /** Drops a write that failed and that no backend needs to get. */
   forget(): void {
     this.drop(failure('not needed any more'))
   }

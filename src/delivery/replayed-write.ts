@@ -20,7 +20,7 @@ export const ACKNOWLEDGED: WriteTracker = {
   dropped() {},
   spilled() {},
   spillFailed() {},
-  released({ write }) {
+  doneReading({ write }) {
     write.recycle?.(write.points.bytes)
   },
 }
@@ -66,5 +66,5 @@ export class FailedWrite implements WriteTracker {
   spilled(): void {}
   spillFailed(): void {}
   /** The bytes are needed after the backend has stored them, to read their times. */
-  released(): void {}
+  doneReading(): void {}
 }

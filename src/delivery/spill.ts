@@ -2,8 +2,8 @@
 
 import { faultOf } from '../disk/disk.ts'
 import type { Clock } from '../runtime.ts'
-import type { LaneQueue } from './backlog.ts'
 import type { HandoffLog, RecordPosition } from './handoff-log.ts'
+import type { LaneQueue } from './lane-queue.ts'
 import type { LaneStore } from './lane-store.ts'
 import { failure } from './outcome.ts'
 import type { QueuedWrite, WriteLane, WriteList } from './queued-write.ts'
@@ -49,7 +49,7 @@ export class Spiller {
       if (reserved === undefined) return undefined
       const last = await log.append(records).finally(() => store.unreserve(reserved))
       for (const write of writes) {
-        write.release()
+        write.uncount()
         write.tracker.spilled(write)
       }
       log.forgetAnswered()
@@ -118,7 +118,7 @@ function takeUpTo(list: WriteList, maxBytes: number): QueuedWrite[] {
 /** Lets go of writes that the disk did not take: they must not be acknowledged. */
 export function refuseSpill(writes: readonly QueuedWrite[], reason: string): void {
   for (const write of writes) {
-    write.release()
+    write.uncount()
     write.tracker.spillFailed(write, reason)
   }
 }

@@ -1,4 +1,4 @@
-/** Errors of a disk. The port is `Disk` in runtime.ts. */
+/** Errors of a disk. The interface is `Disk` in runtime.ts. */
 
 /** The name of the lock file that a disk may put into a locked folder. */
 export const LOCK_FILE = 'lock'

@@ -82,7 +82,7 @@ export function createQueryHandler(
       refused.report({ status: error.answer.status, reason: error.message })
       return error.toResponse()
     } finally {
-      reservation.release()
+      reservation.giveBack()
     }
   }
 }

@@ -14,7 +14,7 @@ import type { QueryRouter } from '../query/query-router.ts'
 import type { Runtime } from '../runtime.ts'
 import { fluxRequest, type ReadRequest } from './flux-request.ts'
 import { firstAuthorization } from './headers.ts'
-import { BodyError, readBody, readSent } from './request-body.ts'
+import { BodyError, type BodyReading, readBody } from './request-body.ts'
 
 /** Room in memory for the bodies of these requests, and the largest of them. */
 const MAX_PENDING_BYTES = 16 * 1024 * 1024
@@ -47,7 +47,7 @@ export function createReadHandlers(
   const refused = new RepeatedWarning(clock, log, 'query refused')
   let requests = 0
 
-  const handler = (door: Door, read: typeof readBody) => async (request: Request) => {
+  const handler = (door: Door, reading: BodyReading) => async (request: Request) => {
     const reservation = new Reservation(pending)
     let isOpen = true
     const end = () => {
@@ -60,7 +60,7 @@ export function createReadHandlers(
         throw new BodyError(503, 'too many queries', { retryAfter: '1' })
       }
       const { headers, signal } = request
-      const body = await read(request, limits, reservation, announced, reading)
+      const body = await readBody(request, limits, reservation, announced, reading)
       const found = parameters(searchOf(request.url))
       const asked = door(found, body, headers)
       if ('status' in asked) {
@@ -80,10 +80,13 @@ export function createReadHandlers(
       refused.report({ status: error.answer.status, reason: error.message })
       return error.toResponse()
     } finally {
-      reservation.release()
+      reservation.giveBack()
     }
   }
-  return { remoteRead: handler(remoteReadRequest, readSent), flux: handler(fluxRequest, readBody) }
+  return {
+    remoteRead: handler(remoteReadRequest, { ...reading, gunzip: undefined }),
+    flux: handler(fluxRequest, reading),
+  }
 }
 
 /** A remote read of Prometheus. Its body is not looked into. */

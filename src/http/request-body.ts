@@ -60,37 +60,21 @@ const MIN_MEAN_PIECE_BYTES = 16
 const MAX_INFLATED_AT_ONCE_BYTES = 8 * 1024
 
 /** What the body of a write is read with. */
-export interface BodyReading extends Pick<Runtime, 'clock' | 'gunzip' | 'buffers'> {
+export interface BodyReading extends Pick<Runtime, 'clock' | 'buffers'> {
+  /** Undefined to leave a body as it was sent. */
+  readonly gunzip: Runtime['gunzip'] | undefined
   readonly turns: Turns
 }
 
 /**
- * The body of a request, inflated if it is gzip; see `readSent`.
- *
- * @throws BodyError
- */
-export async function readBody(
-  request: Request,
-  limits: BodyLimits,
-  reservation: Reservation,
-  announced: Budget,
-  reading: BodyReading,
-): Promise<Uint8Array> {
-  const sent = await readSent(request, limits, reservation, announced, reading)
-  // Exactly this value, as in influxd, which takes a body with any other for plain text.
-  const isGzip = firstOf(request.headers.get('content-encoding')) === 'gzip'
-  return isGzip ? inflate(sent, limits, reservation, reading) : sent
-}
-
-/**
- * The body of a request as it was sent.
+ * The body of a request, inflated if it is gzip.
  *
  * @param reservation grows by what the body holds in memory
  * @param announced bounds what is reserved for bytes that clients have announced and not yet sent. Bodies
  *   past it are read into buffers that grow with what comes, which is slower.
  * @throws BodyError
  */
-export async function readSent(
+export async function readBody(
   request: Request,
   limits: BodyLimits,
   reservation: Reservation,
@@ -104,13 +88,19 @@ export async function readSent(
   if (length !== undefined && length > limits.maxBodyBytes) throw tooLarge()
   const isAnnounced =
     length !== undefined && length <= MAX_ANNOUNCED_BYTES && announced.take(length)
+  let sent: Uint8Array
   try {
-    return isAnnounced && length <= MAX_SMALL_BYTES
-      ? await readAtOnce(request, length, limits, reservation, reading)
-      : await readPieces(request, length, isAnnounced, limits, reservation, reading)
+    sent =
+      isAnnounced && length <= MAX_SMALL_BYTES
+        ? await readAtOnce(request, length, limits, reservation, reading)
+        : await readPieces(request, length, isAnnounced, limits, reservation, reading)
   } finally {
     if (isAnnounced) announced.give(length)
   }
+  // Exactly this value, as in influxd, which takes a body with any other for plain text.
+  const isGzip = firstOf(headers.get('content-encoding')) === 'gzip'
+  const { gunzip } = reading
+  return isGzip && gunzip ? inflate(sent, limits, reservation, { ...reading, gunzip }) : sent
 }
 
 /** Most writes come this way, so it makes do with one promise and one timer. */
@@ -228,7 +218,7 @@ async function inflate(
   sent: Uint8Array,
   { maxBodyBytes }: BodyLimits,
   reservation: Reservation,
-  { buffers, gunzip, turns }: BodyReading,
+  { buffers, gunzip, turns }: BodyReading & Pick<Runtime, 'gunzip'>,
 ): Promise<Uint8Array> {
   if (sent.length > MAX_INFLATED_AT_ONCE_BYTES) await turns.next()
   const limit = Math.min(maxBodyBytes, reservation.room)

@@ -7,7 +7,7 @@ import type { Destination } from '../influxdb/destination.ts'
 import { timestampIn } from '../influxdb/precision.ts'
 import { searchOf } from '../influxdb/query-string.ts'
 import { toResponse } from '../influxdb/response.ts'
-import { type StampedLines, stamp } from '../influxdb/stamp.ts'
+import { stamp, withoutTimestamp } from '../influxdb/stamp.ts'
 import { opaque, type Write } from '../influxdb/write.ts'
 import { Budget, Reservation } from '../limits/budget.ts'
 import { coarseTimers } from '../limits/coarse-timers.ts'
@@ -18,7 +18,7 @@ import { Backpressure } from '../relay/backpressure.ts'
 import type { Relay } from '../relay/relay.ts'
 import type { Runtime } from '../runtime.ts'
 import { firstAuthorization } from './headers.ts'
-import { BodyError, noRoom, readBody, readSent } from './request-body.ts'
+import { BodyError, noRoom, readBody } from './request-body.ts'
 
 /** The destination that a query string and an Authorization header name, or the answer that refuses them. */
 export type FindDestination = (
@@ -35,7 +35,7 @@ const MAX_STAMPED_AT_ONCE_BYTES = 1024 * 1024
 /** Passes of the event loop in which a small write is served: accepted, read, sent, stored, answered. */
 const SMALL_WRITE_PASSES = 5
 
-/** A handler of writes of one kind. */
+/** A handler of writes of each kind. */
 export type WriteHandler = (
   request: Request,
   find: FindDestination,
@@ -51,6 +51,8 @@ export function createWriteHandler(
   const { clock, buffers, gunzip } = runtime
   const turns = new Turns(clock)
   const reading = { clock: { ...clock, after: coarseTimers(clock) }, buffers, gunzip, turns }
+  /** influxd does not inflate the body of a remote write either. */
+  const readingAsSent = { ...reading, gunzip: undefined }
   const pending = new Budget(config.maxPendingBytes)
   const announced = new Budget(config.maxPendingBytes * MAX_ANNOUNCED_SHARE)
   const refused = new RepeatedWarning(clock, log, 'write refused')
@@ -60,27 +62,6 @@ export function createWriteHandler(
   )
   const recycle = (bytes: Uint8Array) => buffers.give(bytes)
   let requests = 0
-
-  /** Reads line protocol, and adds the timestamps that are missing. */
-  const readPoints = async (
-    request: Request,
-    { precision }: Destination,
-    reservation: Reservation,
-  ): Promise<StampedLines> => {
-    const body = await readBody(request, config, reservation, announced, reading)
-    const timestamp = () => timestampIn(precision, clock.wallNanoseconds())
-    if (body.length > MAX_STAMPED_AT_ONCE_BYTES) await turns.next(SMALL_WRITE_PASSES)
-    const memory = {
-      take(length: number) {
-        // Of very short lines, the timestamps take several times as much as the body.
-        if (!reservation.grow(length - body.length)) throw noRoom()
-        return buffers.take(length)
-      },
-    }
-    const points = stamp(body, timestamp, memory)
-    if (points.bytes !== body) buffers.give(body)
-    return points
-  }
 
   return async (request, find, kind) => {
     const reservation = new Reservation(pending)
@@ -95,22 +76,37 @@ export function createWriteHandler(
       if (requests > config.maxConnections) throw tooManyRequests()
       const pause = backpressure.pause()
       if (pause) await pause
-      const points =
-        kind === 'points'
-          ? await readPoints(request, destination, reservation)
-          : opaque(await readSent(request, config, reservation, announced, reading))
+      const isPoints = kind === 'points'
+      const readingBody = isPoints ? reading : readingAsSent
+      const body = await readBody(request, config, reservation, announced, readingBody)
+      let added = ''
+      const timestamp = () => {
+        added = timestampIn(destination.precision, clock.wallNanoseconds())
+        return added
+      }
+      if (body.length > MAX_STAMPED_AT_ONCE_BYTES) await turns.next(SMALL_WRITE_PASSES)
+      const memory = {
+        take(length: number) {
+          // Of very short lines, the timestamps take several times as much as the body.
+          if (!reservation.grow(length - body.length)) throw noRoom()
+          return buffers.take(length)
+        },
+      }
+      const points = isPoints ? stamp(body, timestamp, memory) : opaque(body)
+      if (points.bytes !== body) buffers.give(body)
       const asked = destination.consistency ?? config.consistency
       const consistency = atLeast(config.minConsistency, asked)
       const write: Write = { kind, destination, points, consistency, recycle }
       const answer = await relay.accept(write)
-      return answer === STORED ? new Response(null, { status: 204 }) : toResponse(answer)
+      if (answer === STORED) return new Response(null, { status: 204 })
+      return toResponse(added === '' ? answer : withoutTimestamp(answer, added))
     } catch (error) {
       if (!(error instanceof BodyError)) throw error
       refused.report({ status: error.answer.status, reason: error.message })
       return error.toResponse()
     } finally {
       requests--
-      reservation.release()
+      reservation.giveBack()
     }
   }
 }

@@ -18,9 +18,9 @@ export interface Destination {
   /** The client's credentials as an Authorization header. A secret: it never reaches a log. */
   readonly authorization: string | undefined
   /** Writes of one lane reach a backend in the order in which they were accepted. */
-  readonly lane: string
+  readonly laneKey: string
   /** Writes with the same key can be sent as one batch. */
-  readonly key: string
+  readonly batchKey: string
 }
 
 /** The destination of a request to `/write`, or undefined if it names no database. */
@@ -160,7 +160,7 @@ function destination(
     consistency,
     query: text,
     authorization,
-    lane: `${database}&${retentionPolicy}&${credentials}`,
-    key: `${text}&${credentials}`,
+    laneKey: `${database}&${retentionPolicy}&${credentials}`,
+    batchKey: `${text}&${credentials}`,
   }
 }

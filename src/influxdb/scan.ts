@@ -2,7 +2,7 @@
 
 import { BYTE, skipWhitespace } from './line-bytes.ts'
 import { endsCleanly, LineFinder } from './lines.ts'
-import { lacksTimestamp, plainPointEnd } from './missing-timestamp.ts'
+import { lacksTimestamp } from './missing-timestamp.ts'
 
 const { HASH, NEWLINE } = BYTE
 
@@ -26,19 +26,10 @@ export function scan(body: Uint8Array, onMissing?: (end: number) => void): Scann
   const lines = new LineFinder(body)
   let count = 0
   let last = 0
-  let wasMissing = onMissing !== undefined
   for (let start = 0; start < body.length; ) {
     last = start
     if (body[start] === NEWLINE) {
       start++
-      continue
-    }
-    // A point without a timestamp mostly follows another.
-    const plain = wasMissing ? plainPointEnd(body, start) : -1
-    if (plain >= 0) {
-      count++
-      onMissing?.(plain)
-      start = plain + 1
       continue
     }
     const next = lines.endOf(start)
@@ -47,8 +38,7 @@ export function scan(body: Uint8Array, onMissing?: (end: number) => void): Scann
     const first = skipWhitespace(body, start, end)
     if (first < end && body[first] !== HASH) {
       count++
-      wasMissing = onMissing !== undefined && lacksTimestamp(body, first, end)
-      if (wasMissing) onMissing?.(end)
+      if (onMissing && lacksTimestamp(body, first, end)) onMissing(end)
     }
     start = next + 1
   }

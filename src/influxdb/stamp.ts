@@ -1,12 +1,13 @@
 /** Timestamps for points that have none. */
 
+import type { Answer } from './answer.ts'
 import { type Allocator, heap } from './lines.ts'
 import { Positions } from './positions.ts'
 import { type ScannedLines, scan } from './scan.ts'
 
 /** A body of line protocol, ready to be sent. */
 export interface StampedLines extends ScannedLines {
-  /** Line protocol in which every point has a timestamp, as far as influxd would accept the point. */
+  /** Line protocol in which every point has a timestamp that influxd would accept with one. */
   readonly bytes: Uint8Array
 }
 
@@ -14,8 +15,8 @@ export interface StampedLines extends ScannedLines {
 const missing = new Positions()
 
 /**
- * Adds a timestamp to every point that has none. All other bytes stay as they are, and so does a line
- * that influxd would reject: its error quotes the client's own line.
+ * Adds a timestamp to every point that has none. All other bytes stay as they are. A line that influxd
+ * rejects may get a timestamp: `withoutTimestamp` takes it out of the error.
  *
  * @param body line protocol as it came from a client
  * @param timestamp the timestamp in the unit of the request's precision; called once, and only if
@@ -34,6 +35,21 @@ export function stamp(
   const bytes = allocator.take(body.length + missing.length * added.length)
   insert(added, body, missing, bytes)
   return { bytes, count, endsCleanly }
+}
+
+/**
+ * A server's error as the server would have answered to the client itself: influxd quotes each line that it
+ * rejects, as in `unable to parse 'm,t= v=1 1700000000': missing tag value`.
+ *
+ * @param timestamp what `stamp` added
+ */
+export function withoutTimestamp(answer: Answer, timestamp: string): Answer {
+  const cut = (text: string) => text.replaceAll(` ${timestamp}': `, "': ")
+  const text = new TextDecoder().decode(answer.body)
+  const body = cut(text)
+  const error = answer.error && cut(answer.error)
+  if (body === text && error === answer.error) return answer
+  return { ...answer, body: new TextEncoder().encode(body), error }
 }
 
 /** Writes `body` to `target`, with `added` at each of some positions. */

@@ -79,7 +79,7 @@ export class Reservation {
     return true
   }
 
-  release(): void {
+  giveBack(): void {
     this.budget.bytes -= this.bytes
     this.bytes = 0
   }

@@ -22,8 +22,8 @@ export class RetryGate {
     this.clock = clock
   }
 
-  /** Whether a lane may retry now. If not, its `pump` is called once it may. */
-  hasRoomFor(lane: Waiter): boolean {
+  /** Whether a lane may retry now. If not, enqueues it: its `pump` is called once it may. */
+  admitsOrEnqueues(lane: Waiter): boolean {
     if (this.isOpen || this.clock.now() >= this.nextAt) return true
     this.waiting.add(lane)
     this.setTimer()
@@ -49,8 +49,7 @@ export class RetryGate {
     for (const lane of lanes) lane.pump()
   }
 
-  /** The lane need not be called any more. */
-  forget(lane: Waiter): void {
+  dequeue(lane: Waiter): void {
     this.waiting.delete(lane)
   }
 

@@ -15,8 +15,8 @@ export class Semaphore {
     this.free = count
   }
 
-  /** Whether a permit is free. If not, the waiter's `pump` is called once one may be. */
-  hasRoomFor(waiter: Waiter): boolean {
+  /** Whether a permit is free. If not, enqueues the waiter: its `pump` is called once one may be. */
+  admitsOrEnqueues(waiter: Waiter): boolean {
     if (this.free > 0) return true
     this.waiting.add(waiter)
     return false
@@ -36,8 +36,7 @@ export class Semaphore {
     }
   }
 
-  /** The waiter need not be called any more. */
-  forget(waiter: Waiter): void {
+  dequeue(waiter: Waiter): void {
     this.waiting.delete(waiter)
   }
 }

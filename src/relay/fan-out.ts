@@ -20,38 +20,39 @@ export class FanOut implements WriteTracker {
   private readonly queued: QueuedWrite[] = []
   private backendCount = 0
   /**
-   * The answer so far:
-   * - `stored`: the relay owns the write;
+   * What the client was answered:
+   * - `none`: nothing yet;
+   * - `stored`: 204. The relay owns the write;
    * - `rejected`: an error after which the client does not send the write again;
-   * - `failed`: an error after which it does, and which so tells it of every loss.
+   * - `failed`: an error after which the client sends the write again: a dropped one is no loss.
    */
-  private answered: 'nothing' | 'stored' | 'rejected' | 'failed'
+  private clientAnswer: 'none' | 'stored' | 'rejected' | 'failed'
   private worst: Failure | undefined
   /** Queues that dropped the write before it was acknowledged, and their reasons. */
   private readonly unrecordedLosses = new Map<QueuedWrite, string>()
-  /** How many backends have let go of the write's bytes. */
-  private releasedCount = 0
+  /** How many backends do not read the write's bytes any more. */
+  private doneReadingCount = 0
 
   /** @param ownership `client` for a write whose client waits, `relay` for one that needs no answer */
   constructor(write: Write, ownership: 'client' | 'relay', respond: (answer: Answer) => void) {
     this.write = write
     this.ownership = ownership
-    this.answered = ownership === 'relay' ? 'stored' : 'nothing'
+    this.clientAnswer = ownership === 'relay' ? 'stored' : 'none'
     this.respond = respond
   }
 
   get isOpen(): boolean {
-    return this.answered === 'nothing'
+    return this.clientAnswer === 'none'
   }
 
   private get hasFailed(): boolean {
-    return this.answered === 'rejected' || this.answered === 'failed'
+    return this.clientAnswer === 'rejected' || this.clientAnswer === 'failed'
   }
 
   get note(): FailureNote | undefined {
     if (!this.hasFailed) return undefined
     const answers = this.finalAnswers().map(([, answer]) => answer)
-    return { isFinal: this.answered === 'rejected', answers }
+    return { isFinal: this.clientAnswer === 'rejected', answers }
   }
 
   start(backends: readonly Backend[]): void {
@@ -65,15 +66,15 @@ export class FanOut implements WriteTracker {
     write.state = 'stored'
     if (this.ownership === 'client') this.own()
     this.decide()
-    return this.hasFailed ? attempt(this.recordDivergence()) : undefined
+    return this.hasFailed ? ignoreError(this.recordDivergence()) : undefined
   }
 
   rejected(write: QueuedWrite, answer: Answer): Promise<void> {
     write.state = 'rejected'
     write.rejection = answer
-    if (this.answered === 'stored') return write.lane.losses.rejected(this.write, answer)
-    if (this.answered === 'nothing') {
-      this.fail(answer, 'rejected')
+    if (this.clientAnswer === 'stored') return write.lane.losses.rejected(this.write, answer)
+    if (this.clientAnswer === 'none') {
+      this.answerError(answer, 'rejected')
       if (this.ownership === 'client' && leftNothing(answer, this.write)) this.disown()
       else this.own()
     }
@@ -81,8 +82,8 @@ export class FanOut implements WriteTracker {
   }
 
   recordLoss(write: QueuedWrite, reason: string): Promise<void> {
-    if (this.answered === 'stored') return write.lane.losses.lost(this.write, reason)
-    if (this.answered === 'nothing') this.unrecordedLosses.set(write, reason)
+    if (this.clientAnswer === 'stored') return write.lane.losses.lost(this.write, reason)
+    if (this.clientAnswer === 'none') this.unrecordedLosses.set(write, reason)
     // Of a write that failed, a difference is recorded once it is dropped.
     return Promise.resolve()
   }
@@ -90,14 +91,14 @@ export class FanOut implements WriteTracker {
   deferred(write: QueuedWrite, failure: Failure): void {
     if (write.state !== 'pending') return
     write.state = 'deferred'
-    this.failed(failure)
+    this.backendFailed(failure)
   }
 
   dropped(write: QueuedWrite, failure: Failure): void {
     write.state = 'dropped'
-    if (!write.isRecorded) void attempt(this.recordLoss(write, failure.reason))
-    if (this.answered === 'nothing') this.failed(failure)
-    else void attempt(this.recordDivergence())
+    if (!write.isRecorded) void ignoreError(this.recordLoss(write, failure.reason))
+    if (this.clientAnswer === 'none') this.backendFailed(failure)
+    else void ignoreError(this.recordDivergence())
   }
 
   spilled(write: QueuedWrite): void {
@@ -106,30 +107,30 @@ export class FanOut implements WriteTracker {
   }
 
   spillFailed(write: QueuedWrite, reason: string): void {
-    if (this.answered === 'nothing') {
-      this.fail(cannotKeep(reason), 'failed')
+    if (this.clientAnswer === 'none') {
+      this.answerError(cannotKeep(reason), 'failed')
       this.disown()
       return
     }
     write.state = 'dropped'
-    void attempt(this.recordLoss(write, reason))
-    void attempt(this.recordDivergence())
+    void ignoreError(this.recordLoss(write, reason))
+    void ignoreError(this.recordDivergence())
   }
 
   /** Gives the bytes back to where they came from once no backend reads them. */
-  released(): void {
-    if (++this.releasedCount < this.backendCount) return
+  doneReading(): void {
+    if (++this.doneReadingCount < this.backendCount) return
     this.write.recycle?.(this.write.points.bytes)
   }
 
-  private failed(failure: Failure): void {
+  private backendFailed(failure: Failure): void {
     if (this.worst === undefined || rank(failure) > rank(this.worst)) this.worst = failure
     this.decide()
   }
 
   /** Answers the client if its answer is known by now. */
   private decide(): void {
-    if (this.answered !== 'nothing') return
+    if (this.clientAnswer !== 'none') return
     if (this.isStored()) {
       if (this.queued.every(isSafe)) this.acknowledge()
     } else if (this.queued.length === this.backendCount && !this.queued.some(isPending)) {
@@ -139,9 +140,9 @@ export class FanOut implements WriteTracker {
         return
       }
       const answer = this.worst?.answer ?? errorAnswer(503, 'unable to write points', RETRY_AFTER)
-      this.fail(answer, isForAnotherTry(answer) ? 'failed' : 'rejected')
+      this.answerError(answer, isForAnotherTry(answer) ? 'failed' : 'rejected')
       if (this.ownership === 'client') this.disown()
-      void attempt(this.recordDivergence())
+      void ignoreError(this.recordDivergence())
     }
   }
 
@@ -156,7 +157,7 @@ export class FanOut implements WriteTracker {
 
   /** Tells the client that the write is stored, once the gap ledger has which backends will lack it. */
   private acknowledge(): void {
-    this.answered = 'stored'
+    this.clientAnswer = 'stored'
     if (this.unrecordedLosses.size > 0) void this.acknowledgeWithLosses()
     else this.respond(STORED)
   }
@@ -170,12 +171,12 @@ export class FanOut implements WriteTracker {
       )
       this.respond(STORED)
     } catch (error) {
-      this.fail(cannotKeep(faultOf(error)), 'failed')
+      this.answerError(cannotKeep(faultOf(error)), 'failed')
     }
   }
 
-  private fail(answer: Answer, answered: 'rejected' | 'failed'): void {
-    this.answered = answered
+  private answerError(answer: Answer, kind: 'rejected' | 'failed'): void {
+    this.clientAnswer = kind
     this.respond(answer)
   }
 
@@ -205,7 +206,7 @@ export class FanOut implements WriteTracker {
         return [[write, { ...shortfallOf(write.rejection, count), backend }]]
       }
       // After any other error the client sends the write again.
-      const isLost = write.state === 'dropped' && this.answered === 'rejected'
+      const isLost = write.state === 'dropped' && this.clientAnswer === 'rejected'
       return isLost ? [[write, { points: count, cause: 'dropped', backend }]] : []
     })
   }
@@ -215,7 +216,7 @@ export class FanOut implements WriteTracker {
     this.ownership = 'relay'
     for (const write of this.queued) {
       // A write on disk is found in the log of its lane.
-      if (isUndelivered(write) && !write.isRecorded) write.owe()
+      if (isUndelivered(write) && !write.isRecorded) write.countUnapplied()
       if (!isSafe(write)) write.lane.mustDeliver(write)
     }
   }
@@ -237,8 +238,8 @@ function isForAnotherTry({ status }: Answer): boolean {
   return status >= 500 || status === 408
 }
 
-/** Records a loss that nothing waits for. If the disk fails, `Losses` logs that. */
-function attempt(recording: Promise<void>): Promise<void> {
+/** For a record whose failure changes nothing here: if the disk fails, `Losses` logs that. */
+function ignoreError(recording: Promise<void>): Promise<void> {
   return recording.catch(() => {})
 }
 

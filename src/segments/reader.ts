@@ -116,7 +116,7 @@ export class SegmentReader {
       // The records before the error are delivered first. The next call runs into the error again.
       if (run.records.length === 0) throw error
     } finally {
-      this.current?.scanner.release()
+      this.current?.scanner.dropWindow()
     }
     return run
   }

@@ -57,7 +57,7 @@ export class RecordScanner {
   }
 
   /** Frees the window, unless a record uses it. */
-  release(): void {
+  dropWindow(): void {
     if (!this.isShared) this.buffers.give(this.window)
     this.window = NOTHING
     this.isShared = false
@@ -119,7 +119,7 @@ export class RecordScanner {
 
   /** Makes the window hold `length` bytes from `at` on, as far as the file goes. */
   private async load(at: number, length: number, end: number): Promise<void> {
-    this.release()
+    this.dropWindow()
     const size = Math.max(length, Math.min(Math.max(this.readAhead, CHUNK_BYTES), end - at))
     this.window = await this.file.read(at, size, this.buffers.take(size))
     this.windowStart = at

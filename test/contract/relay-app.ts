@@ -3,7 +3,7 @@
 import { loadConfig } from '../../src/config/load.ts'
 import { createApp } from '../../src/http/app.ts'
 import { createLog } from '../../src/observe/log.ts'
-import { createHost } from '../../src/platform/host.ts'
+import { createProgramRuntime } from '../../src/platform/program-runtime.ts'
 import { openRelay } from '../../src/start.ts'
 
 export type RelayApp = Awaited<ReturnType<typeof createRelayApp>>
@@ -16,8 +16,8 @@ export async function createRelayApp(locations: readonly string[]) {
     http: [config],
   } = await loadConfig('test.toml', async () => source)
   if (!config) throw new Error('the configuration has no [[http]] block')
-  const host = createHost('test')
-  const log = createLog(() => {}, host.clock.wallNanoseconds)
-  const relay = await openRelay(config.backends, host, log)
-  return { app: createApp(config, relay, host, log), relay }
+  const runtime = createProgramRuntime('test')
+  const log = createLog(() => {}, runtime.clock.wallNanoseconds)
+  const relay = await openRelay(config.backends, runtime, log)
+  return { app: createApp(config, relay, runtime, log), relay }
 }

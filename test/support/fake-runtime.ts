@@ -1,8 +1,8 @@
-import { PoisoningPool } from './poisoning-pool.ts'
 /** A runtime for tests: time moves only by `advance`, and backends are functions. */
 
 import { gunzip, gzip } from '../../src/platform/gzip.ts'
 import type { Fetch, Runtime } from '../../src/runtime.ts'
+import { PoisoningPool } from './poisoning-pool.ts'
 
 /** A request as a backend sees it. */
 export interface Received {

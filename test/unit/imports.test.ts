@@ -1,4 +1,4 @@
-/** The shape of src: rooms import downwards only, and runtimes stay at the edge. */
+/** Folders of src import downwards only, and only the upper ones name a runtime. */
 
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
@@ -6,8 +6,8 @@ import { describe, expect, test } from 'vitest'
 
 const SRC = join(import.meta.dirname, '..', '..', 'src')
 
-/** From top to bottom. A room may import from itself and from the rows below its own. */
-const ROOMS = [
+/** From top to bottom. A folder may import from itself and from the rows below its own. */
+const ROWS = [
   ['bun.ts', 'deno.ts', 'node.ts', 'edge.ts'],
   ['platform', 'main.ts'],
   ['start.ts'],
@@ -23,13 +23,13 @@ const ROOMS = [
   ['influxdb'],
 ]
 
-/** The rooms that may name a runtime or a node: module. */
-const RUNTIME_ROOMS = ['bun.ts', 'deno.ts', 'node.ts', 'platform']
+/** The files and folders that may name a runtime or a node: module. */
+const RUNTIME_FOLDERS = ['bun.ts', 'deno.ts', 'node.ts', 'platform']
 
 /** Where time and the network may be named: web standards alone. */
 const CLOCK_FILES = ['edge.ts']
 
-/** Packages, and the only room that may import each. */
+/** Packages, and the only folder that may import each. */
 const PACKAGES: Record<string, string> = {
   'bun:ffi': 'platform',
   hono: 'http',
@@ -42,8 +42,8 @@ const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter((na
   name.endsWith('.ts'),
 )
 const source = (file: string) => readFileSync(join(SRC, file), 'utf8')
-const roomOf = (file: string) => file.split('/')[0] as string
-const rowOf = (file: string) => ROOMS.findIndex((row) => row.includes(roomOf(file)))
+const folderOf = (file: string) => file.split('/')[0] as string
+const rowOf = (file: string) => ROWS.findIndex((row) => row.includes(folderOf(file)))
 
 /** The files and packages that a file imports, types too. */
 function importsOf(file: string): string[] {
@@ -54,23 +54,25 @@ function importsOf(file: string): string[] {
 }
 
 describe.each(files)('%s', (file) => {
-  test('stands in a room of the list', () => {
+  test('stands in a folder of the list', () => {
     expect(rowOf(file)).toBeGreaterThanOrEqual(0)
   })
 
-  test('imports only from its own room and from below', () => {
+  test('imports only from its own folder and from below', () => {
     const own = importsOf(file).filter((name) => files.includes(name))
-    const wrong = own.filter((name) => roomOf(name) !== roomOf(file) && rowOf(name) <= rowOf(file))
+    const wrong = own.filter(
+      (name) => folderOf(name) !== folderOf(file) && rowOf(name) <= rowOf(file),
+    )
     expect(wrong).toEqual([])
   })
 
-  test('imports only the packages of its room', () => {
+  test('imports only the packages of its folder', () => {
     const packages = importsOf(file).filter((name) => !/^(\.|node:)/.test(name))
     const foreign = packages.filter((name) => !files.includes(name))
-    for (const name of foreign) expect(PACKAGES[name], name).toBe(roomOf(file))
+    for (const name of foreign) expect(PACKAGES[name], name).toBe(folderOf(file))
   })
 
-  if (RUNTIME_ROOMS.includes(roomOf(file))) return
+  if (RUNTIME_FOLDERS.includes(folderOf(file))) return
 
   test('knows no runtime, and no clock, network or disk', () => {
     const code = source(file).replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '')

@@ -25,7 +25,7 @@ function createTracker(onSpilled = () => {}) {
     isSpilled: false,
     note: undefined,
     ...{ stored: () => undefined, rejected: async () => {}, recordLoss: async () => {} },
-    ...{ deferred() {}, dropped() {}, spillFailed() {}, released() {} },
+    ...{ deferred() {}, dropped() {}, spillFailed() {}, doneReading() {} },
     spilled() {
       this.isSpilled = true
       onSpilled()

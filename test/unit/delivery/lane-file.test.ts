@@ -23,9 +23,9 @@ describe("a lane's file", () => {
   ])("a lane's file keeps the lane of %s", (search, authorization) => {
     const destination = destinationOf(search, authorization)
     const lane = decodeLane(encodeLane(destination))?.destination
-    expect(lane?.lane).toBe(destination.lane)
-    expect(lane && recordedDestination(destination.query, lane.authorization).key).toBe(
-      destination.key,
+    expect(lane?.laneKey).toBe(destination.laneKey)
+    expect(lane && recordedDestination(destination.query, lane.authorization).batchKey).toBe(
+      destination.batchKey,
     )
   })
 
@@ -35,9 +35,9 @@ describe("a lane's file", () => {
     const names = fc.uint8Array({ minLength: 1, maxLength: 6 }).map(escaped)
     fc.assert(
       fc.property(names, names, (db, rp) => {
-        const { lane } = destinationOf(`db=${db}&rp=${rp}`)
+        const { laneKey } = destinationOf(`db=${db}&rp=${rp}`)
         const decoded = decodeLane(encodeLane(destinationOf(`db=${db}&rp=${rp}`)))
-        expect(decoded).toMatchObject({ destination: { lane }, isChecked: true })
+        expect(decoded).toMatchObject({ destination: { laneKey }, isChecked: true })
       }),
     )
   })

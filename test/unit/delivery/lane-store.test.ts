@@ -31,7 +31,7 @@ class Clients {
     const writeAll = async (search: string) => {
       const destination = v1DestinationOf(search, undefined, '') as Destination
       let log: SegmentLog | undefined
-      log = lanes.find((lane) => lane.destination.lane === destination.lane)?.logs.at(-1)
+      log = lanes.find((lane) => lane.destination.laneKey === destination.laneKey)?.logs.at(-1)
       for (let i = 0; i < 4; i++) {
         const id = ++this.last
         try {
@@ -50,7 +50,9 @@ class Clients {
   async check(disk: FakeDisk, hint: string): Promise<void> {
     const store = await this.open(disk)
     const lanes = store.lanes
-    expect(new Set(lanes.map(({ destination }) => destination.lane)).size, hint).toBe(lanes.length)
+    expect(new Set(lanes.map(({ destination }) => destination.laneKey)).size, hint).toBe(
+      lanes.length,
+    )
     for (const [search, ids] of this.acknowledged) {
       const lane = lanes.find(({ destination }) => destination.query === search)
       const found: number[] = []

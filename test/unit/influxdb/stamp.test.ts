@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { stamp } from '../../../src/influxdb/stamp.ts'
+import { errorAnswer, STORED } from '../../../src/influxdb/answer.ts'
+import { stamp, withoutTimestamp } from '../../../src/influxdb/stamp.ts'
 
 const encode = (text: string) => new TextEncoder().encode(text)
 const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
@@ -34,16 +35,22 @@ describe('stamp', () => {
     // White space before the measurement has the scanner take tags for fields, and the quote for one
     // that opens a string: the line runs to the end of the body, less its newline.
     ['  m=x,t=a"b f=1\n', '  m=x,t=a"b f=1 NOW\n'],
-    // Nothing that influxd would reject.
+    // What influxd rejects, if its end does not look like a field.
     ...[
-      ['m', 'm '],
-      ['m,t v=1', 'm,t= v=1', 'm,=a v=1', 'm,t=a=b v=1', ',t=a v=1', 'm, v=1'],
-      ['m v', 'm v=', 'm v=,w=1', 'm v=1,', 'm =1', 'm v=1,=2', 'm v = 1', 'm v=1,b\\ 5'],
-      ['m v="open', 'm v=abc', 'm v=+1', 'm v=1\t'],
+      ['m', 'm ', 'm,t="a" v="b', 'm,t v="a"', 'm,t= v="a"', 'm,=a v=t', 'm,t=a=b v=t'],
+      [',t=a v=t', 'm, v=t', 'm v', 'm v=', 'm v=,w=t', 'm v=1,', 'm =t', 'm v=1,=t'],
+      ['m v = 1', 'm v=1,b\\ 5', 'm v="open', 'm v=abc', 'm v=1\t'],
       ['m v=1 x', 'm v=1 1.5', 'm v=1 1 2', 'm v=1 5\r'],
     ]
       .flat()
       .map((line) => [line, line]),
+    // What influxd rejects with a timestamp as without one.
+    ...[
+      ['m,t v=1', 'm,t= v=1', 'm,=a v=1', 'm,t=a=b v=1', ',t=a v=1', 'm, v=1', 'm,t=1'],
+      ['m v=,w=1', 'm =1', 'm v=1,=2', 'm v=+1', 'm v=1e', 'm v="a=1', 'm v=1 w=2'],
+    ]
+      .flat()
+      .map((line) => [line, `${line} NOW`]),
     ['', ''],
     ['\n\n \n', '\n\n \n'],
     ['# m v=1\n', '# m v=1\n'],
@@ -98,5 +105,25 @@ describe('stamp', () => {
   test('returns the same bytes if no point needs a timestamp', () => {
     const body = encode('m v=1 5\n')
     expect(stamp(body, () => 'NOW').bytes).toBe(body)
+  })
+})
+
+describe('withoutTimestamp', () => {
+  test('takes the timestamp out of each quoted line, and out of the error header', () => {
+    const quoted = (line: string) => `unable to parse '${line}': missing tag value`
+    const answer = errorAnswer(400, [quoted('m,t= v=1 5'), quoted('m,t= v=2 5 5')].join('\n'))
+    const expected = errorAnswer(400, [quoted('m,t= v=1'), quoted('m,t= v=2 5')].join('\n'))
+    expect(withoutTimestamp(answer, '5')).toEqual(expected)
+  })
+
+  test.each([
+    ['a success', STORED],
+    ['an error that quotes no line', errorAnswer(400, 'database 5 not found')],
+    [
+      'a timestamp of the client',
+      errorAnswer(400, "unable to parse 'm,t= v=1 6': missing tag value"),
+    ],
+  ])('returns %s as it is', (_, answer) => {
+    expect(withoutTimestamp(answer, '5')).toBe(answer)
   })
 })

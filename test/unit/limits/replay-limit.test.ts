@@ -113,14 +113,14 @@ describe('a semaphore', () => {
       const self = {
         pump() {
           pumped.push(name)
-          if (takes && semaphore.hasRoomFor(self)) semaphore.take()
+          if (takes && semaphore.admitsOrEnqueues(self)) semaphore.take()
         },
       }
       return self
     }
     semaphore.take()
     const line = [waiter('idle', false), waiter('ready', true), waiter('late', true)]
-    for (const one of line) expect(semaphore.hasRoomFor(one)).toBe(false)
+    for (const one of line) expect(semaphore.admitsOrEnqueues(one)).toBe(false)
     semaphore.give()
     expect(pumped).toEqual(['idle', 'ready'])
     semaphore.give()

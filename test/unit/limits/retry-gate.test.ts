@@ -8,7 +8,7 @@ function createFixture() {
   const retried: number[] = []
   const lanes = [0, 1, 2, 3].map((id) => ({
     pump() {
-      if (!gate.hasRoomFor(this)) return
+      if (!gate.admitsOrEnqueues(this)) return
       gate.take()
       retried.push(id)
     },
@@ -30,7 +30,7 @@ test('lanes retry one after another while their backend does not answer', async 
   gate.close()
   pumpAll()
   expect(retried).toEqual([0])
-  gate.forget(lanes[2] as { pump(): void })
+  gate.dequeue(lanes[2] as { pump(): void })
   await clock.advance(499)
   expect(retried).toEqual([0])
   await clock.advance(1)

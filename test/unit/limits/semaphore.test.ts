@@ -6,7 +6,7 @@ test('waiters are called in order of arrival, once each, and not if they were fo
   const called: number[] = []
   const waiter = (id: number) => ({
     pump() {
-      if (!semaphore.hasRoomFor(this)) return
+      if (!semaphore.admitsOrEnqueues(this)) return
       semaphore.take()
       called.push(id)
     },
@@ -14,7 +14,7 @@ test('waiters are called in order of arrival, once each, and not if they were fo
   const waiters = [0, 1, 2, 3, 4].map(waiter)
   for (const one of [...waiters, ...waiters]) one.pump()
   expect(called).toEqual([0])
-  semaphore.forget(waiters[2] as { pump(): void })
+  semaphore.dequeue(waiters[2] as { pump(): void })
   semaphore.give()
   expect(called).toEqual([0, 1])
   waiters[0]?.pump()

@@ -1,10 +1,10 @@
-/** What Bun, Deno and Node.js have in common: a host on the node: modules that each of them implements. */
+/** What Bun, Deno and Node.js have in common: the node: modules, which each of them implements. */
 
 import { lookup } from 'node:dns/promises'
 import { readFile } from 'node:fs/promises'
 import { setDefaultHighWaterMark } from 'node:stream'
 import { BufferPool } from '../limits/buffer-pool.ts'
-import type { Host } from '../runtime.ts'
+import type { ProgramRuntime } from '../runtime.ts'
 import { createClock } from './clock.ts'
 import { gunzip, gzip } from './gzip.ts'
 import { createFetch, createStreamingFetch } from './http-client.ts'
@@ -19,11 +19,11 @@ import { createUdpSender, listenUdp } from './node-udp.ts'
 const HIGH_WATER_MARK_BYTES = 8 * 1024
 
 /**
- * A host that lacks an HTTP server, which the entry of a runtime adds.
+ * A runtime without an HTTP server, which the entry adds.
  *
  * @param name the runtime's name and version
  */
-export function createHost(name: string): Omit<Host, 'serveHttp'> {
+export function createProgramRuntime(name: string): Omit<ProgramRuntime, 'serveHttp'> {
   setDefaultHighWaterMark(false, HIGH_WATER_MARK_BYTES)
   return {
     name,
