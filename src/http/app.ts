@@ -81,7 +81,7 @@ export function createApp(
   app.post('/write', (c) => write(c.req.raw, findV1, 'points'))
   app.post('/api/v2/write', (c) => write(c.req.raw, findV2, 'points'))
   app.post(REMOTE_WRITE, (c) => {
-    const refusal = refusalOfRemoteWrite(c.req.raw.headers)
+    const refusal = refusalOfRemoteWrite(c.req.raw.headers, relay.backends)
     return refusal ? toResponse(refusal) : write(c.req.raw, findV1, 'remote-write')
   })
   app.get('/ping', (c) => ping(c.req.raw, config.pingStatus))

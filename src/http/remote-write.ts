@@ -1,5 +1,6 @@
 /** `/api/v1/prom/write`: what the relay itself has against a remote write of Prometheus. */
 
+import type { Backend } from '../backend/backend.ts'
 import { type Answer, errorAnswer } from '../influxdb/answer.ts'
 
 /**
@@ -8,8 +9,17 @@ import { type Answer, errorAnswer } from '../influxdb/answer.ts'
  */
 const VERSION_2 = /;\s*proto="?io\.prometheus\.write\.v2/i
 
-/** The answer that refuses a write; undefined if servers can read it. */
-export function refusalOfRemoteWrite(headers: Headers): Answer | undefined {
-  if (!VERSION_2.test(headers.get('content-type') ?? '')) return undefined
-  return errorAnswer(415, 'remote write 2.0 is not supported: use prometheus.WriteRequest')
+/** The answer that refuses a write; undefined if all servers can read it. */
+export function refusalOfRemoteWrite(
+  headers: Headers,
+  backends: readonly Backend[],
+): Answer | undefined {
+  if (VERSION_2.test(headers.get('content-type') ?? '')) {
+    return errorAnswer(415, 'remote write 2.0 is not supported: use prometheus.WriteRequest')
+  }
+  const unable = backends.find(({ options }) => options.remoteWriteUrl === undefined)
+  if (!unable) return undefined
+  // Not 4xx: Prometheus drops its samples for that.
+  const { name } = unable
+  return errorAnswer(501, `the output "${name}" takes no remote writes: send them by another relay`)
 }

@@ -18,6 +18,7 @@ import { lanes } from './lanes.ts'
 import { layouts } from './layouts.ts'
 import { logging } from './logging.ts'
 import { memory } from './memory.ts'
+import { otherServers } from './other-servers.ts'
 import { prometheus } from './prometheus.ts'
 import { queries } from './queries.ts'
 import { stopping } from './stopping.ts'
@@ -40,6 +41,7 @@ const themes = {
   udp,
   queries,
   prometheus,
+  otherServers,
   flux,
   faults,
   buffers,
