@@ -10,8 +10,8 @@ const PIECE_MB = 10
 /**
  * Newlines, which are line protocol without points, compressed 1000:1.
  *
- * Each piece ends with a full flush, so it can be repeated. The checksum is wrong, but nobody who reads
- * that far is safe from bombs.
+ * Each piece ends with a full flush, so it can be repeated. The checksum is wrong, but a reader
+ * sees that only after it has inflated everything.
  *
  * @param claimed the length that the trailer claims; by default the true one
  */
@@ -24,7 +24,7 @@ export function bomb(megabytes: number, claimed = megabytes * 2 ** 20): Buffer {
   return Buffer.concat([HEAD, ...pieces, LAST, trailer(0, claimed)])
 }
 
-/** A correct gzip stream but for the length that its trailer claims. */
+/** A gzip stream that is correct, except for the length that its trailer claims. */
 export function lying(gzipped: Buffer, claimed: number): Buffer {
   return Buffer.concat([gzipped.subarray(0, -4), trailer(0, claimed).subarray(4)])
 }

@@ -72,6 +72,9 @@ export class Connection {
   }
 }
 
+/** Where attacks write. */
+export const WRITE = '/write?db=attack'
+
 /** The head of a POST of line protocol. */
 export const head = (path: string, ...headers: string[]) =>
   [`POST ${path} HTTP/1.1`, 'Host: relay', ...headers, '', ''].join('\r\n')

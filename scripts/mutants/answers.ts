@@ -1,4 +1,4 @@
-/** Deliberate bugs in what clients are told, and in what the answers of servers are taken for. */
+/** Deliberate bugs in the answers to clients, and in the reading of the answers of servers. */
 
 import type { Mutant } from './mutant.ts'
 
@@ -154,7 +154,7 @@ export const ANSWERS: readonly Mutant[] = [
     name: 'memory given back although it is sent again',
     breaks: 'the disk or a later attempt gets overwritten bytes',
     file: 'delivery/lane.ts',
-    find: 'for (const write of batch.writes) write.requestFailed()',
+    find: 'for (const write of batch.writes) write.requestFailed(failure)',
     replace: 'for (const write of batch.writes) write.recycle()',
   },
   {

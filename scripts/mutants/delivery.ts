@@ -64,8 +64,8 @@ export const DELIVERY: readonly Mutant[] = [
     name: 'no retry from memory',
     breaks: 'without a disk, a failed batch is lost',
     file: 'delivery/memory-backlog.ts',
-    find: '    this.lastFailure = failure\n    batch.requeue(this.waiting)',
-    replace: '    this.lastFailure = failure',
+    find: 'batch.requeue(this.waiting)\n    this.hold(failure)',
+    replace: 'this.hold(failure)',
   },
   {
     name: 'the spill timer never expires',
@@ -212,8 +212,8 @@ export const DELIVERY: readonly Mutant[] = [
     name: 'leftovers are ignored',
     breaks: 'a lane of an earlier process is not recovered',
     file: 'delivery/lane-recovery.ts',
-    find: 'return { lanes, paths',
-    replace: 'return { lanes: lanes.slice(1), paths',
+    find: 'return { lanes: lanes.sort(asAdded), paths',
+    replace: 'return { lanes: lanes.sort(asAdded).slice(1), paths',
   },
   {
     name: 'more in flight than order allows',

@@ -128,8 +128,8 @@ export const DISK: readonly Mutant[] = [
     name: 'lane file is the only source',
     breaks: "damage of a lane's file costs all writes of the lane",
     file: 'delivery/lane-recovery.ts',
-    find: 'destination = recorded ?? UNKNOWN',
-    replace: 'destination = UNKNOWN',
+    find: 'lane = recorded ?? UNKNOWN',
+    replace: 'lane = UNKNOWN',
   },
   {
     name: 'removal takes a new write',
@@ -157,8 +157,7 @@ export const DISK: readonly Mutant[] = [
     breaks: 'segments that are delivered and not yet removed are not counted',
     file: 'segments/segment-index.ts',
     find: 'this.delivered.push(oldest)',
-    replace:
-      'this.delivered.push(oldest)\n      this.usage.allocated -= allocatedBytes(oldest.end)',
+    replace: 'this.delivered.push(oldest)\n      this.usage.allocated -= inBlocks(oldest.end)',
   },
   {
     name: 'handle closed while in use',
@@ -233,14 +232,14 @@ export const DISK: readonly Mutant[] = [
   },
   {
     name: 'drop-oldest without ledger',
-    breaks: 'the oldest writes are dropped from a full buffer, and nobody is told',
+    breaks: 'the oldest writes are dropped from a full buffer, and no loss is recorded',
     file: 'delivery/spill.ts',
     find: 'log.dropOldest(this.lane, recordLoss)',
     replace: 'log.dropOldest(this.lane, async () => {})',
   },
   {
     name: 'drop-newest without ledger',
-    breaks: 'the newest writes are dropped at a full buffer, and nobody is told',
+    breaks: 'the newest writes are dropped at a full buffer, and no loss is recorded',
     file: 'delivery/spill.ts',
     find: 'for (const write of writes) await recordLoss(write)\n',
     replace: '',
@@ -254,7 +253,7 @@ export const DISK: readonly Mutant[] = [
   },
   {
     name: 'max-age without ledger',
-    breaks: 'writes that are too old are dropped, and nobody is told',
+    breaks: 'writes that are too old are dropped, and no loss is recorded',
     file: 'delivery/disk-backlog.ts',
     find: 'for (const write of batch.writes) await write.tracker.recordLoss(write, TOO_OLD)',
     replace: '',

@@ -3,8 +3,7 @@
 import type { LaneStore, WhenFull } from '../delivery/lane-store.ts'
 import { isFailure, type Outcome } from '../delivery/outcome.ts'
 import { Queue } from '../delivery/queue.ts'
-import { WRITE_OVERHEAD_BYTES } from '../delivery/queued-write.ts'
-import type { Write } from '../influxdb/write.ts'
+import { type QueuedWrite, WRITE_OVERHEAD_BYTES } from '../delivery/queued-write.ts'
 import { Budget } from '../limits/budget.ts'
 import type { Losses } from '../losses/losses.ts'
 import type { Databases, Shortage } from '../losses/shortage.ts'
@@ -14,6 +13,7 @@ import type { Runtime } from '../runtime.ts'
 import { BackendClient } from './client.ts'
 import { OutageLog } from './outage-log.ts'
 import { QueryClient, type QueryOptions } from './query-client.ts'
+import { StatementClient } from './statement-client.ts'
 
 export interface BackendOptions extends QueryOptions, ReadOptions {
   readonly name: string
@@ -57,6 +57,7 @@ export class Backend {
   readonly queries: QueryClient
   readonly options: BackendOptions
   private readonly client: BackendClient
+  private readonly statements: StatementClient
   private readonly log: Log
   private readonly outages: OutageLog
   private readonly diskErrors: RepeatedWarning
@@ -68,6 +69,10 @@ export class Backend {
     this.options = options
     this.queries = new QueryClient(options, runtime)
     this.client = new BackendClient(options, runtime)
+    this.statements = new StatementClient(this.queries, clock, {
+      queryTimeoutMs: options.queryTimeoutMs,
+      lacks: (databases) => this.shortage(databases) !== undefined,
+    })
     this.log = log.with({ backend: options.name })
     this.outages = new OutageLog(clock, this.log)
     this.diskErrors = new RepeatedWarning(clock, this.log, 'disk failed')
@@ -78,7 +83,7 @@ export class Backend {
       { ...options, clock, buffers, buffer },
       {
         ...parts,
-        send: (first, body) => this.send(first, body),
+        send: (queued, body) => this.send(queued, body),
         onDiskError: (error) => this.diskErrors.report({ reason: error.message }),
       },
     )
@@ -108,10 +113,15 @@ export class Backend {
     await store?.close()
   }
 
-  private async send(first: Write, body: Uint8Array): Promise<Outcome> {
-    const outcome = await this.client.send(first, body)
-    const { database, retentionPolicy, laneKey } = first.destination
+  private async send(queued: QueuedWrite, body: Uint8Array): Promise<Outcome> {
+    const { kind, destination } = queued.write
+    const outcome = await (kind === 'statement'
+      ? this.statements.send(queued, body)
+      : this.client.send(queued.write, body))
+    const { database, retentionPolicy, laneKey } = destination
     const hasFailed = isFailure(outcome)
+    // The client that waits sees what is wrong with its statement.
+    if (kind === 'statement' && hasFailed && outcome.answer && queued.tracker.isOpen) return outcome
     if (!hasFailed && !this.outages.isOngoing) return outcome
     // The queue still counts the body that was just answered.
     const undelivered = this.queue.bytes - (hasFailed ? 0 : body.length)

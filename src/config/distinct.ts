@@ -7,8 +7,8 @@ import type { KeyPath } from './toml-line.ts'
 export type Placed = readonly [value: string | undefined, path: KeyPath]
 
 /**
- * A check that no two values are the same; those that are undefined do not count. It raises one issue, with
- * the same message, for each place of a value, the last place first.
+ * A check that no two values are the same. It ignores undefined ones. For a value that is repeated it raises
+ * an issue at each of its places, the last place first, with the same message.
  *
  * @param what the kind of value, and so the beginning of the message: `relay name`
  */

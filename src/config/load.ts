@@ -63,7 +63,7 @@ function withoutUnset(value: unknown, depth = 0): unknown {
 
 type Issue = v.BaseIssue<unknown>
 
-/** Explains the first issue. Those of `distinct` come together, one for each place of the same value. */
+/** Explains the first issue; for a value that is repeated, with the lines of all its places. */
 function explain(path: string, source: string, issues: readonly [Issue, ...Issue[]]): string {
   const [{ type, message }] = issues
   const [first, ...others] = issues
@@ -87,7 +87,7 @@ function formatPath(keys: KeyPath): string {
     .slice(1)
 }
 
-/** Longer keys are none of the relay's. */
+/** No key of the relay is longer. */
 const MAX_KEY_CHARS = 100
 
 function formatKey(key: string): string {

@@ -33,6 +33,8 @@ export interface Backlog {
   answered(batch: InFlightBatch, afterMs: number): Promise<void> | undefined
   /** Keeps a batch that failed for a later attempt, or drops it. Sets `lastFailure` if it is to be retried. */
   fail(batch: InFlightBatch, failure: Failure): void
+  /** The backend does not take now what must be sent before these writes; undefined if it does again. */
+  hold(failure: Failure | undefined): void
   /** Puts back a batch that was rejected as a whole, to be sent in smaller ones. */
   requeue(batch: InFlightBatch): void
   /** Has each write of a batch sent alone from now on. */

@@ -135,6 +135,12 @@ export class DiskBacklog implements Backlog {
   fail(batch: InFlightBatch, failure: Failure): void {
     this.lastFailure = failure
     this.requeue(batch)
+    this.hold(failure)
+  }
+
+  hold(failure: Failure | undefined): void {
+    this.lastFailure = failure
+    if (!failure) return
     for (const write of [...this.log.tracked, ...this.waiting]) {
       write.tracker.deferred(write, failure)
     }

@@ -1,16 +1,16 @@
 /** The part of a lane that is on disk: hinted handoff. */
 
-import type { Destination } from '../influxdb/destination.ts'
 import type { Buffers } from '../runtime.ts'
 import { isUnreadable } from '../segments/damage.ts'
 import type { StoredRecord } from '../segments/reader.ts'
 import type { RecordEnd } from '../segments/segment-index.ts'
 import type { SegmentLog } from '../segments/segment-log.ts'
 import { type FailureNote, parseNote } from './failure-note.ts'
+import type { LaneIdentity } from './lane-file.ts'
 import type { LaneStore } from './lane-store.ts'
 import { QueuedWrite, type WriteLane } from './queued-write.ts'
 import { ACKNOWLEDGED, FailedWrite } from './replayed-write.ts'
-import { hasNote, isKnown, recordedWrite, type WriteRecord } from './write-record.ts'
+import { hasNote, kindOf, recordedWrite, type WriteRecord } from './write-record.ts'
 
 /** The end of a record. Each log of a lane has its own sequence numbers. */
 export interface RecordPosition extends RecordEnd {
@@ -36,7 +36,8 @@ export interface StoredBatch {
 const MAX_UNREADABLE_MS = 60_000
 
 export class HandoffLog {
-  private readonly destination: Destination
+  /** The lane that it is a part of. */
+  readonly lane: LaneIdentity
   private readonly store: Pick<LaneStore, 'createLane' | 'removeLane'>
   private readonly recycle: (bytes: Uint8Array) => void
   /** Logs of an earlier process, older than the one that is appended to. */
@@ -56,12 +57,12 @@ export class HandoffLog {
    * @param logs what an earlier process has left, oldest first
    */
   constructor(
-    destination: Destination,
+    lane: LaneIdentity,
     store: Pick<LaneStore, 'createLane' | 'removeLane'>,
     buffers: Buffers,
     logs: readonly SegmentLog[] = [],
   ) {
-    this.destination = destination
+    this.lane = lane
     this.store = store
     this.recycle = (bytes) => buffers.give(bytes)
     this.earlier = logs.slice(0, -1)
@@ -116,7 +117,7 @@ export class HandoffLog {
    * @throws an error of the disk; then none of the writes is in the log
    */
   async append(records: readonly WriteRecord[]): Promise<RecordPosition> {
-    this.log ??= await this.store.createLane(this.destination)
+    this.log ??= await this.store.createLane(this.lane)
     const { log } = this
     const { isEmpty } = this
     const { sequence, next } = await log.append(records)
@@ -145,7 +146,7 @@ export class HandoffLog {
     const records = log ? await this.read(log, maxBytes, now) : []
     const [first] = records
     if (!log || !first) return undefined
-    if (!isKnown(first)) {
+    if (kindOf(first) === undefined) {
       throw new Error(`a record of kind ${first.kind} needs a newer version of the relay`)
     }
     this.oldestAt = first.acceptedAt
@@ -174,7 +175,7 @@ export class HandoffLog {
     if (queued) return queued
     const kept = log === this.log ? this.notes.get(record.sequence) : undefined
     const note = kept ?? (hasNote(record) ? parseNote(record.body) : undefined)
-    const write = { ...recordedWrite(record, this.destination), recycle: this.recycle }
+    const write = { ...recordedWrite(record, this.lane.destination), recycle: this.recycle }
     return new QueuedWrite(write, note ? new FailedWrite(note) : ACKNOWLEDGED, lane, now)
   }
 
@@ -214,14 +215,7 @@ export class HandoffLog {
    * @throws an error of the disk; they are removed all the same
    */
   async advance(last: RecordPosition): Promise<void> {
-    if (last.log === this.log) {
-      for (const known of [this.queued, this.notes]) {
-        for (const sequence of known.keys()) {
-          if (sequence > last.sequence) break
-          known.delete(sequence)
-        }
-      }
-    }
+    if (last.log === this.log) this.stopTracking(last.sequence + 1)
     await last.log.advance(last)
   }
 
@@ -238,17 +232,13 @@ export class HandoffLog {
 
   /** The tracked writes that are no longer on disk, although they were not delivered. */
   takeRemoved(): QueuedWrite[] {
-    const removed: QueuedWrite[] = []
-    for (const [sequence, write] of this.queued) {
-      if (sequence >= (this.log?.oldest ?? 0)) break
-      removed.push(write)
-      this.queued.delete(sequence)
-    }
-    for (const sequence of this.notes.keys()) {
-      if (sequence >= (this.log?.oldest ?? 0)) break
-      this.notes.delete(sequence)
-    }
-    return removed
+    return this.stopTracking(this.log?.oldest ?? 0)
+  }
+
+  /** Forgets the writes in `log` before a record. Returns the ones whose clients may still wait. */
+  private stopTracking(before: number): QueuedWrite[] {
+    takeBefore(this.notes, before)
+    return takeBefore(this.queued, before)
   }
 
   /** Stops tracking the writes whose clients have their answer. Remembers which were told of a failure. */
@@ -283,4 +273,15 @@ export class HandoffLog {
     this.notes.clear()
     await this.store.removeLane(log)
   }
+}
+
+/** Removes the entries of records before one, in the order of their insertion. Returns their values. */
+function takeBefore<Value>(bySequence: Map<number, Value>, before: number): Value[] {
+  const taken: Value[] = []
+  for (const [sequence, value] of bySequence) {
+    if (sequence >= before) break
+    bySequence.delete(sequence)
+    taken.push(value)
+  }
+  return taken
 }

@@ -29,7 +29,7 @@ export function lanePath(folder: string, number: number): string {
   return `${folder}/lane-${number}`
 }
 
-/** The file that says whose writes a lane's folder holds. */
+/** The file with the destination of a lane's writes. */
 export function laneFileOf(path: string): string {
   return `${path}.json`
 }

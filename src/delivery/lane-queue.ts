@@ -1,12 +1,12 @@
 /** What a lane needs of the queue that it is in. `Queue` implements it. */
 
-import type { Write } from '../influxdb/write.ts'
 import type { Budget } from '../limits/budget.ts'
 import type { Waiter } from '../limits/semaphore.ts'
 import type { Losses } from '../losses/losses.ts'
 import type { Buffers, Clock } from '../runtime.ts'
 import type { LaneStore } from './lane-store.ts'
-import type { Outcome } from './outcome.ts'
+import type { Failure, Outcome } from './outcome.ts'
+import type { QueuedWrite, WriteLane } from './queued-write.ts'
 
 export interface LaneOptions {
   readonly clock: Clock
@@ -29,12 +29,8 @@ export interface LaneQueue {
   readonly store: LaneStore | undefined
   /** A batch is no larger than this, unless it is one write. A lane halves it after a 413. */
   maxBatchBytes: number
-  /**
-   * Sends one body to the backend. Never rejects.
-   *
-   * @param first of the writes in the body, which have its kind and destination in common
-   */
-  send(first: Write, body: Uint8Array): Promise<Outcome>
+  /** Sends one body to the backend. Never rejects. */
+  send(write: QueuedWrite, body: Uint8Array): Promise<Outcome>
   /**
    * Lets a lane send one more batch. If it returns false, it calls the lane's `pump` later.
    *
@@ -49,6 +45,8 @@ export interface LaneQueue {
   paceReplay(bytes: number): Promise<void>
   /** Removes empty files of idle lanes, to make room on disk. Resolves with whether any were removed. */
   removeIdleFiles(): Promise<boolean>
+  /** The backend does not take what the lanes behind a lane wait for; undefined if it does again. */
+  holdBehind(lane: WriteLane, failure: Failure | undefined): void
   /** The lane has nothing to deliver. */
   onIdle(lane: Waiter): void
   /** The lane may have less in memory than before. */

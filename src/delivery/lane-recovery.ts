@@ -7,7 +7,7 @@ import { isUnreadable } from '../segments/damage.ts'
 import { findFirstRecord } from '../segments/first-record.ts'
 import type { SegmentLog } from '../segments/segment-log.ts'
 import type { LogUsage } from '../segments/usage.ts'
-import { decodeLane, encodeLane } from './lane-file.ts'
+import { decodeLane, encodeLane, type LaneIdentity } from './lane-file.ts'
 import {
   type LaneFolderOptions,
   laneFileOf,
@@ -24,14 +24,13 @@ export interface LaneRecoveryOptions extends LaneFolderOptions {
 }
 
 /** A lane with logs. */
-export interface StoredLane {
-  readonly destination: Destination
+export interface StoredLane extends LaneIdentity {
   /** At least one, oldest first. */
   readonly logs: readonly SegmentLog[]
 }
 
 export interface RecoveredLanes {
-  /** Each destination once. */
+  /** In the order in which they were added, each once. */
   readonly lanes: readonly StoredLane[]
   /** The folders of all logs. */
   readonly paths: ReadonlyMap<SegmentLog, string>
@@ -39,14 +38,13 @@ export interface RecoveredLanes {
   readonly nextNumber: number
 }
 
-interface LaneFolder {
-  readonly destination: Destination
+interface LaneFolder extends LaneIdentity {
   readonly path: string
   readonly log: SegmentLog
 }
 
-/** Of a lane whose own file and records are damaged: nothing of it can be delivered. */
-const UNKNOWN = laneDestination('', '', undefined)
+/** A lane whose file and records are all damaged: nothing of it can be delivered. */
+const UNKNOWN: LaneIdentity = { destination: laneDestination('', '', undefined), order: 0 }
 
 /** How many lanes are opened at a time. */
 export const LANES_AT_A_TIME = 16
@@ -65,7 +63,7 @@ export async function recoverLanes(
     const open = (number: number) => openLane(disk, lanePath(folder, number), usage, options)
     for (const lane of await Promise.all(some.map(open))) {
       if (!lane) continue
-      const key = lane.destination.laneKey
+      const key = `${lane.order} ${lane.destination.laneKey}`
       found.set(key, [...(found.get(key) ?? []), lane])
     }
   }
@@ -76,10 +74,17 @@ export async function recoverLanes(
     const used = await removeEmpty(disk, folders)
     const [first] = used
     if (!first) continue
-    lanes.push({ destination: first.destination, logs: used.map(({ log }) => log) })
+    const { destination, order } = first
+    lanes.push({ destination, order, logs: used.map(({ log }) => log) })
     for (const { log, path } of used) paths.set(log, path)
   }
-  return { lanes, paths, nextNumber: (numbers.at(-1) ?? 0) + 1 }
+  return { lanes: lanes.sort(asAdded), paths, nextNumber: (numbers.at(-1) ?? 0) + 1 }
+}
+
+/** The lanes with the number of a statement were added after it. */
+function asAdded(a: StoredLane, b: StoredLane): number {
+  const isStatement = ({ destination }: StoredLane) => Number(destination.barrier !== undefined)
+  return a.order - b.order || isStatement(b) - isStatement(a)
 }
 
 /** Removes files of lanes without a folder. Returns the numbers of the folders, in ascending order. */
@@ -108,7 +113,7 @@ async function openLane(
 ): Promise<LaneFolder | undefined> {
   const file = await readLaneFile(disk, path)
   const said = file && decodeLane(file)
-  let destination = said?.destination ?? UNKNOWN
+  let lane: LaneIdentity = said ?? UNKNOWN
   if (!said?.isChecked) {
     const { hasSegments, record } = await findFirstRecord(disk, path).catch((error) => {
       if (said || !isUnreadable(error)) return { hasSegments: true, record: undefined }
@@ -126,12 +131,13 @@ async function openLane(
       return undefined
     }
     const recorded = record && recordedLane(record)
-    if (!said || (recorded && !haveSameNames(destination, recorded))) {
-      destination = recorded ?? UNKNOWN
-      await restoreLaneFile(disk, path, file?.length ?? 0, destination, options)
+    if (!said || (recorded && !haveSameNames(lane.destination, recorded.destination))) {
+      lane = recorded ?? UNKNOWN
+      await restoreLaneFile(disk, path, file?.length ?? 0, lane, options)
     }
   }
-  return { destination, path, log: await openLog(disk, path, destination, usage, options) }
+  const { destination, order } = lane
+  return { destination, order, path, log: await openLog(disk, path, destination, usage, options) }
 }
 
 /** Empty if the disk fails twice to read it, undefined if there is none. */
@@ -154,13 +160,13 @@ async function restoreLaneFile(
   disk: Disk,
   path: string,
   bytes: number,
-  destination: Destination,
+  lane: LaneIdentity,
   { onDamage }: LaneRecoveryOptions,
 ): Promise<void> {
   const nothing = { offset: 0, records: 0, copy: undefined }
   onDamage({ ...nothing, file: laneFileOf(path), bytes, reason: 'header' })
-  if (destination === UNKNOWN) return
-  await replaceFile(disk, laneFileOf(path), encodeLane(destination)).catch(() => {})
+  if (lane === UNKNOWN) return
+  await replaceFile(disk, laneFileOf(path), encodeLane(lane)).catch(() => {})
 }
 
 /**

@@ -1,11 +1,11 @@
 /** The buffer of one backend on disk: a folder, and in it a folder with a log for each lane. */
 
 import { createFile } from '../disk/atomic-file.ts'
-import type { Destination } from '../influxdb/destination.ts'
+import { inBlocks } from '../disk/blocks.ts'
 import type { Disk, DiskLock } from '../runtime.ts'
 import type { SegmentLog } from '../segments/segment-log.ts'
-import { allocatedBytes, createUsage, type LogUsage } from '../segments/usage.ts'
-import { encodeLane } from './lane-file.ts'
+import { createUsage, type LogUsage } from '../segments/usage.ts'
+import { encodeLane, type LaneIdentity } from './lane-file.ts'
 import { LANE_BYTES, laneFileOf, lanePath, openLog, removeLaneFiles } from './lane-folder.ts'
 import {
   LANES_AT_A_TIME,
@@ -34,7 +34,7 @@ const MAX_SEGMENT_BYTES = 8 * 1024 * 1024
 
 export class LaneStore {
   readonly options: LaneStoreOptions
-  /** What an earlier process has left, each destination once. */
+  /** What an earlier process has left, in the order in which the lanes were added. */
   readonly lanes: readonly StoredLane[]
   isClosed = false
   private readonly disk: Disk
@@ -96,7 +96,7 @@ export class LaneStore {
    * @returns what was reserved, for `unreserve`; undefined, and nothing is reserved, if there is no room
    */
   reserve(bytes: number, hasFiles: boolean): number | undefined {
-    const needed = allocatedBytes(bytes) + (hasFiles ? 0 : LANE_BYTES)
+    const needed = inBlocks(bytes) + (hasFiles ? 0 : LANE_BYTES)
     if (this.diskBytes + this.reserved + needed > this.options.maxBytes) return undefined
     this.reserved += needed
     return needed
@@ -112,13 +112,13 @@ export class LaneStore {
    *
    * @throws an error of the disk; it can be called again
    */
-  async createLane(destination: Destination): Promise<SegmentLog> {
+  async createLane(lane: LaneIdentity): Promise<SegmentLog> {
     const { disk, options, usage } = this
     const path = lanePath(options.folder, this.nextNumber++)
     let log: SegmentLog | undefined
     try {
-      await createFile(disk, laneFileOf(path), encodeLane(destination))
-      log = await openLog(disk, path, destination, usage, options)
+      await createFile(disk, laneFileOf(path), encodeLane(lane))
+      log = await openLog(disk, path, lane.destination, usage, options)
       // Last, because making the lane's folder has synced this one on most disks.
       await disk.syncFolder(options.folder)
       this.paths.set(log, path)

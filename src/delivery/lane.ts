@@ -1,6 +1,7 @@
 /**
  * The ordered delivery of one destination's writes to one backend: of a database, a retention policy and
- * credentials.
+ * credentials, until a statement comes that must keep its place among them. The statement has a lane of its
+ * own, and later writes go to another one. A lane sends nothing until each lane that it must not overtake is gone.
  *
  * While a batch is in flight, writes wait; when it is answered, the writes that wait become the next batch.
  * Where they wait, and what becomes of them while the backend fails, is up to the lane's backlog.
@@ -10,20 +11,21 @@ import type { Answer } from '../influxdb/answer.ts'
 import type { Destination } from '../influxdb/destination.ts'
 import { Backoff } from '../limits/backoff.ts'
 import type { Losses } from '../losses/losses.ts'
+import type { Databases } from '../losses/shortage.ts'
 import type { SegmentLog } from '../segments/segment-log.ts'
 import type { Backlog } from './backlog.ts'
 import type { InFlightBatch } from './batch.ts'
 import { DiskBacklog } from './disk-backlog.ts'
 import { HandoffLog, type LogMark } from './handoff-log.ts'
+import type { LaneIdentity } from './lane-file.ts'
 import type { LaneQueue } from './lane-queue.ts'
 import { MemoryBacklog } from './memory-backlog.ts'
-import { type Failure, isFailure } from './outcome.ts'
+import { type Failure, failure, isFailure, type Outcome } from './outcome.ts'
 import type { QueuedWrite, WriteLane } from './queued-write.ts'
 import { UnappliedWrites } from './unapplied.ts'
 
 export class Lane implements WriteLane {
-  readonly key: string
-  readonly database: string
+  readonly destination: Destination
   readonly unapplied = new UnappliedWrites()
   private readonly queue: LaneQueue
   private readonly log: HandoffLog | undefined
@@ -34,16 +36,17 @@ export class Lane implements WriteLane {
   private readonly backoff: Backoff
   /** Cancels the next attempt. */
   private cancelRetry: (() => void) | undefined
+  /** The lanes that must be gone before this one sends anything; undefined if there are none. */
+  private older: Set<WriteLane> | undefined
 
   /** @param logs what an earlier process has left of the lane, oldest first */
-  constructor(destination: Destination, queue: LaneQueue, logs: readonly SegmentLog[]) {
+  constructor(lane: LaneIdentity, queue: LaneQueue, logs: readonly SegmentLog[]) {
     const { store, options } = queue
-    this.key = destination.laneKey
-    this.database = destination.database
+    this.destination = lane.destination
     this.queue = queue
     this.backoff = new Backoff(options.maxDelayMs)
     if (store) {
-      this.log = new HandoffLog(destination, store, options.buffers, logs)
+      this.log = new HandoffLog(lane, store, options.buffers, logs)
       this.backlog = new DiskBacklog(queue, this, store, this.log)
     } else {
       this.backlog = new MemoryBacklog(queue)
@@ -70,6 +73,45 @@ export class Lane implements WriteLane {
   /** Whether the lane can be forgotten while it is idle. */
   get isDisposable(): boolean {
     return !this.log?.hasFiles
+  }
+
+  /** Whether it must not send anything yet. */
+  get isWaiting(): boolean {
+    return this.older !== undefined
+  }
+
+  /** Sends nothing from now on until another lane is gone. */
+  waitFor(lane: Lane): void {
+    this.older ??= new Set()
+    this.older.add(lane)
+    const { lastFailure } = lane.backlog
+    if (lastFailure) this.hold(lane.failureBehind(lastFailure))
+  }
+
+  waitsFor(lane: WriteLane): boolean {
+    return this.older?.has(lane) ?? false
+  }
+
+  /** Another lane is gone: nothing of it can come back. */
+  stopWaitingFor(lane: WriteLane): void {
+    if (!this.older?.delete(lane) || this.older.size > 0) return
+    this.older = undefined
+    this.hold(undefined)
+    this.pump()
+  }
+
+  /** The backend does not take now what this lane waits for; undefined if it does again. */
+  hold(failure: Failure | undefined): void {
+    const { lastFailure } = this.backlog
+    this.backlog.hold(failure)
+    if (!lastFailure !== !failure) this.queue.holdBehind(this, failure)
+  }
+
+  /** Whether what waits in it is about some databases. Statements about users concern all. */
+  concerns(databases: Databases): boolean {
+    const { database, barrier } = this.destination
+    if (databases === 'all' || (barrier && barrier.users.length > 0)) return true
+    return barrier ? barrier.databases.some((name) => databases.has(name)) : databases.has(database)
   }
 
   /** All writes of now that the relay owns; undefined if the backend has applied them. */
@@ -118,10 +160,10 @@ export class Lane implements WriteLane {
   }
 
   private maySend(): boolean {
-    if (this.cancelRetry) return false
+    if (this.cancelRetry || this.older) return false
     if (this.delivering === 0) return true
     const hasRoom = this.delivering < this.queue.options.maxInFlight
-    if (!hasRoom || !this.backlog.mayOverlap) return false
+    if (!hasRoom || !this.backlog.mayOverlap || this.destination.barrier) return false
     // No write may overtake one that the relay owns: some client believes it stored.
     return this.inFlight.every(({ writes }) => writes.every(mayBeOvertaken))
   }
@@ -140,17 +182,17 @@ export class Lane implements WriteLane {
       const body = batch.createBody(buffers)
       if (batch.last) await queue.paceReplay(body.length)
       const sentAt = clock.now()
-      const outcome = await queue.send(batch.first.write, body)
+      const outcome = await this.send(batch, body)
       queue.onOutcome(outcome)
       const spilled = backlog.answered(batch, clock.now() - sentAt)
       if (spilled) await spilled
       if (isFailure(outcome)) return this.fail(batch, outcome)
-      backlog.lastFailure = undefined
+      if (backlog.lastFailure) this.hold(undefined)
       this.backoff.reset()
       if (outcome.verdict === 'stored') {
         batch.recycle(body, buffers)
         for (const write of batch.writes) {
-          const recorded = write.tracker.stored(write)
+          const recorded = write.tracker.stored(write, outcome.answer)
           if (recorded && batch.last) await recorded
         }
         if (batch.last) await backlog.remove(batch)
@@ -187,10 +229,27 @@ export class Lane implements WriteLane {
     else recorded.catch(() => {})
   }
 
+  /** While a statement takes long, clients of the writes behind it are told so. */
+  private async send(batch: InFlightBatch, body: Uint8Array): Promise<Outcome> {
+    const { queue } = this
+    if (!this.destination.barrier) return queue.send(batch.first, body)
+    const { clock, timeoutMs } = queue.options
+    const stop = clock.after(timeoutMs, () => queue.holdBehind(this, UNFINISHED))
+    const outcome = await queue.send(batch.first, body)
+    stop()
+    return outcome
+  }
+
   private fail(batch: InFlightBatch, failure: Failure): void {
-    for (const write of batch.writes) write.requestFailed()
+    for (const write of batch.writes) write.requestFailed(failure)
     this.backlog.fail(batch, failure)
+    if (this.backlog.lastFailure) this.queue.holdBehind(this, this.failureBehind(failure))
     if (this.backlog.lastFailure && !this.backlog.isEmpty) this.scheduleRetry(failure.retryAfterMs)
+  }
+
+  /** What clients of the writes behind hear: the answer to a statement is not theirs. */
+  private failureBehind(failure: Failure): Failure {
+    return this.destination.barrier ? { ...failure, answer: undefined } : failure
   }
 
   private scheduleRetry(atLeastMs: number): void {
@@ -208,6 +267,9 @@ export class Lane implements WriteLane {
     this.queue.onIdle(this)
   }
 }
+
+/** The failure of a write that waits for a statement that its server is still executing. */
+const UNFINISHED = failure('a statement before the write is not finished')
 
 /** The writes of a lane that the relay owned at one moment. */
 export class LaneMark {

@@ -53,8 +53,15 @@ export class MemoryBacklog implements Backlog {
       for (const write of batch.writes) write.drop(failure)
       return
     }
-    this.lastFailure = failure
     batch.requeue(this.waiting)
+    this.hold(failure)
+  }
+
+  /** Without a buffer, writes wait: the lane that they wait for keeps nothing that has failed, either. */
+  hold(failure: Failure | undefined): void {
+    if (!this.queue.options.buffer) return
+    this.lastFailure = failure
+    if (!failure) return
     for (const write of [...this.waiting]) this.defer(write, failure)
   }
 

@@ -6,6 +6,8 @@ export type Outcome = Stored | Refusal | Failure
 
 export interface Stored {
   readonly verdict: 'stored'
+  /** To a statement. */
+  readonly answer?: Answer | undefined
 }
 
 /** The backend will never take the batch, or never in this size. */

@@ -1,5 +1,12 @@
-/** The delivery queue of one backend: a lane for each destination, and the bounds that they share. */
+/**
+ * The delivery queue of one backend: a lane for each destination, and the bounds that they share.
+ *
+ * A statement that changes something keeps its place among the writes that it concerns. It gets a lane, which
+ * waits for the older lanes that it concerns. They are closed: later writes go to new lanes, which wait for the
+ * statement. Lanes on disk have order numbers, so that after a restart they wait for each other as before.
+ */
 
+import { areOrdered, waitsFor } from '../influxdb/barrier.ts'
 import type { Destination } from '../influxdb/destination.ts'
 import type { Write } from '../influxdb/write.ts'
 import { Budget } from '../limits/budget.ts'
@@ -10,10 +17,16 @@ import type { Losses } from '../losses/losses.ts'
 import type { Databases } from '../losses/shortage.ts'
 import type { SegmentLog } from '../segments/segment-log.ts'
 import { Lane, type LaneMark } from './lane.ts'
+import type { LaneIdentity } from './lane-file.ts'
 import type { LaneOptions, LaneQueue } from './lane-queue.ts'
 import type { LaneStore } from './lane-store.ts'
-import { failure, isFailure, type Outcome } from './outcome.ts'
-import { QueuedWrite, WRITE_OVERHEAD_BYTES, type WriteTracker } from './queued-write.ts'
+import { type Failure, failure, isFailure, type Outcome } from './outcome.ts'
+import {
+  QueuedWrite,
+  WRITE_OVERHEAD_BYTES,
+  type WriteLane,
+  type WriteTracker,
+} from './queued-write.ts'
 
 /** How many lanes may have a batch in flight at a time. */
 const MAX_LANES_IN_FLIGHT = 64
@@ -26,6 +39,9 @@ const KEEP_FILES_MS = 2000
 
 /** How many lanes' files are removed at a time. */
 const REMOVALS = 8
+
+/** How many lanes may be statements, or closed by one. Each may take files. */
+const MAX_BARRIERS = 1000
 
 /** A backend that has answered nothing for so long hangs. One that lags answers. */
 const HANGING_MS = 500
@@ -53,7 +69,15 @@ export class Queue implements LaneQueue {
   readonly onDiskError: LaneQueue['onDiskError']
   maxBatchBytes: number
   private readonly pending: Budget
-  private readonly lanes = new Map<string, Lane>()
+  private readonly lanes = new Set<Lane>()
+  /** The lanes that take writes, by the key of their destinations. */
+  private readonly open = new Map<string, Lane>()
+  /** Lanes that newer ones may have to wait for: those of statements, and closed ones. */
+  private readonly barriers = new Set<Lane>()
+  /** Lanes that wait for others. */
+  private readonly waiting = new Set<Lane>()
+  /** How many statements the queue has accepted, those of earlier processes included. */
+  private order = 0
   private readonly slots = new Semaphore(MAX_LANES_IN_FLIGHT)
   private readonly replays: ReplayLimit
   private readonly retries: RetryGate
@@ -77,18 +101,18 @@ export class Queue implements LaneQueue {
     this.pending = new Budget(options.pendingBytes, WRITE_OVERHEAD_BYTES)
     this.replays = new ReplayLimit(options.clock, options.replayRate)
     this.retries = new RetryGate(options.clock)
-    for (const { destination, logs } of store?.lanes ?? []) this.addLane(destination, logs)
+    for (const { logs, ...lane } of store?.lanes ?? []) this.addLane(lane, logs)
   }
 
   /** Begins to deliver what an earlier process has left on disk. */
   start(): void {
-    for (const lane of this.lanes.values()) lane.pump()
+    for (const lane of [...this.lanes]) lane.pump()
   }
 
-  /** Takes a write for delivery. The tracker hears of it as things happen, also before this returns. */
+  /** Appends a write to its lane. Calls the tracker as things happen, perhaps before this returns. */
   append(write: Write, tracker: WriteTracker): QueuedWrite {
     const { destination } = write
-    const lane = this.lanes.get(destination.laneKey) ?? this.addLane(destination, [])
+    const lane = this.open.get(destination.laneKey) ?? this.newLane(destination)
     const queued = new QueuedWrite(write, tracker, lane, this.options.clock.now())
     if (queued.chargeTo(this.pending)) {
       lane.append(queued)
@@ -112,16 +136,21 @@ export class Queue implements LaneQueue {
     return this.options.clock.now() - this.answeredAt < HANGING_MS ? this.pending.share : 0
   }
 
+  /** Whether as many statements wait as may. */
+  get isFullOfStatements(): boolean {
+    return this.barriers.size >= MAX_BARRIERS
+  }
+
   get isEmpty(): boolean {
-    for (const lane of this.lanes.values()) if (!lane.isIdle) return false
+    for (const lane of this.lanes) if (!lane.isIdle) return false
     return true
   }
 
   /** The lanes of some databases, or all, whose backend has yet to apply writes that the relay owns. */
   marks(databases: Databases): LaneMark[] {
     const marks: LaneMark[] = []
-    for (const lane of this.lanes.values()) {
-      if (databases !== 'all' && !databases.has(lane.database)) continue
+    for (const lane of this.lanes) {
+      if (!lane.concerns(databases)) continue
       const mark = lane.mark()
       if (mark) marks.push(mark)
     }
@@ -141,7 +170,7 @@ export class Queue implements LaneQueue {
   }
 
   private get isSafe(): boolean {
-    for (const lane of this.lanes.values()) if (!lane.isSafe) return false
+    for (const lane of this.lanes) if (!lane.isSafe) return false
     return true
   }
 
@@ -185,18 +214,60 @@ export class Queue implements LaneQueue {
     this.slots.dequeue(lane)
     this.retries.dequeue(lane)
     if (lane.isDisposable) this.forget(lane)
+    else if (this.barriers.has(lane)) void this.removeFilesOf(lane)
     else this.removeFilesLater(lane)
     this.onProgress()
   }
 
-  private addLane(destination: Destination, logs: readonly SegmentLog[]): Lane {
-    const lane = new Lane(destination, this, logs)
-    this.lanes.set(lane.key, lane)
+  holdBehind(lane: WriteLane, failure: Failure | undefined): void {
+    for (const one of this.waiting) if (one.waitsFor(lane)) one.hold(failure)
+  }
+
+  private newLane(destination: Destination): Lane {
+    if (destination.barrier) this.order++
+    return this.addLane({ destination, order: this.order }, [])
+  }
+
+  private addLane(added: LaneIdentity, logs: readonly SegmentLog[]): Lane {
+    const lane = new Lane(added, this, logs)
+    const { destination } = lane
+    this.order = Math.max(this.order, added.order)
+    // The statement between two lanes of an earlier process may have been withdrawn.
+    const sameKey = this.open.get(destination.laneKey)
+    if (sameKey) this.close(sameKey)
+    for (const older of destination.barrier ? this.lanes : this.barriers) {
+      if (!areOrdered(destination, older.destination)) continue
+      this.close(older)
+      const isGone = !this.lanes.has(older)
+      if (!isGone && waitsFor(destination, older.destination)) lane.waitFor(older)
+    }
+    if (lane.isWaiting) this.waiting.add(lane)
+    if (destination.barrier) this.barriers.add(lane)
+    this.lanes.add(lane)
+    this.open.set(destination.laneKey, lane)
     return lane
   }
 
+  /** Later writes go to another lane, which waits for this one. */
+  private close(lane: Lane): void {
+    const key = lane.destination.laneKey
+    if (this.open.get(key) !== lane) return
+    this.open.delete(key)
+    this.barriers.add(lane)
+    if (lane.isIdle) this.onIdle(lane)
+  }
+
+  /** An empty lane without files: nothing of it can come back. */
   private forget(lane: Lane): void {
-    if (this.lanes.get(lane.key) === lane) this.lanes.delete(lane.key)
+    const key = lane.destination.laneKey
+    this.lanes.delete(lane)
+    this.waiting.delete(lane)
+    if (this.open.get(key) === lane) this.open.delete(key)
+    if (!this.barriers.delete(lane)) return
+    for (const one of [...this.waiting]) {
+      one.stopWaitingFor(lane)
+      if (!one.isWaiting) this.waiting.delete(one)
+    }
   }
 
   private removeFilesLater(lane: Lane): void {

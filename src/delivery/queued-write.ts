@@ -17,7 +17,7 @@ import type { UnappliedWrites, WriteGroup } from './unapplied.ts'
  */
 export type Ownership = 'client' | 'relay' | 'none'
 
-/** What a write hears back from the queues that it stands in, one queued write in each. */
+/** What the queues of all backends report of a write. It stands in each as a queued write of its own. */
 export interface WriteTracker {
   readonly ownership: Ownership
   /** Whether a client waits for the answer. */
@@ -27,8 +27,10 @@ export interface WriteTracker {
   /**
    * The backend has stored the write. If that shows that another backend lacks points, resolves once these
    * are recorded, or could not be. Never rejects.
+   *
+   * @param answer the backend's, to a statement
    */
-  stored(write: QueuedWrite): Promise<void> | undefined
+  stored(write: QueuedWrite, answer?: Answer): Promise<void> | undefined
   /**
    * The backend will never take the write. It may have stored a part of it.
    *
@@ -44,7 +46,7 @@ export interface WriteTracker {
   dropped(write: QueuedWrite, failure: Failure): void
   /** The write is on disk. */
   spilled(write: QueuedWrite): void
-  /** The disk did not take the write, and the queue has let go of it: it must not be acknowledged. */
+  /** The disk did not take the write, and the queue has dropped it: it must not be acknowledged. */
   spillFailed(write: QueuedWrite, reason: string): void
   /** Nothing at this backend reads the bytes of the write any more. Not called for every write. */
   doneReading(write: QueuedWrite): void
@@ -84,6 +86,8 @@ export class QueuedWrite {
   state: WriteState = 'pending'
   /** The answer with which the backend rejected the write. Kept by the tracker. */
   rejection: Answer | undefined
+  /** The answer of the backend that has executed the statement. Kept by the tracker. */
+  answer: Answer | undefined
   /** How many points the gap ledger has as lacking at this backend alone. Kept by the tracker. */
   divergedPoints = 0
   /** Whether the write is on disk, or its loss in the gap ledger. Kept by the tracker. */
@@ -92,6 +96,8 @@ export class QueuedWrite {
   isIsolated = false
   /** When the relay came to own it, by the clock's `now`. */
   ownedSince = Number.POSITIVE_INFINITY
+  /** Whether the backend may have executed it in an earlier attempt that failed. */
+  mayBeApplied = false
   /** Whether a request that failed may still read its bytes. */
   private mayBeRead = false
   private budget: Budget | undefined
@@ -152,8 +158,9 @@ export class QueuedWrite {
   }
 
   /** The request with the write has failed: a transport that was aborted may go on reading. */
-  requestFailed(): void {
+  requestFailed({ verdict }: Failure): void {
     this.mayBeRead = true
+    if (verdict === 'failed') this.mayBeApplied = true
   }
 
   drop(failure: Failure): void {

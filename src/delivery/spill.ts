@@ -43,7 +43,7 @@ export class Spiller {
   ): Promise<RecordPosition | undefined> {
     const { store, log } = this
     const acceptedAt = Number(this.queue.options.clock.wallNanoseconds() / 1_000_000n)
-    const records = recordsOf(writes, acceptedAt)
+    const records = recordsOf(writes, acceptedAt, log.lane.order)
     try {
       const reserved = await this.makeRoom(writes, recordBytes(records))
       if (reserved === undefined) return undefined
@@ -115,7 +115,7 @@ function takeUpTo(list: WriteList, maxBytes: number): QueuedWrite[] {
   return writes
 }
 
-/** Lets go of writes that the disk did not take: they must not be acknowledged. */
+/** Drops writes that the disk did not take: they must not be acknowledged. */
 export function refuseSpill(writes: readonly QueuedWrite[], reason: string): void {
   for (const write of writes) {
     write.uncount()

@@ -5,12 +5,18 @@
  * file is damaged.
  */
 
-import { type Destination, laneDestination, recordedDestination } from '../influxdb/destination.ts'
+import {
+  type Destination,
+  laneDestination,
+  recordedDestination,
+  recordedStatement,
+} from '../influxdb/destination.ts'
 import { parameters } from '../influxdb/query-string.ts'
 import { scan } from '../influxdb/scan.ts'
-import { opaque, type Write } from '../influxdb/write.ts'
+import { opaque, statementWrite, type Write } from '../influxdb/write.ts'
 import { HEADER_BYTES, type LogRecord } from '../segments/record.ts'
 import { withNote, withoutNote } from './failure-note.ts'
+import type { LaneIdentity } from './lane-file.ts'
 import type { QueuedWrite } from './queued-write.ts'
 
 /** The number of each kind of write in a record: its position here. Only ever append to this list. */
@@ -22,10 +28,16 @@ const KINDS: readonly Write['kind'][] = ['points', 'statement', 'remote-write']
  */
 const WITH_CREDENTIALS = 0x40
 
+/**
+ * The bit of a record's kind that says that its query is followed by a line with the order number of its lane,
+ * before that with credentials. An earlier version of the relay delivers nothing of such a lane.
+ */
+const ORDERED = 0x20
+
 /** The bit of a record's kind that says that its body begins with a `FailureNote`. */
 const NOTED = 0x80
 
-const FLAGS = WITH_CREDENTIALS | NOTED
+const FLAGS = ORDERED | WITH_CREDENTIALS | NOTED
 
 /** A record that is about to be appended, and its write. */
 export interface WriteRecord extends LogRecord {
@@ -33,17 +45,27 @@ export interface WriteRecord extends LogRecord {
   readonly isNoted: boolean
 }
 
-/** The records of writes. Those whose clients were told that they failed say so. */
-export function recordsOf(writes: readonly QueuedWrite[], acceptedAt: number): WriteRecord[] {
+/**
+ * The records of writes. Those whose clients were told that they failed say so.
+ *
+ * @param order the order number of their lane
+ */
+export function recordsOf(
+  writes: readonly QueuedWrite[],
+  acceptedAt: number,
+  order: number,
+): WriteRecord[] {
   return writes.map((queued) => {
     const { kind, destination, points } = queued.write
     const { note } = queued.tracker
     const flags =
-      (destination.authorization === undefined ? 0 : WITH_CREDENTIALS) | (note ? NOTED : 0)
+      (destination.authorization === undefined ? 0 : WITH_CREDENTIALS) |
+      (order === 0 ? 0 : ORDERED) |
+      (note ? NOTED : 0)
     return {
       kind: KINDS.indexOf(kind) | flags,
       acceptedAt,
-      query: queryOf(destination),
+      query: queryOf(destination, order),
       body: note ? withNote(note, points.bytes) : points.bytes,
       queued,
       isNoted: note !== undefined,
@@ -51,13 +73,16 @@ export function recordsOf(writes: readonly QueuedWrite[], acceptedAt: number): W
   })
 }
 
-function queryOf({ query, authorization }: Destination): string {
-  return authorization === undefined ? query : `${query}\n${authorization}`
+function queryOf({ query, authorization }: Destination, order: number): string {
+  const lines = [query]
+  if (order !== 0) lines.push(String(order))
+  if (authorization !== undefined) lines.push(authorization)
+  return lines.join('\n')
 }
 
-/** Whether this version knows the kind of a record. */
-export function isKnown({ kind }: Pick<LogRecord, 'kind'>): boolean {
-  return KINDS[kind & ~FLAGS] !== undefined
+/** Undefined if this version does not know the kind of a record. */
+export function kindOf({ kind }: Pick<LogRecord, 'kind'>): Write['kind'] | undefined {
+  return KINDS[kind & ~FLAGS]
 }
 
 /**
@@ -72,13 +97,13 @@ export function recordedWrite(
 ): Write {
   const { query, authorization = lane.authorization } = partsOf(record)
   const bytes = hasNote(record) ? withoutNote(record.body) : record.body
-  const kind = KINDS[record.kind & ~FLAGS] ?? 'points'
-  return {
-    kind,
-    destination: recordedDestination(query, authorization),
-    points: kind === 'remote-write' ? opaque(bytes) : { bytes, ...scan(bytes) },
-    consistency: 'one',
+  const kind = kindOf(record) ?? 'points'
+  if (kind === 'statement') {
+    return statementWrite(recordedStatement(query, authorization), bytes)
   }
+  const destination = recordedDestination(query, authorization)
+  const points = kind === 'remote-write' ? opaque(bytes) : { bytes, ...scan(bytes) }
+  return { kind, destination, points, consistency: 'one' }
 }
 
 export function hasNote({ kind }: Pick<LogRecord, 'kind'>): boolean {
@@ -86,16 +111,23 @@ export function hasNote({ kind }: Pick<LogRecord, 'kind'>): boolean {
 }
 
 /** The lane that a record belongs to. */
-export function recordedLane(record: Pick<LogRecord, 'kind' | 'query'>): Destination {
-  const { query, authorization } = partsOf(record)
+export function recordedLane(record: Pick<LogRecord, 'kind' | 'query'>): LaneIdentity {
+  const { query, order, authorization } = partsOf(record)
   const names = parameters(query)
-  return laneDestination(names.get('db') ?? '', names.get('rp') ?? '', authorization)
+  const destination =
+    kindOf(record) === 'statement'
+      ? recordedStatement(query, authorization)
+      : laneDestination(names.get('db') ?? '', names.get('rp') ?? '', authorization)
+  return { destination, order }
 }
 
 function partsOf({ kind, query }: Pick<LogRecord, 'kind' | 'query'>) {
-  const end = (kind & WITH_CREDENTIALS) === 0 ? -1 : query.indexOf('\n')
-  if (end < 0) return { query, authorization: undefined }
-  return { query: query.slice(0, end), authorization: query.slice(end + 1) }
+  const lines = query.split('\n')
+  return {
+    query: lines.shift() ?? '',
+    order: (kind & ORDERED) === 0 ? 0 : Number(lines.shift()),
+    authorization: (kind & WITH_CREDENTIALS) === 0 ? undefined : lines.shift(),
+  }
 }
 
 /** What records take in a log. */

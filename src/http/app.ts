@@ -52,9 +52,9 @@ const MAX_REMEMBERED_LENGTH = 512
 
 /** What an app must know of the rest of its process. */
 export interface AppSurroundings {
-  /** All outputs that write to the same server as a backend, those of other relays, too. */
+  /** All outputs that write to the same server as a backend, also the outputs of other relays. */
   outputsOf?(backend: Backend): readonly Backend[]
-  /** Whether the process has been told to stop. */
+  /** Whether the process is about to stop. */
   isStopping?(): boolean
 }
 
@@ -90,7 +90,7 @@ export function createApp(
   if (config.isQueryable) {
     methodsOf.set('/query', QUERY_METHODS)
     const router = new QueryRouter(relay.backends, outputsOf, config, runtime, log)
-    const query = createQueryHandler(config, router, runtime, log)
+    const query = createQueryHandler(config, relay, router, runtime, log)
     // Not HEAD: influxd does not know it here.
     app.on(['GET', 'POST'], '/query', (c) =>
       c.req.raw.method === 'HEAD' ? methodNotAllowed(QUERY_METHODS) : query(c.req.raw),

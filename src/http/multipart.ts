@@ -14,7 +14,7 @@ const DISPOSITION = /^content-disposition:\s*form-data\s*(;[^\r\n]*)$/im
 const NAME = /;\s*name=(?:"((?:[^"\\]|\\.)*)"|([^;\s]+))/i
 const FILE_NAME = /;\s*filename\*?=/i
 
-/** Empty if the form has no end: then nobody knows what was cut off. */
+/** Empty if the form has no end: a field may have been cut off. */
 export function parseMultipart(body: Uint8Array, contentType: string): FormField[] {
   const [, quoted, plain] = BOUNDARY.exec(contentType) ?? []
   const boundary = quoted ?? plain

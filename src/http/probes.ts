@@ -1,4 +1,4 @@
-/** What clients ask to learn whether a server is there, and which version it has: `/ping` and its kin. */
+/** What clients ask to learn whether a server is there, and which version it has: `/ping` and the like. */
 
 import { parameters } from '../influxdb/query-string.ts'
 

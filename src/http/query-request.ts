@@ -1,7 +1,8 @@
 /** The parameters of a request to `/query`, as influxd reads them. */
 
 import { userAuthorization } from '../influxdb/credentials.ts'
-import { decoded, parameters, queryString } from '../influxdb/query-string.ts'
+import { decoded, parameters, queryString, textOf } from '../influxdb/query-string.ts'
+import { parsed } from '../influxdb/statement-request.ts'
 import { parseMultipart } from './multipart.ts'
 
 /** Parameters, percent-encoded. */
@@ -52,9 +53,9 @@ export function readQueryRequest(
   const user = fromUrl.get('u')
   const password = fromUrl.get('p')
   return {
-    text: text(found.get('q')),
-    database: text(found.get('db')),
-    parameters: parsed(text(found.get('params'))),
+    text: textOf(found.get('q')),
+    database: textOf(found.get('db')),
+    parameters: parsed(textOf(found.get('params'))),
     isChunked: found.get('chunked') === 'true',
     form: queryString(without(found, 'u', 'p')),
     search: queryString(without(fromUrl, 'u', 'p', 'q', 'params')),
@@ -76,12 +77,12 @@ function multipart(body: Uint8Array, headers: Headers, fromUrl: Parameters): Map
     if (!isFile && !found.has(key)) found.set(key, encoded(value))
   }
   const file = fields.find(({ name, isFile }) => isFile && name === 'q')
-  const given = text(fromUrl.get('q') ?? found.get('q'))
+  const given = textOf(fromUrl.get('q') ?? found.get('q'))
   if (file && given.trim() === '') found.set('q', encoded(file.value))
   return found
 }
 
-/** Bytes as a parameter, percent-encoded. Those that are not UTF-8 stay what they are. */
+/** Bytes as a parameter, percent-encoded. Bytes that are not UTF-8 are kept. */
 function encoded(bytes: Uint8Array): string {
   try {
     return encodeURIComponent(
@@ -94,26 +95,4 @@ function encoded(bytes: Uint8Array): string {
 
 function mediaTypeOf(headers: Headers): string {
   return (headers.get('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
-}
-
-/** A parameter as text. Bytes that are not UTF-8 are replaced: no keyword has any. */
-function text(encoded = ''): string {
-  try {
-    return decodeURIComponent(encoded)
-  } catch {
-    const bytes: number[] = []
-    for (const [piece] of encoded.replaceAll('+', ' ').matchAll(/%..|[^%]/gsu)) {
-      if (piece.length === 3 && piece[0] === '%') bytes.push(Number.parseInt(piece.slice(1), 16))
-      else bytes.push(...new TextEncoder().encode(piece))
-    }
-    return new TextDecoder().decode(Uint8Array.from(bytes))
-  }
-}
-
-function parsed(json: string): Readonly<Record<string, unknown>> {
-  try {
-    return Object(JSON.parse(json))
-  } catch {
-    return {}
-  }
 }

@@ -1,21 +1,19 @@
-/** `/query`: gives reads to one server, and refuses what changes something. */
+/** `/query`: gives reads to one server, and what changes something to all. */
 
 import type { HttpConfig } from '../config/config.ts'
-import { type Answer, errorAnswer } from '../influxdb/answer.ts'
 import { searchOf } from '../influxdb/query-string.ts'
-import { toResponse } from '../influxdb/response.ts'
 import { type Statement, statementsOf } from '../influxdb/statement.ts'
-import { Budget, Reservation } from '../limits/budget.ts'
-import { coarseTimers } from '../limits/coarse-timers.ts'
-import { Turns } from '../limits/turns.ts'
+import { Reservation } from '../limits/budget.ts'
 import type { Databases } from '../losses/shortage.ts'
 import type { Log } from '../observe/log.ts'
 import { RepeatedWarning } from '../observe/repeated-warning.ts'
 import type { QueryRouter } from '../query/query-router.ts'
+import type { Relay } from '../relay/relay.ts'
 import type { Runtime } from '../runtime.ts'
 import { firstAuthorization } from './headers.ts'
 import { hasForm, readQueryRequest } from './query-request.ts'
-import { BodyError, readBody } from './request-body.ts'
+import { BodyError, createBodyReading, readBody } from './request-body.ts'
+import { createStatementHandler } from './statements.ts'
 
 /** Room in memory for the forms of queries. */
 const MAX_PENDING_BYTES = 32 * 1024 * 1024
@@ -28,18 +26,16 @@ const PASSED_ON = ['accept', 'accept-encoding'] as const
 
 export function createQueryHandler(
   config: HttpConfig,
+  relay: Relay,
   router: QueryRouter,
   runtime: Runtime,
   log: Log,
 ): (request: Request) => Promise<Response> {
-  const { clock, buffers, gunzip } = runtime
-  const now = () => clock.now()
-  const turns = new Turns(clock)
-  const reading = { clock: { ...clock, now, after: coarseTimers(clock) }, buffers, gunzip, turns }
+  const { clock, buffers } = runtime
+  const { reading, pending, announced } = createBodyReading(runtime, MAX_PENDING_BYTES)
   const limits = { ...config, maxBodyBytes: Math.min(config.maxBodyBytes, MAX_FORM_BYTES) }
-  const pending = new Budget(MAX_PENDING_BYTES)
-  const announced = new Budget(MAX_PENDING_BYTES / 4)
   const refused = new RepeatedWarning(clock, log, 'query refused')
+  const answerStatements = createStatementHandler(config, relay, router, clock)
   let requests = 0
 
   return async (request) => {
@@ -64,18 +60,17 @@ export function createQueryHandler(
       const form = new TextEncoder().encode(query.form)
       if (form.length > MAX_FORM_BYTES) throw new BodyError(413, 'Request Entity Too Large')
       const statements = statementsOf(query.text, query)
-      const change = statements.find(({ effect }) => effect === 'change')
-      if (change) {
-        end()
-        return toResponse(notForOneServer(change))
-      }
       const passed: Record<string, string> = {}
       for (const name of PASSED_ON) {
         const value = headers.get(name)
         if (value !== null) passed[name] = value
       }
       const asked = { ...query, form, headers: passed, signal }
-      return await router.answer(asked, databasesOf(statements), end)
+      const other = answerStatements(query, statements, asked)
+      if (!other) return await router.answer(asked, databasesOf(statements), end)
+      const response = await other
+      end()
+      return response
     } catch (error) {
       end()
       if (!(error instanceof BodyError)) throw error
@@ -91,13 +86,4 @@ export function createQueryHandler(
 function databasesOf(statements: readonly Statement[]): Databases {
   if (statements.some(({ isServerWide }) => isServerWide)) return 'all'
   return new Set(statements.flatMap(({ reads }) => reads))
-}
-
-/** Not 5xx: a client would send it again. Telegraf tries once to create a database, and then goes on. */
-function notForOneServer({ kind }: Statement): Answer {
-  const what =
-    kind === 'unknown'
-      ? 'this statement, which the relay does not know and which may change something,'
-      : `${kind}, which changes something,`
-  return errorAnswer(403, `the relay answers only queries that read: send ${what} to each server`)
 }

@@ -5,16 +5,14 @@ import type { Answer } from '../influxdb/answer.ts'
 import { fromTokenAuthorization, userAuthorization } from '../influxdb/credentials.ts'
 import { decoded, parameters, queryString, searchOf } from '../influxdb/query-string.ts'
 import { toResponse } from '../influxdb/response.ts'
-import { Budget, Reservation } from '../limits/budget.ts'
-import { coarseTimers } from '../limits/coarse-timers.ts'
-import { Turns } from '../limits/turns.ts'
+import { Reservation } from '../limits/budget.ts'
 import type { Log } from '../observe/log.ts'
 import { RepeatedWarning } from '../observe/repeated-warning.ts'
 import type { QueryRouter } from '../query/query-router.ts'
 import type { Runtime } from '../runtime.ts'
 import { fluxRequest, type ReadRequest } from './flux-request.ts'
 import { firstAuthorization } from './headers.ts'
-import { BodyError, type BodyReading, readBody } from './request-body.ts'
+import { BodyError, type BodyReading, createBodyReading, readBody } from './request-body.ts'
 
 /** Room in memory for the bodies of these requests, and the largest of them. */
 const MAX_PENDING_BYTES = 16 * 1024 * 1024
@@ -38,13 +36,9 @@ export function createReadHandlers(
   runtime: Runtime,
   log: Log,
 ): { remoteRead: ReadHandler; flux: ReadHandler } {
-  const { clock, buffers, gunzip } = runtime
-  const turns = new Turns(clock)
-  const reading = { clock: { ...clock, after: coarseTimers(clock) }, buffers, gunzip, turns }
+  const { reading, pending, announced } = createBodyReading(runtime, MAX_PENDING_BYTES)
   const limits = { ...config, maxBodyBytes: Math.min(config.maxBodyBytes, MAX_BODY_BYTES) }
-  const pending = new Budget(MAX_PENDING_BYTES)
-  const announced = new Budget(MAX_PENDING_BYTES / 4)
-  const refused = new RepeatedWarning(clock, log, 'query refused')
+  const refused = new RepeatedWarning(runtime.clock, log, 'query refused')
   let requests = 0
 
   const handler = (door: Door, reading: BodyReading) => async (request: Request) => {

@@ -1,9 +1,10 @@
-/** Reads the body of a write, under bounds on its size and on the client's slowness, and inflates it. */
+/** Reads the body of a request, under bounds on its size and on the client's slowness, and inflates it. */
 
 import { type Answer, errorAnswer } from '../influxdb/answer.ts'
 import { toResponse } from '../influxdb/response.ts'
-import type { Budget, Reservation } from '../limits/budget.ts'
-import type { Turns } from '../limits/turns.ts'
+import { Budget, type Reservation } from '../limits/budget.ts'
+import { coarseTimers } from '../limits/coarse-timers.ts'
+import { Turns } from '../limits/turns.ts'
 import type { Buffers, Clock, Runtime } from '../runtime.ts'
 import { firstOf } from './headers.ts'
 
@@ -37,6 +38,9 @@ export interface BodyLimits {
   readonly readTimeoutMs: number
 }
 
+/** The part of the bytes in flight that clients may have announced and not yet sent. */
+const MAX_ANNOUNCED_SHARE = 1 / 4
+
 /** A client that is slower than this on average is timed out. Apache's mod_reqtimeout asks for half of it. */
 const MIN_BYTES_PER_MS = 1
 
@@ -59,8 +63,9 @@ const MIN_MEAN_PIECE_BYTES = 16
 /** To inflate more than this may take milliseconds: deflate makes up to a thousand times as much of it. */
 const MAX_INFLATED_AT_ONCE_BYTES = 8 * 1024
 
-/** What the body of a write is read with. */
-export interface BodyReading extends Pick<Runtime, 'clock' | 'buffers'> {
+/** What the body of a request is read with. */
+export interface BodyReading extends Pick<Runtime, 'buffers'> {
+  readonly clock: Pick<Clock, 'now' | 'after'>
   /** Undefined to leave a body as it was sent. */
   readonly gunzip: Runtime['gunzip'] | undefined
   readonly turns: Turns
@@ -109,7 +114,7 @@ function readAtOnce(
   length: number,
   { readTimeoutMs }: BodyLimits,
   reservation: Reservation,
-  { clock, buffers }: Pick<Runtime, 'clock' | 'buffers'>,
+  { clock, buffers }: BodyReading,
 ): Promise<Uint8Array> {
   if (!reservation.grow(length)) return Promise.reject(noRoom())
   // In whole seconds: timers of one delay are cheap on Node.js.
@@ -143,7 +148,7 @@ async function readPieces(
   isAnnounced: boolean,
   { maxBodyBytes, readTimeoutMs }: BodyLimits,
   reservation: Reservation,
-  { clock, buffers }: Pick<Runtime, 'clock' | 'buffers'>,
+  { clock, buffers }: BodyReading,
 ): Promise<Uint8Array> {
   if (!body) return new Uint8Array(0)
   if (length !== undefined && !reservation.hasRoomFor(length)) throw noRoom()
@@ -198,7 +203,7 @@ function adoptWhole(piece: Uint8Array, buffers: Buffers): Uint8Array {
 }
 
 /** @throws BodyError if the bytes have not come in time, or if the client has gone */
-function inTime<T>(clock: Clock, timeoutMs: number, bytes: Promise<T>): Promise<T> {
+function inTime<T>(clock: BodyReading['clock'], timeoutMs: number, bytes: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const cancel = clock.after(timeoutMs, () => reject(tooSlow()))
     bytes.then(
@@ -229,6 +234,23 @@ async function inflate(
   buffers.give(sent)
   reserve(reservation, inflated.length)
   return buffers.adopt(inflated)
+}
+
+/** What all bodies of an endpoint are read with, and the bounds that they share. */
+export function createBodyReading(
+  { clock, buffers, gunzip }: Runtime,
+  maxPendingBytes: number,
+): { reading: BodyReading; pending: Budget; announced: Budget } {
+  return {
+    reading: {
+      clock: { now: () => clock.now(), after: coarseTimers(clock) },
+      buffers,
+      gunzip,
+      turns: new Turns(clock),
+    },
+    pending: new Budget(maxPendingBytes),
+    announced: new Budget(maxPendingBytes * MAX_ANNOUNCED_SHARE),
+  }
 }
 
 function reserve(reservation: Reservation, bytes: number): void {

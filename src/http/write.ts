@@ -9,25 +9,20 @@ import { searchOf } from '../influxdb/query-string.ts'
 import { toResponse } from '../influxdb/response.ts'
 import { stamp, withoutTimestamp } from '../influxdb/stamp.ts'
 import { opaque, type Write } from '../influxdb/write.ts'
-import { Budget, Reservation } from '../limits/budget.ts'
-import { coarseTimers } from '../limits/coarse-timers.ts'
-import { Turns } from '../limits/turns.ts'
+import { Reservation } from '../limits/budget.ts'
 import type { Log } from '../observe/log.ts'
 import { RepeatedWarning } from '../observe/repeated-warning.ts'
 import { Backpressure } from '../relay/backpressure.ts'
 import type { Relay } from '../relay/relay.ts'
 import type { Runtime } from '../runtime.ts'
 import { firstAuthorization } from './headers.ts'
-import { BodyError, noRoom, readBody } from './request-body.ts'
+import { BodyError, createBodyReading, noRoom, readBody } from './request-body.ts'
 
 /** The destination that a query string and an Authorization header name, or the answer that refuses them. */
 export type FindDestination = (
   search: string,
   authorization: string | undefined,
 ) => Destination | Answer
-
-/** The part of `max-pending-mb` that bytes can take that clients have announced and not yet sent. */
-const MAX_ANNOUNCED_SHARE = 1 / 4
 
 /** To read the lines of a larger body takes milliseconds. */
 const MAX_STAMPED_AT_ONCE_BYTES = 1024 * 1024
@@ -48,13 +43,11 @@ export function createWriteHandler(
   runtime: Runtime,
   log: Log,
 ): WriteHandler {
-  const { clock, buffers, gunzip } = runtime
-  const turns = new Turns(clock)
-  const reading = { clock: { ...clock, after: coarseTimers(clock) }, buffers, gunzip, turns }
+  const { clock, buffers } = runtime
+  const { reading, pending, announced } = createBodyReading(runtime, config.maxPendingBytes)
+  const { turns } = reading
   /** influxd does not inflate the body of a remote write either. */
   const readingAsSent = { ...reading, gunzip: undefined }
-  const pending = new Budget(config.maxPendingBytes)
-  const announced = new Budget(config.maxPendingBytes * MAX_ANNOUNCED_SHARE)
   const refused = new RepeatedWarning(clock, log, 'write refused')
   const backpressure = new Backpressure(
     clock,

@@ -10,6 +10,8 @@ export interface Answer {
   readonly challenge: string | undefined
   /** Retry-After. */
   readonly retryAfter: string | undefined
+  /** Other headers, of an answer to statements. */
+  readonly headers?: Readonly<Record<string, string>>
 }
 
 /** The answer to a write that is stored: the same as influxd's. */

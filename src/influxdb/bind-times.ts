@@ -133,7 +133,7 @@ const ARITHMETIC = ['+', '-', '*', '/', '%', '&', '|', '^']
 
 /**
  * Whether the token in the middle is `time` in a comparison that ends the time range. InfluxDB
- * intersects all comparisons with `time` in a condition, also those that OR connects.
+ * intersects all comparisons with `time` in a condition, even if OR joins them.
  */
 function isEndOfTime(before: Token, { clause, name }: Token, after: Token): boolean {
   if (clause !== 'where' || !isTime(name)) return false

@@ -23,6 +23,21 @@ export function credentialParameters(authorization: string): string | undefined 
   return /^Query (u=[^&=\s]+&p=[^&=\s]+)$/.exec(authorization)?.[1]
 }
 
+/** The name of the user whose credentials these are; undefined for a scheme that does not tell it. */
+export function userOf(authorization: string | undefined): string | undefined {
+  const [, scheme = '', value = ''] = /^(\w+) (.*)$/s.exec(authorization ?? '') ?? []
+  const [, encoded] = /^u=([^&]*)/.exec(value) ?? []
+  if (scheme === 'Query' && encoded !== undefined) return decoded(encoded)
+  if (scheme.toLowerCase() === 'token') return value.split(':', 1)[0]
+  if (scheme.toLowerCase() !== 'basic') return undefined
+  try {
+    const bytes = Uint8Array.from(atob(value), (character) => character.charCodeAt(0))
+    return new TextDecoder().decode(bytes).split(':', 1)[0]
+  } catch {
+    return undefined
+  }
+}
+
 /** Hides the password of `credentialParameters` in a text that quotes the URL of a request. */
 export function withoutPassword(text: string, parameters: string): string {
   const [, encoded = ''] = /&p=(.+)$/.exec(parameters) ?? []

@@ -1,6 +1,7 @@
 /** Where a write goes, and which writes share a lane or a batch. */
 
 import { type Answer, errorAnswer } from './answer.ts'
+import type { Barrier } from './barrier.ts'
 import { type ConsistencyLevel, parseConsistency } from './consistency.ts'
 import { fromTokenAuthorization, userAuthorization } from './credentials.ts'
 import { decoded, parameters, queryString } from './query-string.ts'
@@ -17,6 +18,8 @@ export interface Destination {
   readonly query: string
   /** The client's credentials as an Authorization header. A secret: it never reaches a log. */
   readonly authorization: string | undefined
+  /** What a statement is a barrier for; undefined for points. */
+  readonly barrier: Barrier | undefined
   /** Writes of one lane reach a backend in the order in which they were accepted. */
   readonly laneKey: string
   /** Writes with the same key can be sent as one batch. */
@@ -93,7 +96,7 @@ function invalidBucket(bucket: string): Answer {
  * `u` and `p`, if both are set, stand for a user and win over the header, as in influxd. They leave the
  * query string, which keeps them out of the log; see `credentials.ts` for how they reach a backend.
  *
- * @param query parameters of `/write`; those that the relay does not know are passed on
+ * @param query parameters of `/write`; unknown ones are passed on
  */
 function clientDestination(
   query: Map<string, string>,
@@ -132,6 +135,52 @@ export function recordedDestination(query: string, authorization: string | undef
   return destination(parameters(query), authorization)
 }
 
+/** The parameter that has the barrier of a statement, in the query of a record. It is not sent. */
+const BARRIER = 'relay-barrier'
+
+/**
+ * The destination of a request with a statement that changes something.
+ *
+ * @param search the parameters that its servers get in the URL
+ */
+export function statementDestination(
+  barrier: Barrier,
+  search: string,
+  authorization: string | undefined,
+): Destination {
+  const query = parameters(search)
+  // A server would answer before it has executed anything.
+  query.delete('async')
+  query.set(BARRIER, encodeURIComponent(JSON.stringify(barrier)))
+  const text = queryString(query)
+  const credentials = authorization ?? ''
+  const laneKey = `statement ${JSON.stringify(barrier)}&${credentials}`
+  return {
+    database: barrier.databases[0] ?? '',
+    retentionPolicy: '',
+    precision: '',
+    consistency: undefined,
+    query: text,
+    authorization,
+    barrier,
+    laneKey,
+    batchKey: `${laneKey}&${text}`,
+  }
+}
+
+/** The destination of a statement that was read from the log of a lane. */
+export function recordedStatement(query: string, authorization: string | undefined): Destination {
+  const barrier = JSON.parse(decoded(parameters(query).get(BARRIER) ?? ''))
+  return statementDestination(barrier, query, authorization)
+}
+
+/** The query string that servers get with a statement. */
+export function statementSearch(query: string): string {
+  const found = parameters(query)
+  found.delete(BARRIER)
+  return queryString(found)
+}
+
 /** The destination of datagrams, which the configuration gives: they carry none. */
 export function fixedDestination(
   database: string,
@@ -160,6 +209,7 @@ function destination(
     consistency,
     query: text,
     authorization,
+    barrier: undefined,
     laneKey: `${database}&${retentionPolicy}&${credentials}`,
     batchKey: `${text}&${credentials}`,
   }

@@ -47,6 +47,20 @@ export function decoded(encoded: string): string {
   }
 }
 
+/** A parameter as text. Bytes that are not UTF-8 are replaced: no keyword of InfluxQL has any. */
+export function textOf(encoded = ''): string {
+  try {
+    return decodeURIComponent(encoded)
+  } catch {
+    const bytes: number[] = []
+    for (const [piece] of encoded.replaceAll('+', ' ').matchAll(/%..|[^%]/gsu)) {
+      if (piece.length === 3 && piece[0] === '%') bytes.push(Number.parseInt(piece.slice(1), 16))
+      else bytes.push(...new TextEncoder().encode(piece))
+    }
+    return new TextDecoder().decode(Uint8Array.from(bytes))
+  }
+}
+
 /** The query string of a URL, with its question mark; faster than to parse the whole URL. */
 export function searchOf(url: string): string {
   const cut = url.indexOf('?')

@@ -2,6 +2,9 @@
 
 import { type Answer, MAX_MESSAGE_LENGTH, printable, STORED } from './answer.ts'
 
+/** Statuses whose Response must not have a body. */
+export const STATUSES_WITHOUT_BODY = new Set([204, 205, 304])
+
 /**
  * The most that is kept of a body. influxd quotes every bad line of a write in its error, which no client
  * shows whole.
@@ -32,6 +35,57 @@ export async function readAnswer(response: Response): Promise<Answer> {
     challenge: header('www-authenticate'),
     retryAfter: header('retry-after'),
   }
+}
+
+/** The longest answer to statements that change something. Its server must not be kept from executing them. */
+const MAX_RESULT_BYTES = 16 * 1024 * 1024
+
+const RESULT_HEADERS = ['x-influxdb-version', 'x-influxdb-build', 'request-id', 'x-request-id']
+
+/**
+ * Reads a backend's response to statements that change something, to its end: only then all are executed.
+ * Undefined if it is too long to be kept.
+ */
+export async function readResult(response: Response): Promise<Answer | undefined> {
+  const { status } = response
+  const body = await readWhole(response)
+  if (body === undefined) return undefined
+  const header = (name: string) => response.headers.get(name) ?? undefined
+  const headers: Record<string, string> = {}
+  for (const name of RESULT_HEADERS) {
+    const value = header(name)
+    if (value !== undefined) headers[name] = value
+  }
+  return {
+    status,
+    body,
+    contentType: header('content-type'),
+    error: header('x-influxdb-error')?.slice(0, MAX_MESSAGE_LENGTH),
+    challenge: header('www-authenticate'),
+    retryAfter: header('retry-after'),
+    headers,
+  }
+}
+
+/** Undefined if it is too long. */
+async function readWhole({ body }: Response): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  const pieces: Uint8Array[] = []
+  let bytes = 0
+  for (const reader = body?.getReader(); reader; ) {
+    const { value } = await reader.read()
+    if (!value) break
+    bytes += value.length
+    if (bytes <= MAX_RESULT_BYTES) pieces.push(value)
+    else pieces.length = 0
+  }
+  if (bytes > MAX_RESULT_BYTES) return undefined
+  const whole = new Uint8Array(bytes)
+  let at = 0
+  for (const piece of pieces) {
+    whole.set(piece, at)
+    at += piece.length
+  }
+  return whole
 }
 
 /** Copies what comes, whatever the size of its pieces: each piece has a cost of its own in memory. */
@@ -82,7 +136,7 @@ function isError(text: string): boolean {
 
 /** The answer as a response to the relay's own client. A backend's other headers are not forwarded. */
 export function toResponse(answer: Answer): Response {
-  const headers: Record<string, string> = {}
+  const headers: Record<string, string> = { ...answer.headers }
   if (answer.contentType !== undefined) headers['content-type'] = answer.contentType
   if (answer.error !== undefined) headers['x-influxdb-error'] = printable(answer.error)
   if (answer.challenge !== undefined) headers['www-authenticate'] = printable(answer.challenge)

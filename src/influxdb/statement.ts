@@ -4,8 +4,11 @@ import { InfluxqlReader, type MeasurementPath, type PathName } from './influxql-
 import type { InfluxqlScanner, TokenType } from './influxql-scanner.ts'
 
 /**
- * Which databases a statement is about: those that FROM and ON name, else the request's; the one that
- * ON names, else the whole server; the one that its first words are followed by; the whole server.
+ * Which databases a statement is about:
+ * - `sources`: the databases that FROM and ON name, else the request's;
+ * - `on`: the database that ON names, else the whole server;
+ * - `name`: the database named after the first words;
+ * - `server`: the whole server.
  */
 type Scope = 'sources' | 'on' | 'name' | 'server'
 
@@ -56,6 +59,15 @@ const KINDS = {
 
 type Head = keyof typeof KINDS
 
+/** The word behind which a statement names the user that it changes. */
+const WORD_BEFORE_USER: Readonly<Partial<Record<StatementKind, TokenType>>> = {
+  'CREATE USER': 'USER',
+  'DROP USER': 'USER',
+  GRANT: 'TO',
+  REVOKE: 'FROM',
+  'SET PASSWORD FOR': 'FOR',
+}
+
 /**
  * The first words of a statement, or `SELECT INTO`. `unknown` is a statement that InfluxDB 1.x would
  * reject, or that only a newer one has.
@@ -68,10 +80,14 @@ export interface Statement {
   readonly kind: StatementKind
   /** What cannot be classified is a change. */
   readonly effect: 'read' | 'change'
-  /** The databases that it reads, without those that it only changes. */
+  /** The databases that it reads. A database that it only changes is not among them. */
   readonly reads: readonly string[]
   /** The databases that it changes. */
   readonly changes: readonly string[]
+  /** The users that it changes. */
+  readonly users: readonly string[]
+  /** Whether it says which retention policy is a database's default. */
+  readonly setsDefault: boolean
   /** Whether it reads or changes something of the whole server, or of databases it does not name. */
   readonly isServerWide: boolean
   /** Where its first token begins in the text, and where its last one ends. */
@@ -145,6 +161,8 @@ function readStatement(
     end = scanner.end
     if (type === 'fault') return [databases.statement('unknown', start, end), type]
     if (isName || previous === 'ON') databases.addName(scanner)
+    if (previous === WORD_BEFORE_USER[kind]) databases.addUser(scanner)
+    if (type === 'DEFAULT') databases.setsDefault = true
     isName = false
     const next: Words | Head | undefined = words?.get(type)
     if (typeof next === 'string') {
@@ -181,6 +199,8 @@ class Databases {
   private readonly targets = new Set<string>()
   /** The name behind ON, or behind the first words. */
   private name: string | undefined
+  setsDefault = false
+  private readonly users = new Set<string>()
   private hasSource = false
   private hasBareSource = false
   /** Whether a name is a wildcard, or a parameter without a value. */
@@ -208,20 +228,25 @@ class Databases {
     else this.name ??= this.valueOf({ name: scanner.name, isParameter })
   }
 
+  addUser({ type, name }: InfluxqlScanner): void {
+    if (type === 'identifier') this.users.add(name)
+  }
+
   statement(kind: StatementKind, start: number, end: number): Statement {
-    const position = { start, end }
+    const { setsDefault } = this
+    const rest = { users: [...this.users], setsDefault, start, end }
     const [effect, scope] = kind in KINDS ? KINDS[kind as Head] : (['change', 'server'] as const)
     if (kind === 'SELECT INTO') {
       const [reads, changes] = [this.read(), known(this.targets)]
-      return { kind, effect, reads, changes, isServerWide: this.isAny, ...position }
+      return { kind, effect, reads, changes, isServerWide: this.isAny, ...rest }
     }
     const names = scope === 'sources' ? this.read() : this.named(scope)
     const isServerWide = this.isAny || scope === 'server' || (scope !== 'sources' && !names.length)
     const [reads, changes] = effect === 'read' ? [names, []] : [[], names]
-    return { kind, effect, reads, changes, isServerWide, ...position }
+    return { kind, effect, reads, changes, isServerWide, ...rest }
   }
 
-  /** Those of FROM and ON; the request's for a source that names none, unless ON does. */
+  /** The databases that FROM and ON name; the request's for a source without one, unless ON names one. */
   private read(): string[] {
     const names = new Set(this.sources)
     if (this.name !== undefined) names.add(this.name)

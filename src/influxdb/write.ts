@@ -15,6 +15,15 @@ export function opaque(bytes: Uint8Array): StampedLines {
   return { bytes, count: 1, endsCleanly: false }
 }
 
+/**
+ * A request with statements, at least one of which changes something.
+ *
+ * @param form its parameters, as a server gets them
+ */
+export function statementWrite(destination: Destination, form: Uint8Array): Write {
+  return { kind: 'statement', destination, points: opaque(form), consistency: 'one' }
+}
+
 /** One accepted body and its destination. */
 export interface Write {
   readonly kind: WriteKind

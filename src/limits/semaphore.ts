@@ -8,7 +8,7 @@ export interface Waiter {
 export class Semaphore {
   private free: number
   private readonly waiting = new Set<Waiter>()
-  /** Goes through the waiters once, also through those that come later: thousands may wait. */
+  /** Goes on where the last call of a waiter was, and does not start over: thousands may wait. */
   private turns = this.waiting.values()
 
   constructor(count: number) {

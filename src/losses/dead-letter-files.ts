@@ -1,6 +1,7 @@
 /** The files of dead letters in a folder, bounded in size. */
 
 import { createFile, readFile, removeIfThere } from '../disk/atomic-file.ts'
+import { inBlocks } from '../disk/blocks.ts'
 import { codeOf } from '../disk/disk.ts'
 import { join } from '../influxdb/lines.ts'
 import type { Disk, DiskFile } from '../runtime.ts'
@@ -22,8 +23,6 @@ export interface DamagedFile {
 
 /** A file that has this share of the bound is full. */
 const FILE_SHARE = 1 / 8
-
-const BLOCK_BYTES = 4096
 
 /** `influx2.telegraf.ns.000012.lp`: kind and number. `torn` holds the part of a letter left by a crash. */
 const FILE_NAME = /^(.+)\.(\d{6,})\.(lp|base64|torn)$/
@@ -205,11 +204,6 @@ export class DeadLetterFiles {
 async function cut(file: DiskFile, size: number): Promise<void> {
   await file.truncate(size)
   await file.sync()
-}
-
-/** About what a file of this size takes on a disk: a million tiny files fill one, too. */
-export function inBlocks(bytes: number): number {
-  return Math.ceil(bytes / BLOCK_BYTES) * BLOCK_BYTES
 }
 
 function numberOf(name: string): number {

@@ -1,14 +1,10 @@
 /** Dead letters on disk, for an operator to inspect and to send again. */
 
+import { inBlocks } from '../disk/blocks.ts'
 import { GroupCommit } from '../disk/group-commit.ts'
 import { join } from '../influxdb/lines.ts'
 import type { Disk } from '../runtime.ts'
-import {
-  type DamagedFile,
-  DeadLetterFiles,
-  inBlocks,
-  type RemovedFile,
-} from './dead-letter-files.ts'
+import { type DamagedFile, DeadLetterFiles, type RemovedFile } from './dead-letter-files.ts'
 import { type DeadLetter, type DeadLetterKind, encodeLetter, kindOf } from './dead-letter-format.ts'
 
 export interface DeadLettersOptions {

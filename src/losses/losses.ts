@@ -2,7 +2,10 @@
 
 import { type Answer, messageOf, summaryOf } from '../influxdb/answer.ts'
 import type { Destination } from '../influxdb/destination.ts'
+import { maskPasswords } from '../influxdb/mask-passwords.ts'
+import { errorOf } from '../influxdb/result-error.ts'
 import { shortfallOf } from '../influxdb/shortfall.ts'
+import { statementRequestOf } from '../influxdb/statement-request.ts'
 import { timeRangeOf } from '../influxdb/time-range.ts'
 import type { Write } from '../influxdb/write.ts'
 import type { Log } from '../observe/log.ts'
@@ -39,6 +42,7 @@ const RETRY_MS = 1000
 export class Losses {
   readonly backend: string
   private readonly clock: Clock
+  private readonly log: Log
   private readonly records: LossRecords | undefined
   /** The gaps of this process, if they are recorded nowhere. */
   private readonly unrecorded = new GapTable(DEFAULT_LIMITS)
@@ -55,6 +59,7 @@ export class Losses {
   constructor(backend: string, clock: Clock, log: Log, records: LossRecords | undefined) {
     this.backend = backend
     this.clock = clock
+    this.log = log
     this.records = records
     this.lacks = new RepeatedWarning(clock, log, 'backend lacks acknowledged points')
     this.rejections = new RepeatedWarning(clock, log, 'backend rejected acknowledged points')
@@ -64,6 +69,10 @@ export class Losses {
 
   /** Records a write that the backend will never get. */
   async lost(write: Write, reason: string): Promise<void> {
+    if (write.kind === 'statement') {
+      this.log.error('backend lacks an acknowledged statement', describeStatement(write, reason))
+      return this.addStatement(write, reason)
+    }
     const figures = { ...lossFigures(write, write.points.count), bytes: write.points.bytes.length }
     this.lacks.report(describe(write.destination, reason), figures)
     await this.track(this.addGap(write.destination, lossOf(write, reason)))
@@ -71,6 +80,11 @@ export class Losses {
 
   /** Records a write that the backend rejected, in whole or in part. */
   async rejected(write: Write, answer: Answer): Promise<void> {
+    if (write.kind === 'statement') {
+      const fields = describeStatement(write, errorOf(answer))
+      this.log.error('backend rejected an acknowledged statement', fields)
+      return this.addStatement(write, 'rejected')
+    }
     const { database, retentionPolicy, precision } = write.destination
     const message = messageOf(answer)
     const { points } = shortfallOf(answer, write.points.count)
@@ -86,7 +100,7 @@ export class Losses {
   }
 
   /**
-   * Records a write that was not acknowledged, and of which a backend lacks points that another one has.
+   * Records that a backend lacks points that another one has, for a write that was not acknowledged.
    *
    * @param points how many it lacks
    * @param lacking the backend that lacks them, which may be another one of the relay, and why
@@ -98,6 +112,11 @@ export class Losses {
   ): Promise<void> {
     const { destination } = write
     const { backend, cause } = lacking
+    if (write.kind === 'statement') {
+      const fields = { backend, ...describeStatement(write, cause) }
+      this.log.error('backend lacks a statement that another has executed', fields)
+      return this.addStatement(write, DIVERGED, backend)
+    }
     const detail = { backend, ...describe(destination, cause) }
     this.differences.report(detail, lossFigures(write, points))
     const gap = { ...lossOf(write, DIVERGED, points), backend }
@@ -131,6 +150,14 @@ export class Losses {
     await this.track(this.records?.ledger.flush()).catch(() => {})
     for (const warning of [this.lacks, this.rejections, this.differences, this.faults])
       warning.flush()
+  }
+
+  /** Enters a statement that a backend has not executed. Those about users alone are only logged. */
+  private async addStatement(write: Write, reason: string, backend = this.backend): Promise<void> {
+    const loss = { first: undefined, last: undefined, points: 0, writes: 1, reason, backend }
+    for (const database of write.destination.barrier?.databases ?? []) {
+      await this.track(this.addGap({ ...write.destination, database }, loss))
+    }
   }
 
   private async addGap(destination: Destination, loss: Loss): Promise<void> {
@@ -187,6 +214,16 @@ function lossOf(write: Write, reason: string, count = write.points.count): Loss 
 function lossFigures({ kind }: Write, count: number): Partial<Pick<Loss, 'points' | 'writes'>> {
   return kind === 'points' ? { points: count } : { writes: 1 }
 }
+
+/** The statement is for the operator, who may want to send it by hand. */
+function describeStatement({ points }: Write, error: string) {
+  const { text, hasPassword } = statementRequestOf(points.bytes)
+  const reason = hasPassword ? 'not shown, because the statement has a password' : error
+  return { reason: reason.slice(0, MAX_SHOWN), statement: maskPasswords(text).slice(0, MAX_SHOWN) }
+}
+
+/** The most characters of a statement in a line of the log. */
+const MAX_SHOWN = 1000
 
 function describe({ database, retentionPolicy }: Destination, reason: string) {
   return { db: database, rp: retentionPolicy === '' ? undefined : retentionPolicy, reason }

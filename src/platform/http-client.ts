@@ -9,8 +9,8 @@
 import * as http from 'node:http'
 import * as https from 'node:https'
 import { isIP, type Socket } from 'node:net'
-import { Readable } from 'node:stream'
 import { printable } from '../influxdb/answer.ts'
+import { STATUSES_WITHOUT_BODY } from '../influxdb/response.ts'
 import type { Fetch, FetchOptions, FetchRequest } from '../runtime.ts'
 import { streamOf } from './node-body.ts'
 
@@ -19,9 +19,6 @@ const MAX_IDLE_CONNECTIONS = 64
 
 /** A copy of a body up to this size costs less than a packet of its own. */
 const MAX_JOINED_BYTES = 64 * 1024
-
-/** Statuses whose Response must not have a body. */
-const NO_BODY = new Set([204, 205, 304])
 
 /** What node:http needs to know of a backend. */
 type Target = Pick<
@@ -40,17 +37,6 @@ type Target = Pick<
 class StaleConnectionError extends Error {}
 
 export function createFetch(options: FetchOptions): Fetch {
-  return createFetchOf(options, (incoming) => Readable.toWeb(incoming) as unknown as ReadableStream)
-}
-
-/** A fetch for long answers: see `Runtime.createStreamingFetch`. */
-export function createStreamingFetch(options: FetchOptions): Fetch {
-  return createFetchOf(options, (incoming) => streamOf(incoming, () => incoming.destroy()))
-}
-
-type ReadBody = (incoming: http.IncomingMessage) => ReadableStream
-
-function createFetchOf(options: FetchOptions, readBody: ReadBody): Fetch {
   let target: Target = {}
   let origin = ''
   return async (url, request) => {
@@ -61,11 +47,11 @@ function createFetchOf(options: FetchOptions, readBody: ReadBody): Fetch {
     }
     const path = url.slice(cut)
     try {
-      return await send({ ...target, path }, request, readBody)
+      return await send({ ...target, path }, request)
     } catch (error) {
       // The connection was closed while it was idle, so the server has not seen the request.
       if (!(error instanceof StaleConnectionError)) throw error
-      return send({ ...target, path, agent: false }, request, readBody)
+      return send({ ...target, path, agent: false }, request)
     }
   }
 }
@@ -114,7 +100,6 @@ function watched<Agent extends http.Agent>(agent: Agent): Agent {
 function send(
   target: http.RequestOptions,
   { method, headers, body = new Uint8Array(0), signal }: FetchRequest,
-  readBody: ReadBody,
 ): Promise<Response> {
   return new Promise((resolve, reject) => {
     const { request: start } = target.protocol === 'https:' ? https : http
@@ -136,7 +121,7 @@ function send(
     request.on('close', () => signal.removeEventListener('abort', abort))
     request.on('response', (incoming) => {
       try {
-        const response = toResponse(incoming, readBody)
+        const response = toResponse(incoming)
         if (response.ok && !request.writableFinished) {
           request.once('finish', () => resolve(response))
           return
@@ -161,11 +146,16 @@ function latin1({ buffer, byteOffset, length }: Uint8Array): string {
   return Buffer.from(buffer, byteOffset, length).toString('latin1')
 }
 
-function toResponse(incoming: http.IncomingMessage, readBody: ReadBody): Response {
+function toResponse(incoming: http.IncomingMessage): Response {
   const { statusCode: status = 0, headers: received } = incoming
   const headers: Record<string, string> = {}
   for (const name in received) headers[name] = printable(String(received[name]))
-  if (!NO_BODY.has(status)) return new Response(readBody(incoming), { status, headers })
-  incoming.resume() // gives the connection back
-  return new Response(null, { status, headers })
+  if (STATUSES_WITHOUT_BODY.has(status)) {
+    incoming.resume() // gives the connection back
+    return new Response(null, { status, headers })
+  }
+  return new Response(
+    streamOf(incoming, () => incoming.destroy()),
+    { status, headers },
+  )
 }

@@ -151,7 +151,7 @@ function createServer(options: HttpServerOptions, listener: http.RequestListener
   return server
 }
 
-/** Answers as node:http itself would, but for the body of a 431, and reports it. A client that has gone needs neither. */
+/** Answers as node:http would, with a body for a 431, and reports it. Does neither if the client has gone. */
 function answerBadRequest(
   { code = '', message }: NodeJS.ErrnoException,
   socket: Duplex,

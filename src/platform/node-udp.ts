@@ -27,8 +27,8 @@ export async function listenUdp(options: UdpListenerOptions): Promise<UdpListene
 }
 
 /**
- * Connects a socket to its own address: then the system takes datagrams from nowhere else, and keeps those that
- * it has taken before.
+ * Connects a socket to its own address: from then on the system takes datagrams from nowhere else. It keeps
+ * the datagrams that it has taken before.
  */
 async function refuseAll(socket: dgram.Socket): Promise<void> {
   const { address, port } = socket.address()

@@ -7,7 +7,7 @@ import { BufferPool } from '../limits/buffer-pool.ts'
 import type { ProgramRuntime } from '../runtime.ts'
 import { createClock } from './clock.ts'
 import { gunzip, gzip } from './gzip.ts'
-import { createFetch, createStreamingFetch } from './http-client.ts'
+import { createFetch } from './http-client.ts'
 import { createNodeDisk } from './node-disk.ts'
 import { createUdpSender, listenUdp } from './node-udp.ts'
 
@@ -29,7 +29,7 @@ export function createProgramRuntime(name: string): Omit<ProgramRuntime, 'serveH
     name,
     clock: createClock(Date.now, () => performance.now()),
     createFetch,
-    createStreamingFetch,
+    createStreamingFetch: createFetch,
     gunzip,
     gzip,
     buffers: new BufferPool(),

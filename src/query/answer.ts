@@ -1,16 +1,14 @@
 /** The answer of a server as the response to a client. */
 
+import { STATUSES_WITHOUT_BODY } from '../influxdb/response.ts'
 import type { Clock } from '../runtime.ts'
-import { type Answered, join } from './exchange.ts'
+import { type Answered, concatenated } from './exchange.ts'
 
 /** Headers of one connection, and of a framing that the relay does by itself. */
 const HOP_BY_HOP = new Set([
   ...['connection', 'keep-alive', 'proxy-authenticate', 'proxy-connection', 'te', 'trailer'],
   ...['transfer-encoding', 'upgrade', 'content-length'],
 ])
-
-/** Statuses whose Response must not have a body. */
-const NO_BODY = new Set([204, 205, 304])
 
 export interface AnswerOptions {
   readonly timer: Clock['after']
@@ -36,9 +34,12 @@ export function toResponse(answered: Answered, options: AnswerOptions): Response
   const { status } = response
   const headers = new Headers(options.headers)
   for (const [name, value] of response.headers) if (!HOP_BY_HOP.has(name)) headers.set(name, value)
-  if (NO_BODY.has(status) || !read) {
+  if (STATUSES_WITHOUT_BODY.has(status) || !read) {
     options.onEnd()
-    return new Response(NO_BODY.has(status) ? null : join(start), { status, headers })
+    return new Response(STATUSES_WITHOUT_BODY.has(status) ? null : concatenated(start), {
+      status,
+      headers,
+    })
   }
   headers.set('transfer-encoding', 'chunked')
   return new Response(streamOf(start, read, answered.cancel, options), { status, headers })

@@ -6,13 +6,13 @@ import type { Clock, Runtime } from '../runtime.ts'
 import type { ReadServer } from './read-server.ts'
 
 export interface Query extends BackendQuery {
-  /** Whether the client asks for an answer in chunks, each of which is to reach it at once. */
+  /** Whether the client asks for an answer in chunks. It gets each one at once. */
   readonly isChunked: boolean
   /** Aborts when the client leaves. */
   readonly signal: AbortSignal
 }
 
-/** An answer of which the client has not got anything. */
+/** An answer before its first byte goes to the client. */
 export interface Answered {
   readonly response: Response
   /** The beginning of the body. */
@@ -110,7 +110,7 @@ export async function ask(
       return { reason: `${response.status} ${message}`.trim(), answer }
     }
     if (response.status !== 200 || (isCompressed && !isWhole)) return answer
-    const inflated = isCompressed ? await inflate(start, gunzip) : join(start)
+    const inflated = isCompressed ? await inflate(start, gunzip) : concatenated(start)
     const contentType = response.headers.get('content-type') ?? ''
     const error = inflated && errorOfOneServer({ bytes: inflated, isWhole, contentType })
     return error === undefined ? answer : { reason: error, answer }
@@ -142,10 +142,10 @@ async function inflate(
   pieces: readonly Uint8Array[],
   gunzip: Runtime['gunzip'],
 ): Promise<Uint8Array | undefined> {
-  return gunzip(join(pieces), MAX_INFLATED_BYTES).catch(() => undefined)
+  return gunzip(concatenated(pieces), MAX_INFLATED_BYTES).catch(() => undefined)
 }
 
-export function join(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+export function concatenated(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const joined = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0))
   let at = 0
   for (const piece of pieces) {

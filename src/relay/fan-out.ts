@@ -7,6 +7,7 @@ import type { Ownership, QueuedWrite, WriteTracker } from '../delivery/queued-wr
 import { faultOf } from '../disk/disk.ts'
 import { type Answer, errorAnswer, STORED } from '../influxdb/answer.ts'
 import { backendsNeeded } from '../influxdb/consistency.ts'
+import { changedNothing } from '../influxdb/result-error.ts'
 import { leftNothing, NOTHING_MISSING, shortfallOf } from '../influxdb/shortfall.ts'
 import type { Write } from '../influxdb/write.ts'
 
@@ -62,8 +63,9 @@ export class FanOut implements WriteTracker {
     this.decide()
   }
 
-  stored(write: QueuedWrite): Promise<void> | undefined {
+  stored(write: QueuedWrite, answer?: Answer): Promise<void> | undefined {
     write.state = 'stored'
+    write.answer = answer
     if (this.ownership === 'client') this.own()
     this.decide()
     return this.hasFailed ? ignoreError(this.recordDivergence()) : undefined
@@ -75,7 +77,7 @@ export class FanOut implements WriteTracker {
     if (this.clientAnswer === 'stored') return write.lane.losses.rejected(this.write, answer)
     if (this.clientAnswer === 'none') {
       this.answerError(answer, 'rejected')
-      if (this.ownership === 'client' && leftNothing(answer, this.write)) this.disown()
+      if (this.ownership === 'client' && this.hasLeftNothing(answer)) this.disown()
       else this.own()
     }
     return this.recordDivergence()
@@ -123,6 +125,11 @@ export class FanOut implements WriteTracker {
     this.write.recycle?.(this.write.points.bytes)
   }
 
+  private hasLeftNothing(answer: Answer): boolean {
+    const isStatement = this.write.kind === 'statement'
+    return isStatement ? changedNothing(answer) : leftNothing(answer, this.write)
+  }
+
   private backendFailed(failure: Failure): void {
     if (this.worst === undefined || rank(failure) > rank(this.worst)) this.worst = failure
     this.decide()
@@ -151,6 +158,9 @@ export class FanOut implements WriteTracker {
     const { consistency } = this.write
     let count = 0
     for (const { state } of this.queued) if (state === 'stored') count++
+    // Another server's answer to statements may be better.
+    const mayWait = count > 0 && this.write.kind === 'statement' && this.queued.some(isPending)
+    if (mayWait && !this.queued.some((one) => one.state === 'stored' && isWhole(one))) return false
     if (count >= backendsNeeded(consistency, this.backendCount)) return true
     return consistency === 'any' && this.queued.some(isOnDisk)
   }
@@ -159,7 +169,13 @@ export class FanOut implements WriteTracker {
   private acknowledge(): void {
     this.clientAnswer = 'stored'
     if (this.unrecordedLosses.size > 0) void this.acknowledgeWithLosses()
-    else this.respond(STORED)
+    else this.respond(this.success)
+  }
+
+  /** Of statements, the answer of a server that lacks nothing, if there is one. */
+  private get success(): Answer {
+    const answered = this.queued.filter(({ answer }) => answer !== undefined)
+    return (answered.find(isWhole) ?? answered[0])?.answer ?? STORED
   }
 
   private async acknowledgeWithLosses(): Promise<void> {
@@ -169,7 +185,7 @@ export class FanOut implements WriteTracker {
           lane.losses.lost(this.write, reason),
         ),
       )
-      this.respond(STORED)
+      this.respond(this.success)
     } catch (error) {
       this.answerError(cannotKeep(faultOf(error)), 'failed')
     }
@@ -241,6 +257,12 @@ function isForAnotherTry({ status }: Answer): boolean {
 /** For a record whose failure changes nothing here: if the disk fails, `Losses` logs that. */
 function ignoreError(recording: Promise<void>): Promise<void> {
   return recording.catch(() => {})
+}
+
+/** Whether the backend of a write lacks nothing that the write is about. */
+function isWhole({ write, lane }: QueuedWrite): boolean {
+  const { barrier } = write.destination
+  return lane.losses.shortage(new Set(barrier?.databases)) === undefined
 }
 
 const isPending = ({ state }: QueuedWrite) => state === 'pending'

@@ -5,6 +5,9 @@ import type { Answer } from '../influxdb/answer.ts'
 import type { Write } from '../influxdb/write.ts'
 import { FanOut } from './fan-out.ts'
 
+/** No statement changes something on an InfluxDB 2.x. */
+export const takesStatements = ({ options }: Backend) => options.v2 === undefined
+
 export class Relay {
   readonly backends: readonly Backend[]
 
@@ -19,13 +22,21 @@ export class Relay {
    */
   accept(write: Write): Promise<Answer> {
     return new Promise((resolve) => {
-      new FanOut(write, 'client', resolve).start(this.backends)
+      const { backends } = this
+      const isStatement = write.kind === 'statement'
+      const takers = isStatement ? backends.filter(takesStatements) : backends
+      new FanOut(write, 'client', resolve).start(takers)
     })
   }
 
   /** Relays a write whose client expects no answer: the relay owns it at once. */
   own(write: Write): void {
     new FanOut(write, 'relay', () => {}).start(this.backends)
+  }
+
+  /** Whether some backend has as many statements to execute as may wait. */
+  get isFullOfStatements(): boolean {
+    return this.backends.some(({ queue }) => queue.isFullOfStatements)
   }
 
   /** Bytes of line protocol that backends have yet to take. */

@@ -1,6 +1,7 @@
 /** The segments of a log, and the position up to which they were delivered. In memory only. */
 
-import { allocatedBytes, createUsage, type LogUsage } from './usage.ts'
+import { inBlocks } from '../disk/blocks.ts'
+import { createUsage, type LogUsage } from './usage.ts'
 
 const SUFFIX = '.segment'
 const DIGITS = 16
@@ -116,14 +117,14 @@ export class SegmentIndex {
   add(segment: Segment): void {
     this.segments.push(segment)
     this.total += segment.end
-    this.usage.allocated += allocatedBytes(segment.end)
+    this.usage.allocated += inBlocks(segment.end)
     this.count()
   }
 
-  /** Adds a segment of which nothing is undelivered. */
+  /** Adds a segment whose records are all delivered. */
   addDrained(segment: Segment): void {
     this.delivered.push(segment)
-    this.usage.allocated += allocatedBytes(segment.end)
+    this.usage.allocated += inBlocks(segment.end)
   }
 
   /** The oldest drained segment whose file is still to be removed. */
@@ -134,17 +135,17 @@ export class SegmentIndex {
   /** The file of `drained` is removed. */
   removed(): void {
     const segment = this.delivered.shift()
-    if (segment) this.usage.allocated -= allocatedBytes(segment.end)
+    if (segment) this.usage.allocated -= inBlocks(segment.end)
   }
 
   /** Adds synced records to the end of the newest segment. */
   grow(segment: Segment, records: readonly { bytes: number }[]): void {
-    this.usage.allocated -= allocatedBytes(segment.end)
+    this.usage.allocated -= inBlocks(segment.end)
     for (const { bytes } of records) {
       segment.end += bytes
       this.total += bytes
     }
-    this.usage.allocated += allocatedBytes(segment.end)
+    this.usage.allocated += inBlocks(segment.end)
     this.next += records.length
     this.count()
   }

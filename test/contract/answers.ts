@@ -150,7 +150,7 @@ function strangeBytes(bench: Bench, url: () => string): void {
 }
 
 /**
- * Random bytes, the same in each run, of which influxd can parse no line: one with a name that is not
+ * Random bytes, the same in each run, without a line that influxd can parse: a line with a name that is not
  * UTF-8 would get another answer each time.
  */
 function garbage(length: number): Uint8Array {

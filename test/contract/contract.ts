@@ -3,6 +3,7 @@ import { answers } from './answers.ts'
 import { type Runtime, setUpBench } from './bench.ts'
 import { bodies } from './bodies.ts'
 import { buffers } from './buffers.ts'
+import { changes } from './changes.ts'
 import { cli } from './cli.ts'
 import { clients } from './clients.ts'
 import { concurrency } from './concurrency.ts'
@@ -40,6 +41,7 @@ const themes = {
   tls,
   udp,
   queries,
+  changes,
   prometheus,
   otherServers,
   flux,

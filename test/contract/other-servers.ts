@@ -110,13 +110,16 @@ function version2(bench: Bench): void {
     expect(JSON.parse(missing.body)).toEqual({ error: 'bucket "other/autogen" not found' })
   })
 
-  test('answers no queries, and takes no remote writes', async () => {
+  test('answers no queries, and gets no statements and no remote writes', async () => {
     const { server, keys } = await startV2('d/autogen')
     const relay = await bench.relay(httpRelay([keys, output('a', bench.a)]))
     for (const _ of numbers(5)) {
       const path = '/query?q=SHOW+DATABASES'
       expect(await request(relay.url() + path)).toMatchObject({ status: 200 })
     }
+    const create = `/query?q=CREATE+DATABASE+${await bench.database()}`
+    const created = await request(relay.url() + create, { method: 'POST' })
+    expect(created).toMatchObject({ status: 200, body: '{"results":[{"statement_id":0}]}\n' })
     const answer = await post(relay.url(), 'db=d', remoteWrite())
     expect(answer.status).toBe(501)
     expect(JSON.parse(answer.body).error).toContain('the output "two" takes no remote writes')
@@ -167,6 +170,13 @@ function victoriaMetrics(bench: Bench): void {
       expect(await exported(`up{job="${db}"}`)).toMatchObject([{ values: [7] }])
     }, patience)
     expect(await bench.a.rows(db)).toHaveLength(2)
+    const statement = `${relay.url()}/query?q=CREATE+DATABASE+${db}`
+    expect(await request(statement, { method: 'POST' })).toMatchObject({ status: 200 })
+    await store(relay.url(), `db=${db}`, `cpu,host=b usage=1.5 ${now}`)
+    await vi.waitFor(async () => {
+      expect(await exported(`cpu_usage{db="${db}",host="b"}`)).toMatchObject([{ values: [1.5] }])
+    }, patience)
+    expect(relay.lines('backend failed')).toEqual([])
   })
 
   const exported = async (match: string) => {

@@ -98,7 +98,7 @@ export async function parseInfluxql(inputs: readonly ParserInput[]): Promise<Par
   return parsed.map((line) => JSON.parse(line) as Parsed)
 }
 
-/** Every string literal in the parser's own tests, most of which are queries. */
+/** Every string literal in the parser's own tests. Most are queries. */
 export async function parserTestStrings(): Promise<string[]> {
   const dir = join(
     await findInfluxqlParser(),

@@ -98,7 +98,7 @@ function falseEntries(
   return faults
 }
 
-/** Points of rejected writes that only the other server has, and of which the gap ledger does not tell. */
+/** Points of rejected writes that only the other server has and that the gap ledger does not list. */
 function hiddenDifferences(
   acceptances: readonly Acceptance[],
   server: SimulatedInfluxDB,

@@ -2,9 +2,10 @@
 
 import { gunzipSync } from 'node:zlib'
 import type { Fetch } from '../../src/runtime.ts'
-import type { Target } from './points.ts'
+import { linesOf, type Target } from './points.ts'
 import { callQuery } from './query-call.ts'
 import type { Reply, SimulatedInfluxDB } from './simulated-influxdb.ts'
+import { callStatement, statementNumberOf } from './statement-call.ts'
 import type { Witness } from './witness.ts'
 import type { World } from './world.ts'
 
@@ -47,6 +48,16 @@ export class Network {
       const server = this.servers.get(new URL(url).host)
       if (!server) throw new Error(`no server at ${url}`)
       const isLost = world.chance(this.lossiness)
+      const statement = statementNumberOf(request.body)
+      if (statement !== undefined) {
+        const database = new URL(url).searchParams.get('db') ?? ''
+        const onRun = () => {}
+        return callStatement(request, { world, server, caller, isLost, onRun }, () => {
+          world.log(`${server.name} executes statement ${statement}`)
+          server.executed.add(statement)
+          this.witness.barriers.executes(server.name, database, statement)
+        })
+      }
       const onRun = (one: SimulatedInfluxDB, number: number) => this.onQuery(one, number)
       return callQuery(request, { world, server, caller, isLost, onRun })
     }
@@ -151,6 +162,8 @@ class Call {
     this.hasArrived = true
     const { target, body } = this.options.request
     const reply = this.server.write(target, body)
+    const { witness } = this.options
+    witness.barriers.gotLines(this.server.name, target.database, linesOf(body))
     const lines = body.trim().replaceAll('\n', ' | ')
     this.world.log(`${this.server.name} ${target.database} ${reply.status} ${lines}`)
     return reply

@@ -52,7 +52,8 @@ export function callQuery(
   })
 }
 
-function responseOf(status: number, result: unknown): Response {
+/** The response of a server to a query. */
+export function responseOf(status: number, result: unknown): Response {
   const headers = { 'content-type': 'application/json' }
   return new Response(`${JSON.stringify(result)}\n`, { status, headers })
 }

@@ -5,6 +5,7 @@ import type { Hono } from 'hono'
 import type { HttpConfig, UdpConfig } from '../../src/config/config.ts'
 import { BoundedDisk } from '../../src/disk/bounded-disk.ts'
 import { createApp } from '../../src/http/app.ts'
+import type { Answer } from '../../src/influxdb/answer.ts'
 import type { Write } from '../../src/influxdb/write.ts'
 import { createLog } from '../../src/observe/log.ts'
 import { gunzip, gzip } from '../../src/platform/gzip.ts'
@@ -17,6 +18,7 @@ import { PoisoningPool } from '../support/poisoning-pool.ts'
 import type { Caller, Network } from './network.ts'
 import { linesOf } from './points.ts'
 import type { LifeSettings } from './settings.ts'
+import { statementNumberOf } from './statement-call.ts'
 import type { Witness } from './witness.ts'
 import type { World } from './world.ts'
 
@@ -160,6 +162,15 @@ export class RelayProcess implements Caller {
   private observe(relay: Relay, isDurable: boolean): void {
     const accept = relay.accept.bind(relay)
     relay.accept = async (points) => {
+      if (points.kind === 'statement') {
+        const number = statementNumberOf(points.points.bytes)
+        if (number === undefined) return accept(points)
+        this.witness.barriers.acceptedStatement(number)
+        const answer = await accept(points)
+        const isDone = answer.status === 200 && answer.error === undefined && !hasError(answer)
+        if (!this.isDead && isDone && isDurable) this.witness.barriers.acknowledged.add(number)
+        return answer
+      }
       const write = { ...points, kind: kindOf(points) }
       const acceptance = this.witness.accepted(write, { isOwned: false, isDurable })
       const answer = await accept(write)
@@ -209,7 +220,11 @@ function kindOf({ points: { bytes } }: Write): Write['kind'] {
   const [line = ''] = linesOf(new TextDecoder().decode(bytes))
   const unstamped = line.slice(0, line.lastIndexOf(' '))
   const sum = new TextEncoder().encode(unstamped).reduce((total, byte) => total + byte, 0)
-  return sum % 8 === 0 ? 'statement' : 'points'
+  return sum % 8 === 0 ? 'remote-write' : 'points'
+}
+
+function hasError({ body }: Answer): boolean {
+  return new TextDecoder().decode(body).includes('"error"')
 }
 
 function unused(): never {

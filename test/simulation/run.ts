@@ -6,6 +6,7 @@
 import process from 'node:process'
 import { folderOf } from '../../src/disk/atomic-file.ts'
 import { parseLedger } from '../../src/losses/gap-ledger-format.ts'
+import { Administrators } from './administrators.ts'
 import { findFaults, isEntered, type Records, type Rules } from './checks.ts'
 import { Clients } from './clients.ts'
 import { failDisk, failServer } from './faults.ts'
@@ -28,6 +29,9 @@ const RECORDS_MS = 5000
 
 /** The queries of each reader. */
 const QUERIES = 30
+
+/** The statements of each administrator. */
+const STATEMENTS = 12
 
 const LEDGER = 'gaps.jsonl'
 
@@ -84,6 +88,7 @@ class Simulation {
   private readonly machine: Machine
   private readonly clients: Clients
   private readonly readers: Readers
+  private readonly administrators: Administrators
   private areFaultsOver = false
 
   constructor(seed: number) {
@@ -103,6 +108,8 @@ class Simulation {
     const { acceptances } = witness
     const fault = (text: string) => this.fault(text)
     this.readers = new Readers({ world, servers, settings, acceptances, relay, fault })
+    const { databases, restMs } = settings.writing
+    this.administrators = new Administrators({ world, databases, restMs, relay })
     this.network.onQuery = (server, number) => this.readers.ran(server, number)
   }
 
@@ -111,16 +118,18 @@ class Simulation {
     this.machine.start()
     this.clients.start(settings.clients)
     this.readers.start(settings.readers, QUERIES)
+    this.administrators.start(settings.administrators, STATEMENTS)
     const isOver = () => this.areFaultsOver
     for (const server of this.servers) void failServer(server, world, settings, isOver)
     if (settings.isDiskFailing) void failDisk(this.machine, world, isOver)
-    const finished = await world.run(
-      CLIENTS_MS,
-      () => this.watch() || this.clients.busy + this.readers.busy === 0,
-    )
+    const finished = await world.run(CLIENTS_MS, () => this.watch() || this.busy === 0)
     if (!finished) this.fault('a client is never answered')
     await this.endFaults()
     return this.report()
+  }
+
+  private get busy(): number {
+    return this.clients.busy + this.readers.busy + this.administrators.busy
   }
 
   private async endFaults(): Promise<void> {
@@ -150,6 +159,12 @@ class Simulation {
       hasReplied: (server, acceptance) => this.witness.hasReplied(server, acceptance),
       mayDrop: options.some(({ folder, whenFull }) => !folder || whenFull !== 'reject'),
       minMaxAgeMs: Math.min(...options.map(({ maxAgeMs = Number.POSITIVE_INFINITY }) => maxAgeMs)),
+    }
+    const { ledger } = this.records()
+    for (const server of this.servers) {
+      const { acknowledged } = this.witness.barriers
+      const lacked = this.administrators.lackedBy(server, acknowledged, ledger)
+      for (const fault of lacked) this.fault(fault)
     }
     for (const fault of findFaults(acceptances, servers, this.records(), rules)) this.fault(fault)
   }
@@ -263,7 +278,9 @@ class Simulation {
       const name = path.split('/').at(-1) as string
       if (name === LEDGER) ledger.push(...parseLedger(text).entries)
       const [backend = ''] = name.split('.')
-      if (path.includes('dead-letters')) letters.set(backend, (letters.get(backend) ?? '') + text)
+      if (!path.includes('dead-letters')) continue
+      const letter = name.endsWith('.base64') ? decodedLetters(text) : text
+      letters.set(backend, (letters.get(backend) ?? '') + letter)
     }
     // Without a buffer on disk, a dead letter that the disk refuses is lost.
     return { ledger, letters: this.settings.isDurable ? letters : undefined }
@@ -289,4 +306,10 @@ class Simulation {
 
 function holds(bytes: Uint8Array, text: string): boolean {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).includes(text)
+}
+
+/** The remote writes in a file of dead letters. In the simulation they are line protocol, too. */
+function decodedLetters(file: string): string {
+  const letters = file.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
+  return letters.map((letter) => `${atob(letter)}\n`).join('')
 }

@@ -31,6 +31,8 @@ export interface Settings {
   readonly clients: number
   /** Clients that query. */
   readonly readers: number
+  /** Clients that send statements. */
+  readonly administrators: number
   readonly writing: Omit<ClientOptions, 'relay'>
 }
 
@@ -55,7 +57,7 @@ export interface LifeSettings {
   readonly maxOpenFiles: number
 }
 
-/** One seed in four has readers. The others are the same as without them. */
+/** One seed in four has readers, and another one statements. The others are the same as without them. */
 const SEEDS_PER_READER = 4
 
 export function chooseSettings(world: World, seed: number): Settings {
@@ -73,6 +75,7 @@ export function chooseSettings(world: World, seed: number): Settings {
     lossiness: world.pick([0, 0, 0.05]),
     maxInFlight: !isDurable && world.chance(0.4) ? world.integer(2, 4) : 1,
     clients: world.integer(2, 12),
+    administrators: seed % SEEDS_PER_READER === 1 ? 2 : 0,
     readers: seed % SEEDS_PER_READER === SEEDS_PER_READER - 1 ? 4 : 0,
     writing: {
       writes: world.chance(0.2) ? world.integer(100, 200) : world.integer(50, 100),

@@ -40,6 +40,8 @@ export class SimulatedInfluxDB {
   changedAt = 0
   /** A larger body is refused. */
   maxBodyBytes = Number.POSITIVE_INFINITY
+  /** The numbers of the statements that it has executed. */
+  readonly executed = new Set<number>()
   /** Values by their keys. */
   readonly points = new Map<string, string>()
   /** All values that it has or had, by their keys. */

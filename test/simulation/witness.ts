@@ -4,6 +4,7 @@
  */
 
 import type { Write } from '../../src/influxdb/write.ts'
+import { Barriers } from './barriers.ts'
 import { isBroken, linesOf, type Point, pointsOf, type Target } from './points.ts'
 import { floorOf, type Settings } from './settings.ts'
 import type { SimulatedInfluxDB } from './simulated-influxdb.ts'
@@ -37,6 +38,7 @@ const OWNED_MS = 1100
 export class Witness {
   readonly acceptances: Acceptance[] = []
   readonly faults = new Set<string>()
+  readonly barriers: Barriers
   private readonly world: World
   private readonly servers: readonly SimulatedInfluxDB[]
   private readonly options: Settings
@@ -72,6 +74,8 @@ export class Witness {
     lossOnPowerCut: Witness['lossOnPowerCut'],
   ) {
     this.world = world
+    // A life without buffers on disk sends newer writes before those that another life has left there.
+    this.barriers = new Barriers((text) => options.isSwitching || this.fault(text))
     this.lossOnPowerCut = lossOnPowerCut
     this.servers = servers
     this.options = options
@@ -114,6 +118,7 @@ export class Witness {
     }
     world.log(`accept #${acceptance.number} ${database} ${text.replaceAll('\n', ' | ')}`)
     this.acceptances.push(acceptance)
+    this.barriers.acceptedLines(lines)
     // If a line comes again, the servers do not show which of the two writes they have.
     const isRepeated = lines.some((line) => this.lastAccepted.has(line))
     this.remember(acceptance)

@@ -237,7 +237,7 @@ describe('failures', () => {
     throw new Error(`${program} ${root}/bench/x.ts: no`)
   }
 
-  test('an arm that fails is told once, and others go on', async () => {
+  test('an arm that fails is reported once, and the others go on', async () => {
     const lab = labOf('--rounds', '3')
     const turns: string[] = []
     await lab.rounds([{ name: 'a' }, { name: 'b' }], async ({ name }, round) => {
@@ -248,7 +248,7 @@ describe('failures', () => {
     expect(lab.failures).toEqual(['a: no'])
   })
 
-  test('what is told names no place of this machine', async () => {
+  test('a reported failure names no path of this machine', async () => {
     const lab = labOf()
     expect(await lab.attempt('a', fail)).toBe(false)
     expect(lab.failures).toEqual(['a: bench/x.ts: no'])

@@ -6,9 +6,8 @@
 import { gzipSync } from 'node:zlib'
 import { bomb, lying } from '../bomb.ts'
 import type { Case } from '../case.ts'
-import { crowd, head, post, request, tally } from '../connection.ts'
+import { crowd, head, post, request, tally, WRITE } from '../connection.ts'
 
-const WRITE = '/write?db=attack'
 const GZIP = 'Content-Encoding: gzip'
 const MB = 2 ** 20
 

@@ -2,9 +2,8 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Case } from '../case.ts'
-import { Connection, crowd, head, post, request, tally } from '../connection.ts'
+import { Connection, crowd, head, post, request, tally, WRITE } from '../connection.ts'
 
-const WRITE = '/write?db=attack'
 const HOLD_MS = 1000
 const DRIP_MS = 100
 /** Lets the relay read each piece by itself. */
@@ -17,7 +16,7 @@ const LONG_HEAD_BYTES = 15_000
 const PING = 'GET /ping HTTP/1.1\r\nHost: relay\r\n'
 const filler = (bytes: number) => `X-Filler: ${'x'.repeat(bytes)}\r\n`
 
-/** Opens connections, some of which the relay may refuse. */
+/** Opens connections. The relay may refuse some. */
 async function open(port: number, count: number, options = {}): Promise<Connection[]> {
   const opened = await crowd(count, 100, () =>
     Connection.open(port, options).catch(() => undefined),

@@ -16,7 +16,7 @@ const CHUNKED = 'Transfer-Encoding: chunked\r\n'
 const ENDED = `8\r\nm v=1 1\n\r\n0\r\n\r\n${INNER}`
 const length = (bytes: number | string) => `Content-Length: ${bytes}\r\n`
 
-/** Each is one request, or none: whoever finds a second one in it was fooled. */
+/** Each is one request, or none. A relay that finds a second one in it was fooled. */
 const AMBIGUOUS: Readonly<Record<string, string>> = {
   'a length, then chunked': `${WRITE}${length(ENDED.length)}${CHUNKED}\r\n${ENDED}`,
   'chunked, then a length': `${WRITE}${CHUNKED}${length(ENDED.length)}\r\n${ENDED}`,

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Service } from '../../../bench/service.ts'
 import type { Case, Pair } from '../case.ts'
-import { crowd, post, request, tally } from '../connection.ts'
+import { crowd, post, request, tally, WRITE } from '../connection.ts'
 
 /** With 256 files a relay takes 32 connections. */
 const WRITE_CLIENTS = 16
@@ -136,7 +136,7 @@ export const names: readonly Case[] = [
     keys: () => onDisk(256, 1024),
     bounds: { seconds: 30 },
     attack: (relay, servers) =>
-      manyNames(relay, servers, 350, (i) => `/write?db=attack&u=user${i}&p=secret`),
+      manyNames(relay, servers, 350, (i) => `${WRITE}&u=user${i}&p=secret`),
   },
   {
     name: 'credentials-2000',
@@ -145,7 +145,7 @@ export const names: readonly Case[] = [
     keys: () => onDisk(256, 256),
     bounds: { seconds: 60 },
     attack: (relay, servers) =>
-      manyNames(relay, servers, 2000, (i) => `/write?db=attack&u=user${i}&p=secret`),
+      manyNames(relay, servers, 2000, (i) => `${WRITE}&u=user${i}&p=secret`),
   },
   {
     name: 'databases-10000',
@@ -177,7 +177,7 @@ export const names: readonly Case[] = [
     bounds: { growthMb: 64 + 4 * MEMORY_BUFFER_MB, seconds: 60 },
     async attack({ port }) {
       const filler = 'x'.repeat(15_000)
-      const path = (i: number) => `/write?db=attack&x=${i}${filler}`
+      const path = (i: number) => `${WRITE}&x=${i}${filler}`
       return tally(await writeAll(port, 6000, path))
     },
   },
@@ -188,7 +188,7 @@ export const names: readonly Case[] = [
     async attack({ port }) {
       const outcomes = await crowd(2400, 32, (i) => {
         const filler = `${i}-`.padEnd(i % 2 === 0 ? 15_000 : 30_000, 'x')
-        return request(port, post(`/write?db=attack&x=${filler}`, 'm v=1 1'))
+        return request(port, post(`${WRITE}&x=${filler}`, 'm v=1 1'))
       })
       return tally(outcomes)
     },

@@ -2,7 +2,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Case } from '../case.ts'
-import { crowd, post, request, tally } from '../connection.ts'
+import { crowd, post, request, tally, WRITE } from '../connection.ts'
 import type { Behaviour } from '../hostile-server.ts'
 
 const BEHAVIOURS: readonly (readonly [Behaviour, string])[] = [
@@ -28,7 +28,7 @@ export const hostileServers: readonly Case[] = BEHAVIOURS.map(([behaviour, what]
     const outcomes: string[] = []
     for (let round = 0; round < ROUNDS; round++) {
       const body = `m v=1 ${round}`
-      outcomes.push(...(await crowd(20, 20, () => request(port, post('/write?db=attack', body)))))
+      outcomes.push(...(await crowd(20, 20, () => request(port, post(WRITE, body)))))
       await delay(PAUSE_MS)
     }
     return tally(outcomes)

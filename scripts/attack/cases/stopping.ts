@@ -2,17 +2,17 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Case } from '../case.ts'
-import { Connection, crowd, head, post } from '../connection.ts'
+import { Connection, crowd, head, post, WRITE } from '../connection.ts'
 
 const SHUTDOWN_SECONDS = 2
 const LIMIT_MS = (SHUTDOWN_SECONDS + 2) * 1000
 
 const OPENINGS = [
   'POST /wri',
-  head('/write?db=attack', 'Content-Length: 25000000'),
-  `${head('/write?db=attack', 'Content-Length: 1000')}m v=1`,
-  `${head('/write?db=attack', 'Transfer-Encoding: chunked')}1\r\nm\r\n`,
-  post('/write?db=attack', 'm v=1 1').toString().repeat(100),
+  head(WRITE, 'Content-Length: 25000000'),
+  `${head(WRITE, 'Content-Length: 1000')}m v=1`,
+  `${head(WRITE, 'Transfer-Encoding: chunked')}1\r\nm\r\n`,
+  post(WRITE, 'm v=1 1').toString().repeat(100),
 ]
 
 export const stopping: readonly Case[] = [

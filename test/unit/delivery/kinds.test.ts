@@ -13,13 +13,11 @@ const remoteWriteOf = (text: string): Write => {
   return { ...write, kind: 'remote-write', points: opaque(points.bytes) }
 }
 
-const statementOf = (text: string): Write => ({ ...writeOf(text), kind: 'statement' })
-
 test('writes of different kinds are not batched in memory', async () => {
   const a = later()
   const { accept, send, bodies } = await createFixture({ a: a.handler })
   for (const body of ['m v=0 0', 'm v=1 1', 'm v=2 2']) await send(body)
-  await accept(statementOf('s v=3 3'))
+  await accept(remoteWriteOf('s v=3 3'))
   await send('m v=4 4')
   for (let i = 0; i < 4; i++) await a.respond(stored())
   expect(bodies('a')).toEqual(['m v=0 0', 'm v=1 1\nm v=2 2\n', 's v=3 3', 'm v=4 4'])
@@ -28,15 +26,15 @@ test('writes of different kinds are not batched in memory', async () => {
 test('writes of different kinds are not batched from disk, also after a restart', async () => {
   const first = await createDurableFixture({ a: refused, b: stored })
   await first.send('m v=1 1')
-  await first.accept(statementOf('s v=2 2'))
-  await first.accept(statementOf('s v=3 3'))
+  await first.accept(remoteWriteOf('s v=2 2'))
+  await first.accept(remoteWriteOf('s v=3 3'))
   await first.send('m v=4 4')
   const { bodies, runtime } = await createDurableFixture(
     { a: stored, b: stored },
     first.disk.kill(),
   )
   await runtime.clock.advance(1)
-  expect(bodies('a')).toEqual(['m v=1 1', 's v=2 2\ns v=3 3\n', 'm v=4 4'])
+  expect(bodies('a')).toEqual(['m v=1 1', 's v=2 2', 's v=3 3', 'm v=4 4'])
 })
 
 test('remote writes are sent alone, to their own endpoint, from memory and from disk', async () => {
@@ -82,7 +80,7 @@ test('a record of an unknown kind stays on disk and blocks its lane alone', asyn
     onLoss: async () => {},
   })
   const { destination, points } = writeOf('x v=1 1')
-  const log = await store.createLane(destination)
+  const log = await store.createLane({ destination, order: 0 })
   const record = { acceptedAt: 0, query: destination.query, body: points.bytes }
   await log.append([
     { ...record, kind: 9 },

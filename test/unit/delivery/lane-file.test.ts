@@ -22,7 +22,7 @@ describe("a lane's file", () => {
     ['precision=s&db=d&consistency=all', ''],
   ])("a lane's file keeps the lane of %s", (search, authorization) => {
     const destination = destinationOf(search, authorization)
-    const lane = decodeLane(encodeLane(destination))?.destination
+    const lane = decodeLane(encodeLane({ destination, order: 0 }))?.destination
     expect(lane?.laneKey).toBe(destination.laneKey)
     expect(lane && recordedDestination(destination.query, lane.authorization).batchKey).toBe(
       destination.batchKey,
@@ -36,7 +36,9 @@ describe("a lane's file", () => {
     fc.assert(
       fc.property(names, names, (db, rp) => {
         const { laneKey } = destinationOf(`db=${db}&rp=${rp}`)
-        const decoded = decodeLane(encodeLane(destinationOf(`db=${db}&rp=${rp}`)))
+        const decoded = decodeLane(
+          encodeLane({ destination: destinationOf(`db=${db}&rp=${rp}`), order: 0 }),
+        )
         expect(decoded).toMatchObject({ destination: { laneKey }, isChecked: true })
       }),
     )

@@ -35,7 +35,7 @@ class Clients {
       for (let i = 0; i < 4; i++) {
         const id = ++this.last
         try {
-          log ??= await store.createLane(destination)
+          log ??= await store.createLane({ destination, order: 0 })
           await log.append([{ ...record(id, 20), query: destination.query }])
           this.acknowledged.get(search)?.push(id)
         } catch {

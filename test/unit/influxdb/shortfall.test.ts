@@ -48,7 +48,7 @@ describe('the points that a server leaves out of a write', () => {
 describe('a rejected write', () => {
   test.each([
     ['of one point that was dropped left nothing', conflict('v'), 1, true],
-    ['of two points of which one was dropped left something', conflict('v'), 2, false],
+    ['of two points left something when one was dropped', conflict('v'), 2, false],
     ['that could not be parsed left nothing', errorAnswer(400, bad('bad')), 2, true],
     ['that is too large left nothing', errorAnswer(413, 'too large'), 2, true],
     ['may have left something', errorAnswer(400, 'field type conflict'), 1, false],

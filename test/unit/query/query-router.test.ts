@@ -86,7 +86,7 @@ describe('a query', () => {
     expect(from).toEqual(['a', 'b', 'a', 'b'])
   })
 
-  test('waits for a write in flight, and not for those that come later', async () => {
+  test('waits for a write in flight, and not for later ones', async () => {
     const a = later()
     const { ask, send, runtime } = await fixture({ a: well('a', a.handler), b: answering(refused) })
     const sent = await send('m v=1 1')
@@ -313,7 +313,7 @@ describe('an answer', () => {
     expect(runtime.received.get('b')).toEqual([])
   })
 
-  test('of which nothing is ever read is ended once its client has left', async () => {
+  test('that its client never reads is ended once the client has left', async () => {
     const body = new ReadableStream({ pull: (c) => c.enqueue(new Uint8Array(65_536)) })
     const { start, client, ended } = await fixture({ a: answering(() => json(body)) })
     await start()

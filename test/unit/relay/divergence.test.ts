@@ -4,7 +4,7 @@ import { createDurableFixture } from '../../support/durable-fixture.ts'
 import { answer, type Handler, later, refused, settle, stored } from '../../support/fake-runtime.ts'
 import { writeOf } from '../../support/relay-fixture.ts'
 
-/** Three points, of which servers refuse some. */
+/** Three points. The servers refuse some of them. */
 const BODY = 'm v=1 1\nm v=2i 2\nm v=3i 3'
 
 const text = (reason: string, dropped: number) => `partial write: ${reason} dropped=${dropped}`
