@@ -28,7 +28,7 @@ export default defineConfig(({ mode }) => ({
           name: 'contract',
           include: ['test/contract/**/*.test.ts'],
           pool: 'forks',
-          maxWorkers: 2, // each file runs several servers of its own
+          maxWorkers: 3, // two cores are busy with three files: each often waits for a deadline
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },

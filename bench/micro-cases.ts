@@ -39,7 +39,7 @@ const clock = { now: () => 0, wallNanoseconds: () => 0n, after: () => () => {} }
 
 function parse(text: string) {
   const destination = v1DestinationOf(text, undefined, '')
-  if (!destination) throw new Error(`no database in ${text}`)
+  if ('status' in destination) throw new Error(`no destination in ${text}`)
   return destination
 }
 
@@ -95,6 +95,7 @@ async function deliver(): Promise<void> {
       replayRate: 0,
       maxBatchBytes: 512 * 1024,
       pendingBytes: LIMIT,
+      lanesBytes: LIMIT,
     },
     {
       send: async () => ({ verdict: 'stored' }),

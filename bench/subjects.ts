@@ -22,6 +22,9 @@ export const NODES: Readonly<Record<string, string>> = {
   [`node${newestVersion.split('.')[0]}`]: newestVersion,
 }
 
+/** Where a relay with `onDisk` keeps its data. */
+export const dataDirOf = ({ dir }: Pick<Service, 'dir'>) => join(dir, 'data')
+
 type Keys = Readonly<Record<string, unknown>>
 
 /** The relay's keys beyond the addresses of its outputs. */
@@ -191,7 +194,7 @@ function configuration(
   }))
   return {
     ...file,
-    ...(onDisk && { 'data-dir': join(dir, 'data') }),
+    ...(onDisk && { 'data-dir': dataDirOf({ dir }) }),
     http: [{ name: 'bench', 'bind-addr': bind, output: outputs }],
     ...(udp && { udp: [{ name: 'bench-udp', 'bind-addr': bind, ...udp }] }),
   }

@@ -6,7 +6,6 @@ await runStages([
   [
     [
       npm('types and lint', 'check'),
-      script("mutants' code", 'scripts/mutants.ts', '--check'),
       script('simulation', 'scripts/simulate.ts', '--runs', '50', '--processes', '1'),
     ],
     [tests('unit tests on Node', 'node', 'unit', '--mode', 'quick')],

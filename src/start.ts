@@ -15,6 +15,7 @@ import { LEDGER_FILE } from './losses/gap-ledger-format.ts'
 import { Losses, type LossRecords } from './losses/losses.ts'
 import type { Log } from './observe/log.ts'
 import { RepeatedWarning } from './observe/repeated-warning.ts'
+import { Peers } from './peers/peers.ts'
 import { Relay } from './relay/relay.ts'
 import type { Address, Disk, ProgramRuntime, Runtime } from './runtime.ts'
 import { UdpRelay } from './udp/udp-relay.ts'
@@ -56,15 +57,28 @@ export async function startRelays(
     running.push(await startHttp(relay, runtime, log, data, limits, outputs))
   }
   for (const relay of config.udp) running.push(await startUdp(relay, runtime, log, data, outputs))
+  outputs.complete()
   return running
 }
 
 /** The outputs of all relays of a process, by their servers. */
 class Outputs {
+  /** Whether those of all relays of the process are here. */
+  areComplete = false
+  private readonly callbacks: (() => void)[] = []
   private readonly byUrl = new Map<string, Backend[]>()
 
   add(backends: readonly Backend[]): void {
     for (const backend of backends) this.of(backend).push(backend)
+  }
+
+  onComplete(callback: () => void): void {
+    this.callbacks.push(callback)
+  }
+
+  complete(): void {
+    this.areComplete = true
+    for (const callback of this.callbacks) callback()
   }
 
   /** All outputs that write to the same server as a backend. Later ones are added to the list. */
@@ -119,6 +133,7 @@ export async function openData(
  * A relay that goes on where an earlier process has stopped.
  *
  * @param data undefined to keep everything in memory
+ * @param peers other relays in front of the same servers
  * @throws ConfigError if the folder of a backend cannot be used
  */
 export async function openRelay(
@@ -126,10 +141,12 @@ export async function openRelay(
   runtime: Runtime,
   log: Log,
   data?: Data,
+  peers?: Peers,
 ): Promise<Relay> {
   const opened: Backend[] = []
   for (const options of backends) opened.push(await openBackend(options, runtime, log, data))
-  const relay = new Relay(opened)
+  for (const backend of opened) backend.others = opened.filter((one) => one !== backend)
+  const relay = new Relay(opened, peers && ((names) => peers.tellKept(names)))
   relay.start()
   return relay
 }
@@ -188,12 +205,15 @@ async function startHttp(
     const hint = 'raise the limit of open files: LimitNOFILE, ulimit -n'
     log.warn('fewer connections than max-connections can be open', { limit: maxConnections, hint })
   }
-  const relay = await openRelay(config.backends, runtime, log, data)
+  const peers = new Peers(config.peers, runtime, log)
+  const relay = await openRelay(config.backends, runtime, log, data, peers)
   outputs.add(relay.backends)
   let isStopping = false
   const app = createApp({ ...config, maxConnections }, relay, runtime, log, {
     outputsOf: outputs.of,
     isStopping: () => isStopping,
+    isStarted: () => outputs.areComplete,
+    peers,
   })
   const refused = new RepeatedWarning(runtime.clock, log, 'connection refused: too many are open')
   const malformed = new RepeatedWarning(runtime.clock, log, 'bad request refused')
@@ -207,6 +227,7 @@ async function startHttp(
       onBadRequest: (reason) => malformed.report({ reason }),
     }),
   )
+  outputs.onComplete(() => peers.start())
   for (const key of config.ignored) log.warn('this key of the configuration has no effect', { key })
   announce(log, config.pem === undefined ? 'http' : 'https', server.address, config.backends)
   return {
@@ -216,6 +237,7 @@ async function startHttp(
     stop: (signal) => server.stop(signal),
     drained: () => relay.drained(),
     async close() {
+      peers.close()
       for (const warning of [refused, malformed]) warning.flush()
       await relay.close()
     },

@@ -4,11 +4,25 @@ import type { Mutant } from './mutant.ts'
 
 export const DELIVERY: readonly Mutant[] = [
   {
+    name: 'any number of lanes',
+    breaks: 'clients that name ever more databases fill the memory',
+    file: 'delivery/queue.ts',
+    find: 'return this.open.has(laneKey) || this.lanesBytes < this.options.lanesBytes',
+    replace: 'return true || this.open.has(laneKey)',
+  },
+  {
     name: 'memory overtakes disk',
     breaks: 'writes in memory are delivered before older ones on disk',
     file: 'delivery/disk-backlog.ts',
     find: 'return this.log.isDurablyEmpty && !this.spilling ? this.takeFromMemory() : undefined',
     replace: 'return this.takeFromMemory()',
+  },
+  {
+    name: 'memory overtakes records that may come back',
+    breaks: 'writes in memory are sent before records of an append that the disk has refused',
+    file: 'delivery/disk-backlog.ts',
+    find: 'return this.log.isDurablyEmpty && !this.spilling ? this.takeFromMemory() : undefined',
+    replace: 'return this.log.isEmpty && !this.spilling ? this.takeFromMemory() : undefined',
   },
   {
     name: 'log not synced before memory',

@@ -2,6 +2,7 @@
 
 import type { BackendOptions } from '../backend/backend.ts'
 import type { ConsistencyLevel } from '../influxdb/consistency.ts'
+import type { PeerOptions } from '../peers/peer.ts'
 import type { Address } from '../runtime.ts'
 
 /** The folder of the data directory with all buffers. */
@@ -39,6 +40,8 @@ export interface HttpConfig {
   readonly readTimeoutMs: number
   readonly idleTimeoutMs: number
   readonly backends: readonly BackendOptions[]
+  /** Other relays in front of the same servers. */
+  readonly peers: readonly PeerOptions[]
   /** Keys in the file that have no effect: other relays have them. */
   readonly ignored: readonly string[]
 }

@@ -4,12 +4,15 @@ import * as v from 'valibot'
 import { CONSISTENCY_LEVELS } from '../influxdb/consistency.ts'
 import { formatAddress } from './address.ts'
 import type { HttpConfig } from './config.ts'
+import { distinct, type Placed } from './distinct.ts'
 import { httpOutput, MAX_PENDING_MB, MIB, outputs } from './output.ts'
 import {
   address,
   duration,
+  expected,
   flag,
   label,
+  location,
   oneOf,
   pemFile,
   type ReadFile,
@@ -17,6 +20,20 @@ import {
   text,
   whole,
 } from './values.ts'
+
+/** The URLs of other relays: no credentials, no query. */
+const peers = v.pipe(
+  v.array(location, expected('an array of URLs, such as ["http://relay2:9096"]')),
+  v.maxLength(16, 'expected at most 16 peers'),
+  v.everyItem(
+    ({ url, authorization }) => authorization === undefined && url.search === '',
+    'expected URLs without credentials and query: relays take none from each other',
+  ),
+  v.transform((locations) =>
+    locations.map(({ url }) => url.origin + url.pathname.replace(/\/$/, '')),
+  ),
+  distinct('peer', (urls: string[]) => urls.map((url, i): Placed => [url, [i]])),
+)
 
 const httpKeys = (readFile: ReadFile) =>
   tableAsync({
@@ -27,6 +44,9 @@ const httpKeys = (readFile: ReadFile) =>
     consistency: v.optional(oneOf(CONSISTENCY_LEVELS), 'one'),
     'min-consistency': v.optional(oneOf(CONSISTENCY_LEVELS), 'any'),
     query: v.optional(flag, true),
+    'create-databases': v.optional(flag, false),
+    peers: v.optional(peers, []),
+    'peer-ca-pem': v.optionalAsync(pemFile(readFile, 'CERTIFICATE')),
     'default-ping-response': v.optional(oneOf([200, 204]), 204),
     'max-body-size-mb': v.optional(whole(1, 1024), 25),
     'max-pending-mb': v.optional(whole(1), MAX_PENDING_MB),
@@ -62,7 +82,12 @@ function toConfig(keys: v.InferOutput<ReturnType<typeof httpKeys>>): HttpConfig 
     maxConnections: keys['max-connections'],
     readTimeoutMs: keys['read-timeout'],
     idleTimeoutMs: keys['idle-timeout'],
-    backends: keys.output.map((backend) => ({ ...backend, pendingBytes: maxPendingBytes })),
+    peers: keys.peers.map((url) => ({ url, ca: keys['peer-ca-pem'] })),
+    backends: keys.output.map((backend) => ({
+      ...backend,
+      pendingBytes: maxPendingBytes,
+      createsDatabases: keys['create-databases'],
+    })),
     ignored: IGNORED.filter((key) => keys[key] !== undefined),
   }
 }

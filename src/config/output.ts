@@ -35,6 +35,9 @@ export const MIB = 1024 * 1024
 /** Room for writes that a backend has not answered, unless the relay's block says otherwise. */
 export const MAX_PENDING_MB = 256
 
+/** Memory for the lanes of an output, without their writes: 30,000 databases on disk. */
+const MAX_LANES_MB = 256
+
 /** A key of a fork of the Go relay, which has a second type for data of Prometheus. */
 const serverType = v.literal(
   'influxdb',
@@ -142,6 +145,7 @@ function toBackend(output: HttpOutputKeys): BackendOptions {
     remoteReadUrl: other('api/v1/prom/read'),
     fluxUrl: other('api/v2/query'),
     isRead: output.read ?? !isV2,
+    createsDatabases: false,
     weight: output.weight,
     queryTimeoutMs: output['query-timeout'],
     authorization: credentialsOf(output)[0],
@@ -152,6 +156,7 @@ function toBackend(output: HttpOutputKeys): BackendOptions {
     maxInFlight: output['max-in-flight'],
     replayRate: output['replay-rate-limit'],
     pendingBytes: MAX_PENDING_MB * MIB,
+    lanesBytes: MAX_LANES_MB * MIB,
     folder: output['buffer-path'],
     whenFull: output['buffer-full'],
     maxAgeMs: output['buffer-max-age'],

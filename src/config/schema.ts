@@ -56,13 +56,24 @@ export const configSchema = (readFile: ReadFile) =>
     ]),
     distinct('buffer-path', ({ http, udp }: Config) => [
       ...http.flatMap(({ backends }, i) =>
-        backends.map(({ folder }, j): Placed => [folder, ['http', i, 'output', j, 'buffer-path']]),
+        backends.map(
+          ({ folder }, j): Placed => [
+            folder && withoutDots(folder),
+            ['http', i, 'output', j, 'buffer-path'],
+          ],
+        ),
       ),
       ...udp.flatMap(({ backends }, i) =>
-        backends.map(({ folder }): Placed => [folder, ['udp', i, 'output']]),
+        backends.map(({ folder }): Placed => [folder && withoutDots(folder), ['udp', i, 'output']]),
       ),
     ]),
   )
+
+/** The same path without empty parts and those that are a dot: `./p/` is `p`. */
+function withoutDots(path: string): string {
+  const parts = path.split('/').filter((part, i) => part !== '.' && (part !== '' || i === 0))
+  return parts.join('/')
+}
 
 function backendsOf({ http, udp }: Config): BackendOptions[] {
   return [...http, ...udp].flatMap(({ backends }) => backends)

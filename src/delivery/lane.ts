@@ -160,7 +160,7 @@ export class Lane implements WriteLane {
   }
 
   private maySend(): boolean {
-    if (this.cancelRetry || this.older) return false
+    if (this.cancelRetry || this.older || this.queue.store?.isClosed) return false
     if (this.delivering === 0) return true
     const hasRoom = this.delivering < this.queue.options.maxInFlight
     if (!hasRoom || !this.backlog.mayOverlap || this.destination.barrier) return false

@@ -28,6 +28,13 @@ import {
   type WriteTracker,
 } from './queued-write.ts'
 
+/** About what a lane takes in memory beside its writes and its names, without and with files on disk. */
+const LANE_BYTES = 2 * 1024
+const DURABLE_LANE_BYTES = 8 * 1024
+
+/** How often a lane holds its names and credentials: in its key, and in each part of its destination. */
+const NAME_COPIES = 4
+
 /** How many lanes may have a batch in flight at a time. */
 const MAX_LANES_IN_FLIGHT = 64
 
@@ -53,6 +60,8 @@ interface QueueOptions extends LaneOptions {
   readonly replayRate: number
   /** Room in memory for writes that the backend has not answered yet. */
   readonly pendingBytes: number
+  /** Room in memory for lanes, without their writes. */
+  readonly lanesBytes: number
 }
 
 /** What a queue is built on. */
@@ -70,6 +79,8 @@ export class Queue implements LaneQueue {
   maxBatchBytes: number
   private readonly pending: Budget
   private readonly lanes = new Set<Lane>()
+  /** What the lanes take in memory, without their writes. */
+  private lanesBytes = 0
   /** The lanes that take writes, by the key of their destinations. */
   private readonly open = new Map<string, Lane>()
   /** Lanes that newer ones may have to wait for: those of statements, and closed ones. */
@@ -109,6 +120,15 @@ export class Queue implements LaneQueue {
     for (const lane of [...this.lanes]) lane.pump()
   }
 
+  /** Whether a destination has an open lane, or there is room in memory for one. */
+  hasRoomFor({ laneKey }: Destination): boolean {
+    return this.open.has(laneKey) || this.lanesBytes < this.options.lanesBytes
+  }
+
+  get laneCount(): number {
+    return this.lanes.size
+  }
+
   /** Appends a write to its lane. Calls the tracker as things happen, perhaps before this returns. */
   append(write: Write, tracker: WriteTracker): QueuedWrite {
     const { destination } = write
@@ -125,7 +145,12 @@ export class Queue implements LaneQueue {
 
   /** Bytes of line protocol that the backend has yet to take. */
   get bytes(): number {
-    return this.pending.bytes + (this.options.buffer?.bytes ?? 0) + (this.store?.bytes ?? 0)
+    return this.pending.bytes + this.keptBytes
+  }
+
+  /** Bytes of line protocol that the backend did not take at once: in its buffer, or on disk. */
+  get keptBytes(): number {
+    return (this.options.buffer?.bytes ?? 0) + (this.store?.bytes ?? 0)
   }
 
   /**
@@ -244,6 +269,7 @@ export class Queue implements LaneQueue {
     if (lane.isWaiting) this.waiting.add(lane)
     if (destination.barrier) this.barriers.add(lane)
     this.lanes.add(lane)
+    this.lanesBytes += bytesOf(lane)
     this.open.set(destination.laneKey, lane)
     return lane
   }
@@ -260,7 +286,7 @@ export class Queue implements LaneQueue {
   /** An empty lane without files: nothing of it can come back. */
   private forget(lane: Lane): void {
     const key = lane.destination.laneKey
-    this.lanes.delete(lane)
+    if (this.lanes.delete(lane)) this.lanesBytes -= bytesOf(lane)
     this.waiting.delete(lane)
     if (this.open.get(key) === lane) this.open.delete(key)
     if (!this.barriers.delete(lane)) return
@@ -313,4 +339,8 @@ export class Queue implements LaneQueue {
     else if (lane.isIdle) this.removeFilesLater(lane)
     return isDisposable
   }
+}
+
+function bytesOf({ destination, isDurable }: Lane): number {
+  return (isDurable ? DURABLE_LANE_BYTES : LANE_BYTES) + NAME_COPIES * destination.laneKey.length
 }

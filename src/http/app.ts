@@ -7,11 +7,13 @@ import { errorAnswer } from '../influxdb/answer.ts'
 import { v1DestinationOf, v2DestinationOf } from '../influxdb/destination.ts'
 import { toResponse } from '../influxdb/response.ts'
 import type { Log } from '../observe/log.ts'
+import { Peers } from '../peers/peers.ts'
 import { QueryRouter } from '../query/query-router.ts'
 import type { Relay } from '../relay/relay.ts'
 import type { Runtime } from '../runtime.ts'
 import { withCors } from './cors.ts'
 import { notForOneServer } from './flux-request.ts'
+import { PeerHandlers } from './peer.ts'
 import { health, ping, status } from './probes.ts'
 import { createQueryHandler } from './query.ts'
 import { queryReady, ready } from './readiness.ts'
@@ -44,8 +46,6 @@ const METHODS = new Map([
   ['/ready', PROBE_METHODS],
 ])
 
-const DATABASE_REQUIRED = errorAnswer(400, 'database is required')
-
 /** How many destinations are remembered, and the longest name of one: together about two megabytes. */
 const MAX_DESTINATIONS = 1024
 const MAX_REMEMBERED_LENGTH = 512
@@ -56,6 +56,10 @@ export interface AppSurroundings {
   outputsOf?(backend: Backend): readonly Backend[]
   /** Whether the process is about to stop. */
   isStopping?(): boolean
+  /** Whether all relays of the process have read what is on disk. */
+  isStarted?(): boolean
+  /** Other relays in front of the same servers. */
+  readonly peers?: Peers
 }
 
 /**
@@ -69,14 +73,18 @@ export function createApp(
   relay: Relay,
   runtime: Runtime,
   log: Log,
-  { outputsOf = (backend) => [backend], isStopping = () => false }: AppSurroundings = {},
+  {
+    outputsOf = (backend) => [backend],
+    isStopping = () => false,
+    isStarted = () => true,
+    peers = new Peers([], runtime, log),
+  }: AppSurroundings = {},
 ): Hono {
   const app = new Hono()
+  const router = new QueryRouter(relay.backends, outputsOf, config, runtime, log, peers)
   const write = createWriteHandler(config, relay, runtime, log)
   const policy = config.defaultRetentionPolicy
-  const findV1 = remember(
-    (search, authorization) => v1DestinationOf(search, authorization, policy) ?? DATABASE_REQUIRED,
-  )
+  const findV1 = remember((search, authorization) => v1DestinationOf(search, authorization, policy))
   const findV2 = remember((search, authorization) => v2DestinationOf(search, authorization, policy))
   app.post('/write', (c) => write(c.req.raw, findV1, 'points'))
   app.post('/api/v2/write', (c) => write(c.req.raw, findV2, 'points'))
@@ -89,7 +97,6 @@ export function createApp(
   const methodsOf = new Map(METHODS)
   if (config.isQueryable) {
     methodsOf.set('/query', QUERY_METHODS)
-    const router = new QueryRouter(relay.backends, outputsOf, config, runtime, log)
     const query = createQueryHandler(config, relay, router, runtime, log)
     // Not HEAD: influxd does not know it here.
     app.on(['GET', 'POST'], '/query', (c) =>
@@ -102,6 +109,11 @@ export function createApp(
     for (const path of [REMOTE_READ, FLUX, DELETE]) methodsOf.set(path, WRITE_METHODS)
     app.get('/ready/query/:output', (c) => queryReady(router, c.req.param('output')))
   }
+  const peer = new PeerHandlers(router, peers)
+  app.use('/peer/*', async (_, next) => (isStarted() ? next() : starting()))
+  app.get('/peer/behind', (c) => peer.behind(c.req.raw))
+  app.get('/peer/kept', () => peer.kept())
+  app.post('/peer/kept', (c) => peer.hear(c.req.raw))
   app.get('/status', () => status())
   app.get('/health', () => health())
   for (const [path, allow] of methodsOf) {
@@ -138,6 +150,11 @@ function remember(find: FindDestination): FindDestination {
 function notFound(isQueryable: boolean): Response {
   const message = `not found: this relay serves /write${isQueryable ? ', /query and /ping' : ' and /ping, and no queries'}`
   return toResponse(errorAnswer(404, message))
+}
+
+/** What a relay keeps is not known before it has read its disk. */
+function starting(): Response {
+  return toResponse(errorAnswer(503, 'the relay is starting'))
 }
 
 function methodNotAllowed(allow: string): Response {

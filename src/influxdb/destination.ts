@@ -26,14 +26,28 @@ export interface Destination {
   readonly batchKey: string
 }
 
-/** The destination of a request to `/write`, or undefined if it names no database. */
+/**
+ * The most characters of database, retention policy and credentials together. The file of a lane, which has
+ * them, then fits into one block of the disk whatever the characters are. influxd can store nothing in a
+ * database with a name of more than 255 bytes: it is the name of a folder.
+ */
+const MAX_LANE_LENGTH = 2000
+
+const DATABASE_REQUIRED = errorAnswer(400, 'database is required')
+
+const NAMES_TOO_LONG = errorAnswer(
+  400,
+  `database, retention policy and credentials have more than ${MAX_LANE_LENGTH} characters`,
+)
+
+/** The destination of a request to `/write`, or the answer that refuses it. */
 export function v1DestinationOf(
   search: string,
   authorization: string | undefined,
   defaultRetentionPolicy: string,
-): Destination | undefined {
+): Destination | Answer {
   const query = parameters(search)
-  if (!query.get('db')) return undefined
+  if (!query.get('db')) return DATABASE_REQUIRED
   if (!query.get('rp') && defaultRetentionPolicy !== '') {
     query.set('rp', encodeURIComponent(defaultRetentionPolicy))
   }
@@ -91,7 +105,7 @@ function invalidBucket(bucket: string): Answer {
 }
 
 /**
- * A destination that a client names.
+ * A destination that a client names, or the answer that refuses it.
  *
  * `u` and `p`, if both are set, stand for a user and win over the header, as in influxd. They leave the
  * query string, which keeps them out of the log; see `credentials.ts` for how they reach a backend.
@@ -101,7 +115,7 @@ function invalidBucket(bucket: string): Answer {
 function clientDestination(
   query: Map<string, string>,
   authorization: string | undefined,
-): Destination {
+): Destination | Answer {
   const consistency = parseConsistency(decoded(query.get('consistency') ?? ''))
   // An invalid level stays in the query: the server rejects it in its own words.
   if (consistency) query.delete('consistency')
@@ -111,7 +125,8 @@ function clientDestination(
   query.delete('p')
   const credentials =
     user && password ? userAuthorization(decoded(user), decoded(password)) : authorization
-  return destination(query, credentials, consistency)
+  const found = destination(query, credentials, consistency)
+  return found.laneKey.length > MAX_LANE_LENGTH ? NAMES_TOO_LONG : found
 }
 
 /**
@@ -128,6 +143,11 @@ export function laneDestination(
   const query = new Map([['db', db]])
   if (rp !== '') query.set('rp', rp)
   return destination(query, authorization)
+}
+
+/** Whether the name of the database is text: InfluxQL has no way to write other bytes. */
+export function hasReadableName({ query, database }: Destination): boolean {
+  return parameters(query).get('db') === encodeURIComponent(database)
 }
 
 /** The destination of a write that was read from the log of a lane. */

@@ -1,8 +1,9 @@
 /** Chooses the server that answers a query. */
 
+import type { Reading } from '../peers/reading.ts'
 import type { Clock } from '../runtime.ts'
 import type { ReadServer } from './read-server.ts'
-import { type Reading, weightOf } from './reading.ts'
+import { weightOf } from './reading.ts'
 
 /**
  * The longest that a query waits for a server to become complete. Under load a healthy server always has
@@ -40,27 +41,29 @@ export async function choose(
   )
 }
 
-/** Resolves once one of some servers is complete, or after a while. */
+/** Resolves once one of some servers is complete, or none can become so, or after a while. */
 export function anyComplete(
-  candidates: readonly Candidate[],
+  candidates: readonly Pick<Candidate, 'reading'>[],
   timeoutMs: number,
   clock: Clock,
 ): Promise<void> {
-  if (timeoutMs <= 0 || candidates.some(isComplete)) return Promise.resolve()
+  const isOver = () => candidates.some(isComplete) || candidates.every(hasGap)
+  if (timeoutMs <= 0 || isOver()) return Promise.resolve()
   return new Promise((resolve) => {
     const stops: (() => void)[] = []
     const end = () => {
       for (const stop of stops) stop()
       resolve()
     }
-    for (const candidate of candidates) {
-      stops.push(candidate.server.onApplied(() => isComplete(candidate) && end()))
+    for (const { reading } of candidates) {
+      stops.push(reading.onChange(() => isOver() && end()))
     }
     stops.push(clock.after(timeoutMs, end))
   })
 }
 
-const isComplete = ({ reading }: Candidate) => reading.isComplete
+const isComplete = ({ reading }: Pick<Candidate, 'reading'>) => reading.isComplete
+const hasGap = ({ reading }: Pick<Candidate, 'reading'>) => reading.hasGap
 
 /** Takes turns by weight: every server gains its weight, and the one with most credit pays for all. */
 function inTurn(candidates: readonly Candidate[]): Candidate | undefined {

@@ -2,8 +2,9 @@
 
 import type { Backend } from '../backend/backend.ts'
 import type { Databases } from '../losses/shortage.ts'
+import type { OutputReport } from '../peers/report.ts'
 import type { Clock } from '../runtime.ts'
-import { Reading } from './reading.ts'
+import { OwnReading } from './reading.ts'
 
 /** A server that has failed to answer is asked last for so long. */
 const AVOID_MS = 1000
@@ -23,9 +24,17 @@ export class ReadServer {
     this.clock = clock
   }
 
-  /** What the server lacks at this moment, to be looked at again later. */
-  read(databases: Databases): Reading {
-    return new Reading(this.outputs, databases, this.clock)
+  /** What the server lacks at this moment by this relay's own word, to be looked at again later. */
+  read(databases: Databases): OwnReading {
+    return new OwnReading(this.outputs, databases, this.clock)
+  }
+
+  /** What it lacks that has failed before, or that is on disk: not what is just on its way. */
+  get kept(): OutputReport {
+    const reading = this.read('all')
+    const isComplete = !reading.hasGap && this.outputs.every(({ queue }) => queue.keptBytes === 0)
+    const { bytes, points, since } = reading.behind
+    return { output: this.backend.name, isComplete, hasGap: !isComplete, bytes, points, since }
   }
 
   /** Whether the server may not answer. */
@@ -39,13 +48,5 @@ export class ReadServer {
 
   succeeded(): void {
     this.avoidUntil = Number.NEGATIVE_INFINITY
-  }
-
-  /** Calls back each time that the server may have applied more, until the returned function is called. */
-  onApplied(callback: () => void): () => void {
-    const stops = this.outputs.map(({ queue }) => queue.onApplied(callback))
-    return () => {
-      for (const stop of stops) stop()
-    }
   }
 }

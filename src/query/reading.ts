@@ -1,25 +1,17 @@
-/** What a server lacks, of all writes that were acknowledged before a query came. */
+/** What a server lacks by this relay's own word, of all writes that were acknowledged before a query came. */
 
 import type { Backend } from '../backend/backend.ts'
 import type { LaneMark } from '../delivery/lane.ts'
 import type { Databases } from '../losses/shortage.ts'
+import { type Behind, NOTHING, type Reading } from '../peers/reading.ts'
 import type { Clock } from '../runtime.ts'
-
-export interface Behind {
-  /** Bytes of line protocol that the server has yet to take. */
-  readonly bytes: number
-  /** Points that it will not get, as far as they could be counted: see the gap ledger. */
-  readonly points: number
-  /** Since when, ms since the Unix epoch. */
-  readonly since: number
-}
 
 /** About what a point is in line protocol, to compare points that are lost with bytes that wait. */
 const POINT_BYTES = 64
 /** The same for a write whose points could not be counted. */
 const WRITE_POINTS = 1000
 
-export class Reading {
+export class OwnReading implements Reading {
   private readonly backends: readonly Backend[]
   private readonly databases: Databases
   private readonly clock: Clock
@@ -65,19 +57,31 @@ export class Reading {
       points += shortage.points + shortage.writes * WRITE_POINTS
       since = Math.min(since, shortage.since)
     }
-    return { bytes, points, since }
+    return { ...NOTHING, bytes, points, since }
+  }
+
+  /** Calls back each time that the server may have applied more. */
+  onChange(callback: () => void): () => void {
+    const stops = this.backends.map(({ queue }) => queue.onApplied(callback))
+    return () => {
+      for (const stop of stops) stop()
+    }
   }
 }
 
+/** An amount that is not known counts as more than any that is. */
+const UNKNOWN_BYTES = 2 ** 50
+
 /** A number that is greater the more a server lacks. */
-export function weightOf({ bytes, points }: Behind): number {
-  return bytes + points * POINT_BYTES
+export function weightOf({ bytes, points, unheard }: Behind): number {
+  return bytes + points * POINT_BYTES + unheard.length * UNKNOWN_BYTES
 }
 
 /** The value of `X-Relay-Behind`: what the server lacks, and since when. */
-export function describeBehind(output: string, { bytes, points, since }: Behind): string {
+export function describeBehind(output: string, { bytes, points, since, unheard }: Behind): string {
   const name = encodeURIComponent(output)
-  return `output=${name}; bytes=${bytes}; points=${points}; since=${timeOf(since)}`
+  const known = `output=${name}; bytes=${bytes}; points=${points}; since=${timeOf(since)}`
+  return unheard.length === 0 ? known : `${known}; unheard=${unheard.join(',')}`
 }
 
 /** RFC 3339, in milliseconds. */

@@ -14,10 +14,14 @@ import type { Write } from '../influxdb/write.ts'
 /** The seconds after which a client may send a write again that no backend has taken. */
 const RETRY_AFTER = '1'
 
+/** Tells other relays that something is kept for outputs; undefined if they know. */
+export type TellKept = (outputs: readonly string[]) => Promise<unknown> | undefined
+
 export class FanOut implements WriteTracker {
   ownership: Ownership
   private readonly write: Write
   private readonly respond: (answer: Answer) => void
+  private readonly tellKept: TellKept
   private readonly queued: QueuedWrite[] = []
   private backendCount = 0
   /**
@@ -34,9 +38,18 @@ export class FanOut implements WriteTracker {
   /** How many backends do not read the write's bytes any more. */
   private doneReadingCount = 0
 
-  /** @param ownership `client` for a write whose client waits, `relay` for one that needs no answer */
-  constructor(write: Write, ownership: 'client' | 'relay', respond: (answer: Answer) => void) {
+  /**
+   * @param ownership `client` for a write whose client waits, `relay` for one that needs no answer
+   * @param tellKept called before the write is acknowledged with the outputs that have yet to get it
+   */
+  constructor(
+    write: Write,
+    ownership: 'client' | 'relay',
+    respond: (answer: Answer) => void,
+    tellKept: TellKept = () => undefined,
+  ) {
     this.write = write
+    this.tellKept = tellKept
     this.ownership = ownership
     this.clientAnswer = ownership === 'relay' ? 'stored' : 'none'
     this.respond = respond
@@ -165,10 +178,20 @@ export class FanOut implements WriteTracker {
     return consistency === 'any' && this.queued.some(isOnDisk)
   }
 
-  /** Tells the client that the write is stored, once the gap ledger has which backends will lack it. */
+  /**
+   * Tells the client that the write is stored, once the gap ledger has which backends will lack it, and other
+   * relays know for which ones it is kept.
+   */
   private acknowledge(): void {
     this.clientAnswer = 'stored'
     if (this.unrecordedLosses.size > 0) void this.acknowledgeWithLosses()
+    else this.respondOnceTold()
+  }
+
+  private respondOnceTold(): void {
+    const lacking = this.queued.filter(isKept).map(({ lane }) => lane.losses.backend)
+    const telling = lacking.length > 0 ? this.tellKept(lacking) : undefined
+    if (telling) void telling.then(() => this.respond(this.success))
     else this.respond(this.success)
   }
 
@@ -185,7 +208,7 @@ export class FanOut implements WriteTracker {
           lane.losses.lost(this.write, reason),
         ),
       )
-      this.respond(this.success)
+      this.respondOnceTold()
     } catch (error) {
       this.answerError(cannotKeep(faultOf(error)), 'failed')
     }
@@ -268,6 +291,10 @@ function isWhole({ write, lane }: QueuedWrite): boolean {
 const isPending = ({ state }: QueuedWrite) => state === 'pending'
 
 const isOnDisk = ({ state, isRecorded }: QueuedWrite) => isRecorded && state !== 'dropped'
+
+/** Whether the backend lacks the write for longer than a request takes. */
+const isKept = ({ state, isRecorded }: QueuedWrite) =>
+  state !== 'stored' && (isRecorded || state !== 'pending')
 
 const canBeSpilled = ({ state, lane }: QueuedWrite) => state === 'deferred' && lane.isDurable
 

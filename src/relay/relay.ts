@@ -1,31 +1,40 @@
 /** Relays writes to a list of backends. */
 
 import type { Backend } from '../backend/backend.ts'
-import type { Answer } from '../influxdb/answer.ts'
+import { type Answer, errorAnswer } from '../influxdb/answer.ts'
 import type { Write } from '../influxdb/write.ts'
-import { FanOut } from './fan-out.ts'
+import { FanOut, type TellKept } from './fan-out.ts'
+
+/** The seconds after which a client may try a destination again for which there was no room. */
+const RETRY_AFTER = '10'
 
 /** No statement changes something on an InfluxDB 2.x. */
 export const takesStatements = ({ options }: Backend) => options.v2 === undefined
 
 export class Relay {
   readonly backends: readonly Backend[]
+  private readonly tellKept: TellKept | undefined
 
-  constructor(backends: readonly Backend[]) {
+  /** @param tellKept tells other relays for which outputs something is kept */
+  constructor(backends: readonly Backend[], tellKept?: TellKept) {
     this.backends = backends
+    this.tellKept = tellKept
   }
 
   /**
    * Relays a write that its client still owns. Resolves with `STORED` once enough backends have it and it
    * cannot be lost for the others, with the first rejection, or, if no backend takes it now, with the
-   * failure that tells the client most.
+   * failure that tells the client most. If one of them cannot remember another destination, none gets the
+   * write.
    */
   accept(write: Write): Promise<Answer> {
+    const full = this.backends.find((backend) => !backend.hasRoomFor(write.destination))
+    if (full) return Promise.resolve(tooManyDestinations(full))
     return new Promise((resolve) => {
       const { backends } = this
       const isStatement = write.kind === 'statement'
       const takers = isStatement ? backends.filter(takesStatements) : backends
-      new FanOut(write, 'client', resolve).start(takers)
+      new FanOut(write, 'client', resolve, this.tellKept).start(takers)
     })
   }
 
@@ -57,4 +66,9 @@ export class Relay {
   async drained(): Promise<void> {
     await Promise.all(this.backends.map((backend) => backend.queue.whenSafe()))
   }
+}
+
+function tooManyDestinations({ name }: Backend): Answer {
+  const reason = `too many databases, retention policies and credentials wait for ${name}`
+  return errorAnswer(503, reason, RETRY_AFTER)
 }

@@ -1,6 +1,6 @@
 /** Opens the folder of a log at start: rebuilds the index without reading all segments. */
 
-import { LOCK_FILE } from '../disk/disk.ts'
+import { codeOf, LOCK_FILE } from '../disk/disk.ts'
 import type { Disk, DiskEntry } from '../runtime.ts'
 import type { Damage, DamageListener, DamageReason } from './damage.ts'
 import { DAMAGED_FOLDER, removeSegment } from './damaged-folder.ts'
@@ -22,6 +22,8 @@ export interface RecoveredLog {
   readonly head: HeadFile
   /** Whether a file has the name of the next segment. It holds no record. */
   readonly hasStray: boolean
+  /** The newest segment, if a killed process may have left it unsynced. */
+  readonly unsynced: Segment | undefined
 }
 
 export interface RecoveryOptions extends DamageListener {
@@ -30,8 +32,11 @@ export interface RecoveryOptions extends DamageListener {
 }
 
 /**
- * Opens the folder of a log, or makes it. Syncs what a killed process may have left unsynced, so that what
- * is found outlasts a power cut.
+ * Opens the folder of a log, or makes it.
+ *
+ * Syncs the head that a killed process may have left unsynced, so that no record comes back that is found
+ * removed. The newest segment needs a sync only before another one is created: a start may open thousands of
+ * logs.
  *
  * @throws an error of the disk or of the listener
  */
@@ -40,14 +45,24 @@ export async function recover(
   folder: string,
   options: RecoveryOptions,
 ): Promise<RecoveredLog> {
-  await disk.makeFolder(folder)
+  const entries = await listOrMake(disk, folder)
   const head = new HeadFile(disk, folder)
   try {
-    return await new Recovery(disk, folder, options, head).run()
+    return await new Recovery(disk, folder, options, head).run(entries)
   } catch (error) {
     await head.close().catch(() => {})
     throw error
   }
+}
+
+async function listOrMake(disk: Disk, folder: string): Promise<DiskEntry[]> {
+  try {
+    return await disk.list(folder)
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error
+  }
+  await disk.makeFolder(folder)
+  return []
 }
 
 class Recovery {
@@ -63,8 +78,8 @@ class Recovery {
     this.head = head
   }
 
-  async run(): Promise<RecoveredLog> {
-    const segments = this.segmentsAmong(await this.disk.list(this.folder))
+  async run(entries: readonly DiskEntry[]): Promise<RecoveredLog> {
+    const segments = this.segmentsAmong(entries)
     const position = await this.readHead(segments[0])
     const undelivered = segments.filter(({ first }) => first >= position.segment)
     const [oldest] = undelivered
@@ -76,8 +91,9 @@ class Recovery {
     const newest = undelivered.pop()
     for (const segment of undelivered) index.add(segment)
     const hasStray = newest !== undefined && !(await this.addNewest(index, newest))
-    await this.disk.syncFolder(this.folder)
-    return { index, head: this.head, hasStray }
+    // A removed segment must not come back to a log that is found empty.
+    if (index.segments.length === 0) await this.disk.syncFolder(this.folder)
+    return { index, head: this.head, hasStray, unsynced: newest }
   }
 
   /** The segments in order. Other files are reported. */

@@ -60,7 +60,7 @@ export class SegmentLog {
   private constructor(
     disk: Disk,
     folder: string,
-    { index, head, hasStray }: RecoveredLog,
+    { index, head, hasStray, unsynced }: RecoveredLog,
     options: SegmentLogOptions,
   ) {
     const { segmentBytes = DEFAULT_SEGMENT_BYTES, buffers = new BufferPool() } = options
@@ -68,7 +68,7 @@ export class SegmentLog {
     this.folder = folder
     this.index = index
     this.head = head
-    this.writer = new SegmentWriter(disk, folder, index, { segmentBytes, hasStray })
+    this.writer = new SegmentWriter(disk, folder, index, { segmentBytes, hasStray, unsynced })
     this.reader = new SegmentReader(disk, folder, index, options, buffers)
     // A segment that is drained counts: if the head file is ever lost, its records come back.
     this.durablyEmpty = index.segments.length === 0 && !index.drained && !hasStray

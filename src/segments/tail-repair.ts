@@ -8,7 +8,7 @@ import { RecordScanner } from './record-scanner.ts'
 import { nameOf, type Position, type Segment } from './segment-index.ts'
 
 /**
- * Cuts a segment after its last intact record, and syncs it.
+ * Cuts a segment after its last intact record. Syncs it if it had to be cut.
  *
  * @param start the head, or the start of the segment
  * @returns the end of the last record; undefined if the disk fails twice to read the segment
@@ -53,8 +53,7 @@ export async function repairTail(
         copy,
       })
     }
-    // The name of the next segment depends on these records, so they must outlast a power cut, too.
-    await file.sync()
+    if (fault) await file.sync()
     segment.end = end.offset
     return end
   } finally {

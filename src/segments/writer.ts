@@ -9,6 +9,7 @@
 import { createAnew, removeIfThere } from '../disk/atomic-file.ts'
 import type { Disk, DiskFile } from '../runtime.ts'
 import { type EncodedRecord, encode, type LogRecord, prepare } from './record.ts'
+import type { RecoveredLog } from './recovery.ts'
 import {
   createSegment,
   nameOf,
@@ -30,6 +31,10 @@ interface OpenSegment {
   readonly file: DiskFile
 }
 
+interface WriterOptions extends Pick<RecoveredLog, 'hasStray' | 'unsynced'> {
+  readonly segmentBytes: number
+}
+
 export class SegmentWriter {
   private readonly disk: Disk
   private readonly folder: string
@@ -45,18 +50,21 @@ export class SegmentWriter {
   private group: Promise<void> | undefined
   /** Whether a file may have the name of the next segment. It holds nothing acknowledged. */
   private hasStray: boolean
+  /** A segment of an earlier process that may not be synced. The name of the next one depends on its records. */
+  private unsynced: Segment | undefined
 
   constructor(
     disk: Disk,
     folder: string,
     index: SegmentIndex,
-    { segmentBytes, hasStray }: { segmentBytes: number; hasStray: boolean },
+    { segmentBytes, hasStray, unsynced }: WriterOptions,
   ) {
     this.disk = disk
     this.folder = folder
     this.index = index
     this.segmentBytes = segmentBytes
     this.hasStray = hasStray
+    this.unsynced = unsynced
   }
 
   append(records: readonly LogRecord[]): Promise<RecordEnd> {
@@ -160,11 +168,23 @@ export class SegmentWriter {
 
   private async createFile(): Promise<OpenSegment> {
     await this.closeFile()
+    await this.syncEarlier()
     const segment = createSegment(this.index.next, 0)
     this.hasStray = true
     const file = await createAnew(this.disk, this.pathOf(segment.first))
     this.current = { segment, file }
     return this.current
+  }
+
+  /** Makes what an earlier process has written outlast a power cut, unless it is delivered and removed. */
+  private async syncEarlier(): Promise<void> {
+    if (!this.unsynced) return
+    const { first } = this.unsynced
+    if (this.index.segment(first)) {
+      const file = await this.disk.open(this.pathOf(first))
+      await file.sync().finally(() => file.close())
+    }
+    this.unsynced = undefined
   }
 
   /**

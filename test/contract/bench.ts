@@ -9,16 +9,21 @@ export const UDP_DATABASE = 'by_udp'
 
 export type Runtime = 'bun' | 'deno' | 'node'
 
+/** How many lanes, and clients that go away, the costliest tests use. */
+export type Size = 'full' | 'small'
+
 /** What the tests of one way to run the relay have in common: two real servers, and the command. */
 export class Bench {
   readonly runtime: Runtime
   readonly command: readonly string[]
+  readonly size: Size
   #servers: Influxd[] = []
   #databases = 0
 
-  constructor(runtime: Runtime, command: readonly string[]) {
+  constructor(runtime: Runtime, command: readonly string[], size: Size) {
     this.runtime = runtime
     this.command = command
+    this.size = size
   }
 
   get a(): Influxd {
@@ -99,8 +104,8 @@ export class Bench {
 }
 
 /** A bench for the tests of the current file or describe block. */
-export function setUpBench(runtime: Runtime, command: readonly string[]): Bench {
-  const bench = new Bench(runtime, command)
+export function setUpBench(runtime: Runtime, command: readonly string[], size: Size): Bench {
+  const bench = new Bench(runtime, command, size)
   beforeAll(() => bench.start())
   afterAll(() => bench.stop())
   return bench

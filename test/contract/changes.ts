@@ -171,6 +171,50 @@ export function changes(bench: Bench): void {
     })
   })
 
+  describe('create-databases', () => {
+    /** The policies of a database on a server, without the order. */
+    const policiesOf = async (url: string, db: string) => {
+      const { results } = await ask(url, `SHOW RETENTION POLICIES ON "${db}"`)
+      return (results[0]?.series?.[0]?.values ?? []).map((row) => row.join(' ')).sort()
+    }
+
+    test('a server gets a database that it lacks, with the policies of another', async () => {
+      const db = 'created "as" elsewhere'
+      const relay = await bench.relay(
+        httpRelay(
+          bench.outputs(BUFFERED),
+          { 'create-databases': true },
+          { 'data-dir': await folder() },
+        ),
+      )
+      const name = db.replaceAll('"', '\\"')
+      await bench.a.query(
+        `CREATE DATABASE "${name}" WITH DURATION 30d SHARD DURATION 3d NAME "p 1"`,
+      )
+      await bench.a.query(`CREATE RETENTION POLICY "long" ON "${name}" DURATION INF REPLICATION 1`)
+      const now = `m v=1 ${BigInt(Date.now()) * 1_000_000n}`
+      await store(relay.url(), `db=${encodeURIComponent(db)}&rp=long`, now)
+      await bench.expectRowsAt(bench.b, db, await bench.a.rows(db))
+      expect(await policiesOf(bench.b.url, name)).toEqual(await policiesOf(bench.a.url, name))
+    })
+
+    test('a database that no server has is not created', async () => {
+      const relay = await bench.relay(
+        httpRelay(
+          bench.outputs(BUFFERED),
+          { 'create-databases': true },
+          { 'data-dir': await folder() },
+        ),
+      )
+      const { status } = await request(`${relay.url()}/write?db=nowhere`, {
+        method: 'POST',
+        body: point(1),
+      })
+      expect(status).toBe(404)
+      expect(namesIn((await ask(bench.a.url, 'SHOW DATABASES')).results)).not.toContain('nowhere')
+    })
+  })
+
   describe('a password in a statement', () => {
     test('reaches no log and no file that others can read', async () => {
       const dir = await folder()

@@ -79,7 +79,7 @@ function args(run: Run): void {
 const output = 'output = [{ name = "a", location = "http://a/write" }]'
 const block = (...lines: string[]) => ['[[http]]', 'bind-addr = "127.0.0.1:0"', ...lines].join('\n')
 
-/** Configuration files, and the message that follows the name of each. */
+/** Configuration files, and the message that follows the name of each: test/unit/config/ has every mistake. */
 const wrong: [what: string, toml: string, complaint: string | RegExp][] = [
   ['bad TOML', '[[http]]\nname = "a\n', /^:2:\d+: not valid TOML: ./],
   [
@@ -92,32 +92,15 @@ const wrong: [what: string, toml: string, complaint: string | RegExp][] = [
     ),
     ':5: http[0].output[1].tiemout: unknown key; did you mean "timeout"?',
   ],
-  ['an unknown block', `${minimal}[htpp]\n`, ':6: htpp: unknown key; did you mean "http"?'],
   [
     'a value of another type',
     block('max-body-size-mb = "25"', output),
     ':3: http[0].max-body-size-mb: expected a whole number from 1 to 1024, got "25"',
   ],
   [
-    'a bad duration',
-    block('read-timeout = "10 seconds"', output),
-    ':3: http[0].read-timeout: expected a duration such as "10s" or "1m30s", got "10 seconds"',
-  ],
-  [
     'a bad address',
     block(output).replace('127.0.0.1:0', '127.0.0.1'),
     ':2: http[0].bind-addr: expected an address such as "127.0.0.1:9096", "[::1]:9096" or ":9096"',
-  ],
-  [
-    'two relays of one name',
-    `${minimal}[[udp]]\nname = "minimal"\nbind-addr = ":1"\noutput = [{ location = "a:1" }]`,
-    ':7: udp[0].name: duplicate relay name "minimal", also on line 3',
-  ],
-  ['no output', block(), ':1: http[0].output: this key is missing'],
-  [
-    'an empty list of outputs',
-    block('output = []'),
-    ':3: http[0].output: expected at least one output: { name = "…", location = "…" }',
   ],
   ['nothing', '', ':1: expected at least one [[http]] or [[udp]] block'],
   [
@@ -130,51 +113,15 @@ const wrong: [what: string, toml: string, complaint: string | RegExp][] = [
     block('ssl-combined-pem = "test/contract/tls/ca.pem"', output),
     ':3: http[0].ssl-combined-pem: test/contract/tls/ca.pem has no "-----BEGIN PRIVATE KEY-----" block',
   ],
-  ...[
-    '10.0.0.1:8086',
-    'http://',
-    '//h',
-    'http://h:99999/',
-    'http://u:s3cret100%@h/write',
-    'http://u:12/s3cret@h/write',
-    'http://u:12#s3cret@h/write',
-    'http://u:12?s3cret@h/write',
-    'http://u:12\\\\s3cret@h/write',
-    'http://u:s3cret%0a@h/write',
-  ].map((location): [string, string, RegExp] => [
+  ...['10.0.0.1:8086', 'http://u:12#s3cret@h/write'].map((location): [string, string, RegExp] => [
     `the location ${location}`,
     block(`output = [{ location = "${location}" }]`),
     /^:3: http\[0\]\.output\[0\]\.location: expected a URL such as "[^"]+": (?!.*s3cret)/,
   ]),
   [
-    'a token with a line break',
-    block('output = [{ location = "http://a", token = "s3cret\\nb" }]'),
-    /^:3: http\[0\]\.output\[0\]\.token: expected ASCII characters (?!.*s3cret)/,
-  ],
-  [
-    'a password with a NUL',
-    block('output = [{ location = "http://a", username = "u", password = "s3cret\\u0000" }]'),
-    /^:3: http\[0\]\.output\[0\]\.password: expected a string without (?!.*s3cret)/,
-  ],
-  [
-    'another type of output',
-    block('output = [{ location = "http://a", type = "prometheus" }]'),
-    /^:3: http\[0\]\.output\[0\]\.type: expected the type "influxdb": .+, got "prometheus"$/,
-  ],
-  [
-    'two outputs of one name',
-    block('output = [', '{ location = "http://a" },', '{ location = "http://a" }', ']'),
-    ':5: http[0].output[1].name: duplicate output name "a", also on line 4',
-  ],
-  [
     'control characters in a name',
     block('name = "a\\u001b[31m\\u009b\\u2028"', output),
     ':3: http[0].name: expected a name without control characters, got "a\\u001b[31m\\u009b\\u2028"',
-  ],
-  [
-    'a password that is no string',
-    block('output = [{ location = "http://a", username = "u", password = 31337 }]'),
-    ':3: http[0].output[0].password: expected a string',
   ],
 ]
 

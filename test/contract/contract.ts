@@ -1,6 +1,6 @@
 import { describe } from 'vitest'
 import { answers } from './answers.ts'
-import { type Runtime, setUpBench } from './bench.ts'
+import { type Runtime, type Size, setUpBench } from './bench.ts'
 import { bodies } from './bodies.ts'
 import { buffers } from './buffers.ts'
 import { changes } from './changes.ts'
@@ -20,6 +20,7 @@ import { layouts } from './layouts.ts'
 import { logging } from './logging.ts'
 import { memory } from './memory.ts'
 import { otherServers } from './other-servers.ts'
+import { peers } from './peers.ts'
 import { prometheus } from './prometheus.ts'
 import { queries } from './queries.ts'
 import { stopping } from './stopping.ts'
@@ -41,6 +42,7 @@ const themes = {
   tls,
   udp,
   queries,
+  peers,
   changes,
   prometheus,
   otherServers,
@@ -61,8 +63,9 @@ const themes = {
  *
  * @param runtime has faults of its own, which the relay cannot cure: see the tests that name it
  * @param command starts the relay, in the repository's folder; its arguments are appended
+ * @param size `small` for a way to run that differs from another one by little
  */
-export function contract(runtime: Runtime, command: readonly string[]): void {
-  const bench = setUpBench(runtime, command)
+export function contract(runtime: Runtime, command: readonly string[], size: Size = 'full'): void {
+  const bench = setUpBench(runtime, command, size)
   for (const [name, theme] of Object.entries(themes)) describe(name, () => theme(bench))
 }

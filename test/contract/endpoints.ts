@@ -2,10 +2,16 @@ import { describe, expect, test } from 'vitest'
 import { type Bench, down, httpRelay, setUpRelay } from './bench.ts'
 import { request } from './client.ts'
 
+const TOO_LONG = 'database, retention policy and credentials have more than 2000 characters'
+const long = 'x'.repeat(2000)
+
 const errors: [what: string, method: string, path: string, status: number, error: string][] = [
   ['no parameter', 'POST', '/write', 400, 'database is required'],
   ['an empty database', 'POST', '/write?db=', 400, 'database is required'],
   ['a database behind a semicolon', 'POST', '/write?a=1;db=d', 400, 'database is required'],
+  ['a database of 2,000 letters', 'POST', `/write?db=${long}`, 400, TOO_LONG],
+  ['a password of 2,000 letters', 'POST', `/write?db=d&u=u&p=${long}`, 400, TOO_LONG],
+  ['a bucket of 2,000 letters', 'POST', `/api/v2/write?bucket=${long}`, 400, TOO_LONG],
   ['no bucket', 'POST', '/api/v2/write?org=o', 404, 'bucket name "" is missing a slash'],
   ['half a bucket', 'POST', '/api/v2/write?bucket=/rp', 404, 'has an empty database'],
   ['v1 nanoseconds', 'POST', '/api/v2/write?bucket=d&precision=n', 400, 'invalid precision "n"'],
@@ -30,7 +36,7 @@ export function endpoints(bench: Bench): void {
   const relay = setUpRelay(bench, () => httpRelay([down('a')]))
 
   describe("the relay's own answer", () => {
-    test.each(errors)('to %s (%s %s) is %i %s', async (_, method, path, status, error) => {
+    test.each(errors)('to %s (%s %.60s) is %i %s', async (_, method, path, status, error) => {
       const answer = await request(relay().url() + path, { method, body: 'm v=1' })
       expect(answer.status).toBe(status)
       expect(answer.headers['content-type']).toBe('application/json')
@@ -40,6 +46,13 @@ export function endpoints(bench: Bench): void {
       const isWrite = path.includes('write')
       const allowed = path.startsWith('/query') ? 'GET, OPTIONS, POST' : 'GET, HEAD, OPTIONS'
       expect(answer.headers.allow).toBe(isWrite ? 'OPTIONS, POST' : allowed)
+    })
+
+    test('to an Authorization header of 2,000 letters is 400', async () => {
+      const headers = { authorization: `Bearer ${long}` }
+      const sent = { method: 'POST', body: 'm v=1', headers }
+      const { status, body } = await request(`${relay().url()}/write?db=d`, sent)
+      expect([status, JSON.parse(body)]).toEqual([400, { error: TOO_LONG }])
     })
 
     test('to OPTIONS says what may be done with /write', async () => {

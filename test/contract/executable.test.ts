@@ -1,3 +1,3 @@
 import { contract } from './contract.ts'
 
-contract('bun', ['dist/influxdb-relay'])
+contract('bun', ['dist/influxdb-relay'], 'small')

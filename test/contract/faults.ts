@@ -6,6 +6,7 @@ import {
   type Behaviour,
   babbling,
   closing,
+  FaultyBackend,
   hanging,
   startFaulty,
   storing,
@@ -21,13 +22,16 @@ export function faults(bench: Bench): void {
   restarted(bench)
 }
 
-/** A relay with these outputs, by name, that waits a second for their answers. */
+/** A relay with these outputs, by name. It waits a second for an answer of those that hang. */
 function relayTo(bench: Bench, servers: Record<string, { url: string }>): Promise<RelayProcess> {
   const outputs = Object.entries(servers).map(([name, server]) =>
-    output(name, server, { timeout: '1s' }),
+    output(name, server, hangs(server) ? { timeout: '1s' } : {}),
   )
   return bench.relay(httpRelay(outputs))
 }
+
+const hangs = (server: { url: string }) =>
+  server instanceof FaultyBackend && server.behaviour === hanging
 
 const nowhere = { url: 'http://127.0.0.1:1' }
 

@@ -1,4 +1,4 @@
 import { findNewestNode } from '../real/node.ts'
 import { contract } from './contract.ts'
 
-contract('node', [await findNewestNode(), 'dist/node.js'])
+contract('node', [await findNewestNode(), 'dist/node.js'], 'small')

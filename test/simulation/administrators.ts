@@ -54,7 +54,7 @@ export class Administrators {
       const database = world.pick(databases)
       const number = this.databases.size + 1
       this.databases.set(number, database)
-      const path = `/query?db=${database}&q=DROP+SERIES+FROM+s${number}`
+      const path = `/query?db=${database}&q=DELETE+FROM+s${number}+WHERE+time+<+now()`
       world.log(`statement ${number} of ${database}`)
       const answer = relay()?.request({
         path,

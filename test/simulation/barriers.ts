@@ -18,6 +18,8 @@ export class Barriers {
   /** When each line was accepted; undefined if it came with several writes. */
   private readonly lines = new Map<string, number | undefined>()
   private readonly statements = new Map<number, number>()
+  /** What the statements were when they were first executed. */
+  private readonly texts = new Map<number, string>()
   private readonly latest = new Map<string, Latest>()
 
   constructor(fault: (text: string) => void) {
@@ -46,7 +48,12 @@ export class Barriers {
     }
   }
 
-  executes(server: string, database: string, number: number): void {
+  executes(server: string, database: string, number: number, text: string): void {
+    const first = this.texts.get(number) ?? text
+    this.texts.set(number, first)
+    if (first !== text || /now/.test(text)) {
+      this.fault(`${server} executes statement ${number} as ${text}, another as ${first}`)
+    }
     const latest = this.latestOf(server, database)
     const order = this.statements.get(number) ?? 0
     latest.statement = Math.max(latest.statement, order)

@@ -4,6 +4,7 @@ import { FakeDisk, type OperationKind } from '../support/fake-disk.ts'
 import { damageLaneFile, failStart } from './faults.ts'
 import { type Environment, RelayProcess } from './relay-process.ts'
 import { chooseLife, type LifeSettings, type Settings } from './settings.ts'
+import type { Witness } from './witness.ts'
 import type { World } from './world.ts'
 
 /** Operations around which a power cut is most likely to show a bug. */
@@ -17,19 +18,23 @@ const LANE_FILE = 'lane-1.json'
 /** More disk operations than this between two events are an endless loop. */
 const MAX_OPERATIONS = 100_000
 
+interface MachineEnvironment extends Environment {
+  readonly witness: Witness
+}
+
 export class Machine {
   disk: FakeDisk
   /** The relay, unless it is down. */
   process: RelayProcess | undefined
   readonly lives: LifeSettings[] = []
-  private readonly environment: Environment
+  private readonly environment: MachineEnvironment
   private readonly settings: Settings
   private readonly world: World
   private areFaultsOver = false
   /** Resolves when the power is cut no more. */
   private powerCuts = Promise.resolve()
 
-  constructor(environment: Environment, settings: Settings) {
+  constructor(environment: MachineEnvironment, settings: Settings) {
     this.environment = environment
     this.settings = settings
     this.world = environment.world

@@ -2,11 +2,12 @@
 
 import { gunzipSync } from 'node:zlib'
 import type { Fetch } from '../../src/runtime.ts'
+import { callPeer, type PeerHost } from './peer-call.ts'
 import { linesOf, type Target } from './points.ts'
 import { callQuery } from './query-call.ts'
 import type { Reply, SimulatedInfluxDB } from './simulated-influxdb.ts'
 import { callStatement, statementNumberOf } from './statement-call.ts'
-import type { Witness } from './witness.ts'
+import type { Observer } from './witness.ts'
 import type { World } from './world.ts'
 
 /** The process that opens connections. */
@@ -18,16 +19,18 @@ export interface Caller {
 
 export class Network {
   private readonly world: World
-  private readonly witness: Witness
+  private readonly witness: Observer
   private readonly servers: ReadonlyMap<string, SimulatedInfluxDB>
   private lossiness: number
+  /** Relays that ask each other, by host. */
+  readonly peers = new Map<string, PeerHost>()
   /** Called when a server runs the query of a number. */
   onQuery: (server: SimulatedInfluxDB, number: number) => void = () => {}
 
   /** @param lossiness the share of requests that are lost */
   constructor(
     world: World,
-    witness: Witness,
+    witness: Observer,
     servers: readonly SimulatedInfluxDB[],
     lossiness: number,
   ) {
@@ -52,10 +55,11 @@ export class Network {
       if (statement !== undefined) {
         const database = new URL(url).searchParams.get('db') ?? ''
         const onRun = () => {}
+        const text = new TextDecoder().decode(request.body)
         return callStatement(request, { world, server, caller, isLost, onRun }, () => {
           world.log(`${server.name} executes statement ${statement}`)
           server.executed.add(statement)
-          this.witness.barriers.executes(server.name, database, statement)
+          this.witness.barriers.executes(server.name, database, statement, text)
         })
       }
       const onRun = (one: SimulatedInfluxDB, number: number) => this.onQuery(one, number)
@@ -65,8 +69,11 @@ export class Network {
 
   fetchFor(caller: Caller): Fetch {
     const { world, witness } = this
-    return (url, { headers = {}, body = new Uint8Array(0), signal }) => {
+    return (url, init) => {
+      const { headers = {}, body = new Uint8Array(0), signal } = init
       const { host, searchParams } = new URL(url)
+      const peer = this.peers.get(host)
+      if (peer) return callPeer(url, init, { world, peer, caller })
       const server = this.servers.get(host)
       if (!server) throw new Error(`no server ${host}`)
       const { authorization, 'content-encoding': encoding } = headers
@@ -95,7 +102,7 @@ function targetOf(query: URLSearchParams, credentials = ''): Target {
 
 interface CallOptions {
   readonly world: World
-  readonly witness: Witness
+  readonly witness: Observer
   readonly server: SimulatedInfluxDB
   readonly request: { readonly target: Target; readonly body: string }
   readonly caller: Caller

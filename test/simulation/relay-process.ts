@@ -8,9 +8,10 @@ import { createApp } from '../../src/http/app.ts'
 import type { Answer } from '../../src/influxdb/answer.ts'
 import type { Write } from '../../src/influxdb/write.ts'
 import { createLog } from '../../src/observe/log.ts'
+import { Peers } from '../../src/peers/peers.ts'
 import { gunzip, gzip } from '../../src/platform/gzip.ts'
 import type { Relay } from '../../src/relay/relay.ts'
-import type { Clock, Runtime, UdpRuntime } from '../../src/runtime.ts'
+import type { Clock, FetchRequest, Runtime, UdpRuntime } from '../../src/runtime.ts'
 import { openData, openRelay } from '../../src/start.ts'
 import { UdpRelay } from '../../src/udp/udp-relay.ts'
 import type { FakeDisk } from '../support/fake-disk.ts'
@@ -19,7 +20,7 @@ import type { Caller, Network } from './network.ts'
 import { linesOf } from './points.ts'
 import type { LifeSettings } from './settings.ts'
 import { statementNumberOf } from './statement-call.ts'
-import type { Witness } from './witness.ts'
+import type { Observer } from './witness.ts'
 import type { World } from './world.ts'
 
 /** The database of datagrams. */
@@ -47,7 +48,7 @@ export interface QueryAnswer {
 export interface Environment {
   readonly world: World
   readonly network: Network
-  readonly witness: Witness
+  readonly witness: Observer
 }
 
 export class RelayProcess implements Caller {
@@ -60,7 +61,7 @@ export class RelayProcess implements Caller {
   readonly settings: LifeSettings
   private readonly world: World
   private readonly network: Network
-  private readonly witness: Witness
+  private readonly witness: Observer
   readonly disk: FakeDisk
   private app: Hono | undefined
   private udp: UdpRelay | undefined
@@ -86,18 +87,21 @@ export class RelayProcess implements Caller {
     const { dataDir, segmentBytes, maxOpenFiles } = settings
     const disk = new BoundedDisk(this.disk, maxOpenFiles)
     const data = await openData({ dataDir }, { disk }, log)
+    const peers = new Peers(settings.peers, runtime, log)
     const relay = await openRelay(
       settings.backends,
       runtime,
       log,
       data && { ...data, segmentBytes },
+      peers,
     )
     if (this.isDead) return
     for (const { name, queue } of relay.backends)
       this.inherited.set(name, queue.store?.diskBytes ?? 0)
     this.observe(relay, settings.isDurable)
     this.relay = relay
-    this.app = createApp(httpConfig(settings), relay, runtime, log)
+    this.app = createApp(httpConfig(settings), relay, runtime, log, { peers })
+    peers.start()
     this.udp = new UdpRelay(udpConfig(settings), relay, runtime, log)
     this.world.log('relay serves')
   }
@@ -135,6 +139,14 @@ export class RelayProcess implements Caller {
         resolve({ status: response.status, server: results?.[0].series?.[0].name, behind })
       })
     })
+  }
+
+  /** The answer to a question of a peer. Rejects if there is none. */
+  async answerPeer(path: string, { method, headers }: FetchRequest): Promise<Response> {
+    if (!this.app || this.isDead) throw new Error('connect ECONNREFUSED')
+    const response = await this.app.request(path, { method, headers })
+    if (this.isDead) throw new Error('ECONNRESET')
+    return response
   }
 
   /** Delivers a datagram if the relay serves. */
@@ -255,7 +267,12 @@ function brokenOff(bytes: Uint8Array): ReadableStream {
   })
 }
 
-function httpConfig({ backends, maxPendingBytes, minConsistency }: LifeSettings): HttpConfig {
+function httpConfig({
+  backends,
+  maxPendingBytes,
+  minConsistency,
+  peers,
+}: LifeSettings): HttpConfig {
   return {
     name: 'simulation',
     bind: { host: '', port: 0 },
@@ -271,6 +288,7 @@ function httpConfig({ backends, maxPendingBytes, minConsistency }: LifeSettings)
     readTimeoutMs: 10_000,
     idleTimeoutMs: 10_000,
     backends,
+    peers,
     ignored: [],
   }
 }

@@ -2,6 +2,7 @@
 
 import type { BackendOptions } from '../../src/backend/backend.ts'
 import type { ConsistencyLevel } from '../../src/influxdb/consistency.ts'
+import type { PeerOptions } from '../../src/peers/peer.ts'
 import { DEFAULTS, urlsOf } from '../support/relay-fixture.ts'
 import type { ClientOptions } from './clients.ts'
 import type { World } from './world.ts'
@@ -10,6 +11,9 @@ export const DATA = 'data'
 
 /** Databases of clients that choose many names. */
 const MANY_DATABASES = Array.from({ length: 20 }, (_, i) => `d${i || ''}`)
+
+/** Room for few lanes, so that some clients with many databases are refused. Lanes on disk take 8 KB each. */
+const FEW_LANES_BYTES = 64 * 1024
 
 /** What stays the same for the whole simulation. */
 export interface Settings {
@@ -51,6 +55,7 @@ export interface LifeSettings {
   readonly isDurable: boolean
   readonly dataDir: string
   readonly backends: readonly BackendOptions[]
+  readonly peers: readonly PeerOptions[]
   readonly maxPendingBytes: number
   readonly segmentBytes: number
   /** How many files of buffers may be open at a time. */
@@ -110,6 +115,8 @@ export function chooseLife(world: World, settings: Settings, isLast: boolean): L
     queryTimeoutMs: 3000,
     maxDelayMs: world.integer(500, 4000),
     pendingBytes: isAmple ? 1_000_000 : world.pick([1000, 3000, 100_000]),
+    // It follows from another choice, so that seeds stay.
+    ...(settings.clients % 4 === 1 && !isAmple ? { lanesBytes: FEW_LANES_BYTES } : {}),
     gzip: world.chance(0.1),
     replayRate: isDurable && world.chance(0.2) ? 2000 : 0,
     maxInFlight,
@@ -124,6 +131,7 @@ export function chooseLife(world: World, settings: Settings, isLast: boolean): L
       ...urlsOf(name),
       folder: isDurable ? `${DATA}/${name}` : undefined,
     })),
+    peers: [],
     maxPendingBytes: isAmple ? 1_000_000 : world.pick([1000, 100_000]),
     segmentBytes: world.pick([200, 1000, 1_000_000]),
     maxOpenFiles: world.pick([1, 2, 4, 64]),

@@ -1,4 +1,4 @@
-/** One statement on its way to a simulated server: `q=DROP SERIES FROM s17`. */
+/** One statement on its way to a simulated server: `q=DELETE FROM s17 WHERE time < now()`. */
 
 import type { FetchRequest } from '../../src/runtime.ts'
 import { type QueryCallOptions, responseOf } from './query-call.ts'
@@ -9,7 +9,7 @@ const TIMEOUT = { results: [{ statement_id: 0, error: 'timeout' }] }
 /** The number of a statement; undefined if a form has a query that reads. */
 export function statementNumberOf(form: Uint8Array | undefined): number | undefined {
   const q = new URLSearchParams(new TextDecoder().decode(form)).get('q')
-  const [, number] = /^DROP SERIES FROM s(\d+)$/.exec(q ?? '') ?? []
+  const [, number] = /^DELETE FROM s(\d+) /.exec(q ?? '') ?? []
   return number === undefined ? undefined : Number(number)
 }
 

@@ -35,6 +35,21 @@ const LATE_MS = 50
 /** A write that the relay owns is on disk by then, if the disk works and has room. */
 const OWNED_MS = 1100
 
+/** Hears what relays and network do. */
+export type Observer = {
+  readonly [Method in
+    | 'sent'
+    | 'accepted'
+    | 'answered'
+    | 'asks'
+    | 'stored'
+    | 'replied'
+    | 'askedToWait'
+    | 'sawDamage'
+    | 'lifeEnds'
+    | 'barriers']: Witness[Method]
+}
+
 export class Witness {
   readonly acceptances: Acceptance[] = []
   readonly faults = new Set<string>()
@@ -139,6 +154,7 @@ export class Witness {
     this.due.delete(acceptance)
     acceptance.status = status
     acceptance.answeredAt = this.world.now()
+    if (status < 400 && status !== 204) this.fault(`#${number} is answered ${status}`)
     if (status === 204) {
       const loss = this.lossOnPowerCut(acceptance)
       if (loss !== undefined) this.fault(`#${number} is acknowledged, and ${loss}`)

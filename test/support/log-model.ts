@@ -68,20 +68,21 @@ export class LogModel {
     const story = `${crash}: found ${ids}; ${[...this.states].map(([id, state]) => `${id} ${state}`)}`
     expect(ids, story).toEqual([...new Set(ids)].sort((a, b) => a - b))
     if (wasDurablyEmpty) expect(ids, `durably empty; ${story}`).toEqual([])
-    for (const [id, state] of this.states) {
+    const broken = [...this.states].flatMap(([id, state]) => {
       const came = ids.includes(id)
-      if (state === 'appended') expect(came, `${id} is lost; ${story}`).toBe(true)
-      if (state === 'gone') expect(came, `${id} is back; ${story}`).toBe(false)
-      if (state === 'removed' && crash === 'kill') expect(came, `${id} again; ${story}`).toBe(false)
+      const isOut = state === 'removed' || state === 'removing'
+      if (state === 'appended' && !came) return [`${id} is lost`]
+      if (state === 'gone' && came) return [`${id} is back`]
+      if (state === 'removed' && came && crash === 'kill') return [`${id} came again`]
       // A record that comes back comes with all that follow it.
-      if (
-        (state === 'removed' || state === 'removing') &&
-        id > (ids[0] ?? Number.POSITIVE_INFINITY)
-      ) {
-        expect(came, `${id} is left out; ${story}`).toBe(true)
-      }
-    }
-    for (const id of ids) expect(this.states.has(id), story).toBe(true)
+      if (isOut && !came && id > (ids[0] ?? Number.POSITIVE_INFINITY)) return [`${id} is left out`]
+      return []
+    })
+    expect(broken, story).toEqual([])
+    expect(
+      ids.filter((id) => !this.states.has(id)),
+      story,
+    ).toEqual([])
     for (const [id, state] of this.states) this.states.set(id, stateAfter(state, ids.includes(id)))
     await log.close()
   }

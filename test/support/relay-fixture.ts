@@ -21,6 +21,7 @@ export const urlsOf = (name: string) => ({
 })
 
 export const DEFAULTS: Omit<BackendOptions, 'name' | keyof ReturnType<typeof urlsOf>> = {
+  createsDatabases: false,
   isRead: true,
   weight: 1,
   queryTimeoutMs: 60_000,
@@ -32,6 +33,7 @@ export const DEFAULTS: Omit<BackendOptions, 'name' | keyof ReturnType<typeof url
   maxInFlight: 1,
   replayRate: 0,
   pendingBytes: 1024 * 1024,
+  lanesBytes: 1024 * 1024,
   folder: undefined,
   whenFull: 'reject',
   maxAgeMs: undefined,
@@ -54,7 +56,7 @@ export function writeOf(
   consistency: ConsistencyLevel = 'one',
 ): Write {
   const destination = v1DestinationOf(search, authorization, '')
-  if (!destination) throw new Error(`no database in ${search}`)
+  if ('status' in destination) throw new Error(`no destination in ${search}`)
   const bytes = typeof body === 'string' ? new TextEncoder().encode(body) : body
   return { kind: 'points', destination, points: stamp(bytes, () => '1'), consistency }
 }

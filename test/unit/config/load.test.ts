@@ -266,6 +266,13 @@ buffer-path="p"\n[[http]]\nbind-addr=":2"\n[[http.output]]\nlocation="http://a"\
 buffer-size-mb=1`,
       'relay.toml:12: http[1].output[0].buffer-path: duplicate buffer-path "p", also on line 7',
     ],
+    ...['./p', 'p/', './/p/.'].map((other) => [
+      `two outputs with one buffer, once written ${other}`,
+      `data-dir="d"\n[[http]]\nbind-addr=":1"\n[[http.output]]\nlocation="http://a"\nbuffer-size-mb=1
+buffer-path="p"\n[[http]]\nbind-addr=":2"\n[[http.output]]\nlocation="http://a"\nbuffer-path="${other}"
+buffer-size-mb=1`,
+      'relay.toml:12: http[1].output[0].buffer-path: duplicate buffer-path "p", also on line 7',
+    ]),
     [
       'an output of a [[udp]] block with a URL, and no database',
       '[[udp]]\nbind-addr=":1"\noutput=[{location="http://h/write"}]',

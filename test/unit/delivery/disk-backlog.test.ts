@@ -393,6 +393,30 @@ describe('a stop', () => {
     },
   )
 
+  test('a retry that comes after the stop sends nothing and logs no fault of the disk', async () => {
+    const { send, bodies, relay, runtime, logged } = await createFixture({
+      a: () => answer(503, 'down'),
+      b: stored,
+    })
+    await send('m v=1 1')
+    await relay.close()
+    const { length } = bodies('a')
+    await runtime.clock.advance(60_000)
+    expect(bodies('a')).toHaveLength(length)
+    expect(logged('disk failed')).toEqual([])
+  })
+
+  test('an answer that comes after the stop logs no fault of the disk', async () => {
+    const a = later()
+    const { send, relay, runtime, logged } = await createFixture({ a: a.handler, b: stored })
+    await send('m v=1 1')
+    await runtime.clock.advance(20)
+    await relay.close()
+    await a.respond(stored())
+    await runtime.clock.advance(60_000)
+    expect(logged('disk failed')).toEqual([])
+  })
+
   test('a stop does not wait for a disk that fails for good, and logs that', async () => {
     const { send, disk, relay, logged } = await createFixture(
       { a: refused, b: stored },

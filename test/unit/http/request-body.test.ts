@@ -167,7 +167,8 @@ test.each([1000, 65_536, 1_000_000])(
     expect(budget.bytes).toBeLessThanOrEqual(4096)
     await send(piece(length - 20))
     await end()
-    expect(outcome.bytes).toEqual(piece(length))
+    // toEqual() takes seconds for a megabyte.
+    expect(Buffer.compare(outcome.bytes ?? new Uint8Array(), piece(length))).toBe(0)
   },
 )
 

@@ -8,7 +8,7 @@ import { v2Error } from '../../support/v2-stand-in.ts'
 
 const destinationOf = (search: string) => {
   const found = v1DestinationOf(search, undefined, '')
-  if (!found) throw new Error('no database')
+  if ('status' in found) throw new Error('no database')
   return found
 }
 
