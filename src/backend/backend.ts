@@ -168,13 +168,13 @@ export class Backend {
   /** Creates the database first if the server lacks it and another server has the write. */
   private async sendPoints({ write, tracker }: QueuedWrite, body: Uint8Array): Promise<Outcome> {
     const { destination } = write
-    const outcome = await this.client.send(destination, body)
+    const outcome = await this.client.send(write, body)
     const isMissing = outcome.verdict === 'unready' && DATABASE_NOT_FOUND.test(outcome.reason)
     const isWanted = tracker.ownership === 'relay' && hasReadableName(destination)
     if (!isMissing || !isWanted) return outcome
     const { database, authorization } = destination
     if (!(await this.databases.create(database, authorization))) return outcome
     this.log.info('database created, as another server has it', { db: database })
-    return this.client.send(destination, body)
+    return this.client.send(write, body)
   }
 }
