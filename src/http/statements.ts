@@ -10,7 +10,7 @@ import { boundForm } from '../influxdb/statement-request.ts'
 import { statementWrite } from '../influxdb/write.ts'
 import type { Query, QueryRouter } from '../query/query-router.ts'
 import { killedQueryOf, showQueries } from '../query/running-queries.ts'
-import type { Relay } from '../relay/relay.ts'
+import { type Relay, takesStatements } from '../relay/relay.ts'
 import type { Clock } from '../runtime.ts'
 import type { QueryRequest } from './query-request.ts'
 
@@ -46,7 +46,7 @@ export function createStatementHandler(
   router: QueryRouter,
   clock: Clock,
 ): StatementHandler {
-  const firstOutput = backends[0]?.name ?? ''
+  const firstOutput = relay.backends.find(takesStatements)?.name ?? ''
   return async (request, statements, query) => {
     const kinds = statements.map(({ kind }) => kind)
     const [first] = kinds
@@ -57,7 +57,7 @@ export function createStatementHandler(
       return toResponse(noAnswer(firstOutput))
     }
     if (kinds.length === 1 && first === 'SHOW QUERIES') {
-      return toResponse(await showQueries(relay.backends, query, clock))
+      return toResponse(await showQueries(relay.backends.filter(takesStatements), query, clock))
     }
     if (kinds.includes('DROP SHARD')) return toResponse(NO_SHARD_NUMBERS)
     if (kinds.length === 1 && first === 'KILL QUERY') return killQuery(request.text, query)
