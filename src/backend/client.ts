@@ -3,21 +3,35 @@
 import { type Failure, failure, type Outcome } from '../delivery/outcome.ts'
 import { type Answer, summaryOf } from '../influxdb/answer.ts'
 import { credentialParameters, withoutPassword } from '../influxdb/credentials.ts'
-import type { Destination } from '../influxdb/destination.ts'
 import { readAnswer } from '../influxdb/response.ts'
+import { asV1Answer, type V2Options, v2Body, v2Query } from '../influxdb/v2.ts'
 import { verdictOf } from '../influxdb/verdict.ts'
+import type { Write, WriteKind } from '../influxdb/write.ts'
 import type { Fetch, Runtime } from '../runtime.ts'
 import { retryAfterMs } from './retry-after.ts'
 
 export interface ClientOptions {
   /** The full URL of the write endpoint, without credentials and query. */
   readonly writeUrl: string
+  /** The same of the endpoint for remote writes of Prometheus; undefined if the server has none. */
+  readonly remoteWriteUrl: string | undefined
+  /** Of a server that takes writes as InfluxDB 2.x does; undefined for 1.x. */
+  readonly v2?: V2Options | undefined
   /** The Authorization header to send in place of the clients'. */
   readonly authorization: string | undefined
   readonly timeoutMs: number
   readonly gzip: boolean
   readonly ca: string | undefined
   readonly skipTlsVerification: boolean
+}
+
+const LINE_PROTOCOL = { 'content-type': 'text/plain; charset=utf-8' }
+
+/** What Prometheus sends with a remote write. */
+const REMOTE_WRITE = {
+  'content-type': 'application/x-protobuf',
+  'content-encoding': 'snappy',
+  'x-prometheus-remote-write-version': '0.1.0',
 }
 
 export class BackendClient {
@@ -34,17 +48,23 @@ export class BackendClient {
   }
 
   /** Sends one body once. Never rejects. */
-  async send(destination: Destination, body: Uint8Array): Promise<Outcome> {
-    const { timeoutMs } = this.options
+  async send(
+    { kind, destination }: Pick<Write, 'kind' | 'destination'>,
+    body: Uint8Array,
+  ): Promise<Outcome> {
+    const { timeoutMs, v2 } = this.options
     const authorization = this.options.authorization ?? destination.authorization
     const parameters = authorization && credentialParameters(authorization)
+    const query = v2 ? v2Query(v2, destination) : destination.query
+    const sent = v2 ? v2Body(body, destination) : body
     const controller = this.unused.pop() ?? new AbortController()
     const cancel = this.runtime.clock.after(timeoutMs, () => controller.abort())
     try {
       const response = await (parameters
-        ? this.post(`${destination.query}&${parameters}`, undefined, body, controller.signal)
-        : this.post(destination.query, authorization, body, controller.signal))
-      const answer = withoutSecret(await readAnswer(response), parameters)
+        ? this.post(kind, `${query}&${parameters}`, undefined, sent, controller.signal)
+        : this.post(kind, query, authorization, sent, controller.signal))
+      const given = await readAnswer(response)
+      const answer = v2 ? asV1Answer(given, authorization) : withoutSecret(given, parameters)
       const verdict = verdictOf(answer, body)
       if (verdict === 'stored') {
         // After any other answer the request may not be over, and its listener still there.
@@ -72,16 +92,22 @@ export class BackendClient {
   }
 
   private async post(
+    kind: WriteKind,
     query: string,
     authorization: string | undefined,
     body: Uint8Array,
     signal: AbortSignal,
   ): Promise<Response> {
-    const headers: Record<string, string> = { 'content-type': 'text/plain; charset=utf-8' }
+    const { gzip } = this.options
+    const isRemoteWrite = kind === 'remote-write'
+    const url = isRemoteWrite ? this.options.remoteWriteUrl : this.options.writeUrl
+    if (url === undefined) throw new Error('the server takes no remote writes of Prometheus')
+    const headers: Record<string, string> = { ...(isRemoteWrite ? REMOTE_WRITE : LINE_PROTOCOL) }
     if (authorization !== undefined) headers.authorization = authorization
-    if (this.options.gzip) headers['content-encoding'] = 'gzip'
-    const sent = this.options.gzip ? await this.runtime.gzip(body) : body
-    return this.fetch(`${this.options.writeUrl}?${query}`, {
+    const isGzipped = gzip && !isRemoteWrite
+    if (isGzipped) headers['content-encoding'] = 'gzip'
+    const sent = isGzipped ? await this.runtime.gzip(body) : body
+    return this.fetch(`${url}?${query}`, {
       method: 'POST',
       headers,
       body: sent,

@@ -32,7 +32,8 @@ function describeFloor({ consistency, minConsistency }: HttpConfig): string {
 }
 
 function describeBackend(options: BackendOptions): string {
-  const { name, writeUrl, timeoutMs, bufferBytes, isRead } = options
+  const { name, writeUrl, v2, timeoutMs, bufferBytes, isRead } = options
   const buffer = bufferBytes > 0 ? `buffer ${bufferBytes / 1024 / 1024} MB` : 'no buffer'
-  return `  to "${name}": ${writeUrl}, timeout ${timeoutMs / 1000}s, ${buffer}${isRead ? '' : ', not read'}`
+  const api = v2 ? `, api v2, org "${v2.org}"` : ''
+  return `  to "${name}": ${writeUrl}${api}, timeout ${timeoutMs / 1000}s, ${buffer}${isRead ? '' : ', not read'}`
 }

@@ -3,6 +3,7 @@
 import * as v from 'valibot'
 import type { BackendOptions } from '../backend/backend.ts'
 import { userAuthorization } from '../influxdb/credentials.ts'
+import type { V2Options } from '../influxdb/v2.ts'
 import { formatAddress } from './address.ts'
 import type { UdpOutput } from './config.ts'
 import { distinct, type Placed } from './distinct.ts'
@@ -40,7 +41,16 @@ const MAX_LANES_MB = 256
 /** A key of a fork of the Go relay, which has a second type for data of Prometheus. */
 const serverType = v.literal(
   'influxdb',
-  expected('the type "influxdb": this relay takes and sends line protocol only'),
+  expected('the type "influxdb": every output of this relay takes line protocol'),
+)
+
+const BUCKETS = expected('a table such as { "db/policy" = "bucket" }')
+
+/** Names of buckets by what writes name in their place. */
+const bucketTable = v.pipe(
+  v.unknown(),
+  v.check((value) => !Array.isArray(value), BUCKETS),
+  v.record(text, label, BUCKETS),
 )
 
 const httpOutputKeys = (readFile: ReadFile) =>
@@ -51,13 +61,16 @@ const httpOutputKeys = (readFile: ReadFile) =>
     endpoints: v.optional(
       table({
         write: v.optional(urlPath),
-        write_prom: v.optional(text),
+        write_prom: v.optional(urlPath),
         ping: v.optional(text),
         query: v.optional(text),
       }),
     ),
     username: v.optional(secret),
     password: v.optional(secret),
+    api: v.optional(oneOf(['v1', 'v2']), 'v1'),
+    org: v.optional(label),
+    buckets: v.optional(bucketTable, {}),
     'http-user': v.optional(secret),
     'http-pass': v.optional(secret),
     token: v.optional(token),
@@ -73,7 +86,7 @@ const httpOutputKeys = (readFile: ReadFile) =>
     'max-delay-interval': v.optional(duration, '10s'),
     'max-in-flight': v.optional(whole(1, 64), 1),
     gzip: v.optional(flag, false),
-    read: v.optional(flag, true),
+    read: v.optional(flag),
     weight: v.optional(whole(0, 1000), 1),
     'query-timeout': v.optional(duration, '5m'),
   })
@@ -97,17 +110,42 @@ export const httpOutput = (readFile: ReadFile) =>
       (output) => output['replay-rate-limit'] === 0 || output['buffer-size-mb'] > 0,
       'a replay-rate-limit needs a buffer on disk: set buffer-size-mb, and the top-level data-dir',
     ),
+    v.check(
+      ({ api, org, token }) => api === 'v1' || (org !== undefined && token !== undefined),
+      'api = "v2" needs the keys org and token',
+    ),
+    v.check(
+      ({ api, org, buckets }) =>
+        api === 'v2' || (org === undefined && Object.keys(buckets).length === 0),
+      'the keys org and buckets need api = "v2" beside them',
+    ),
+    v.check(
+      ({ api, read }) => api === 'v1' || read !== true,
+      'an output with api = "v2" answers no queries: remove read = true',
+    ),
+    v.check(
+      ({ api, endpoints }) => api === 'v1' || endpoints === undefined,
+      'an output with api = "v2" has no endpoints: its location is the URL of the server',
+    ),
     v.transform(toBackend),
   )
 
 function toBackend(output: HttpOutputKeys): BackendOptions {
   const { host, origin, pathname } = output.location.url
+  const isV2 = output.api === 'v2'
+  const urlOf = (path: string) => new URL(origin + path).href
+  const other = (path: string, key?: 'query' | 'write_prom') =>
+    urlOf(otherPath(pathname, output.endpoints, path, key))
   return {
     name: output.name ?? host,
-    writeUrl: new URL(origin + writePath(pathname, output.endpoints)).href,
-    queryUrl: new URL(origin + queryPath(pathname, output.endpoints)).href,
+    writeUrl: urlOf(isV2 ? v2WritePath(pathname) : writePath(pathname, output.endpoints)),
+    v2: v2Of(output),
+    queryUrl: other('query', 'query'),
+    remoteWriteUrl: isV2 ? undefined : other('api/v1/prom/write', 'write_prom'),
+    remoteReadUrl: other('api/v1/prom/read'),
+    fluxUrl: other('api/v2/query'),
+    isRead: output.read ?? !isV2,
     createsDatabases: false,
-    isRead: output.read,
     weight: output.weight,
     queryTimeoutMs: output['query-timeout'],
     authorization: credentialsOf(output)[0],
@@ -135,11 +173,31 @@ function writePath(path: string, endpoints: HttpOutputKeys['endpoints']): string
   return base === '' ? '/write' : path
 }
 
-/** Beside the write endpoint, unless `endpoints` says otherwise. */
-function queryPath(path: string, endpoints: HttpOutputKeys['endpoints']): string {
+/** Below the location, which may also be an endpoint for writes. */
+function v2WritePath(path: string): string {
+  return `${path.replace(/(\/api\/v2)?(\/write)?\/?$/, '')}/api/v2/write`
+}
+
+function v2Of({ api, org = '', buckets }: HttpOutputKeys): V2Options | undefined {
+  if (api === 'v1') return undefined
+  return { org, buckets: new Map(Object.entries(buckets)) }
+}
+
+/**
+ * Another endpoint than that for writes: beside it, unless `endpoints` says otherwise.
+ *
+ * @param path of the location
+ */
+function otherPath(
+  path: string,
+  endpoints: HttpOutputKeys['endpoints'],
+  influxdPath: string,
+  key: 'query' | 'write_prom' | undefined,
+): string {
   const base = path.replace(/\/$/, '')
-  if (endpoints) return `${base}/${(endpoints.query ?? 'query').replace(/^\//, '')}`
-  return `${base.replace(/\/write$/, '')}/query`
+  if (!endpoints) return `${base.replace(/\/write$/, '')}/${influxdPath}`
+  const given = key && endpoints[key]
+  return `${base}/${(given ?? influxdPath).replace(/^\//, '')}`
 }
 
 /** The Authorization headers that the keys of an output give, one for each kind of credentials. */

@@ -1,6 +1,5 @@
 /** Writes that one request carries. */
 
-import type { Destination } from '../influxdb/destination.ts'
 import { join } from '../influxdb/lines.ts'
 import type { Buffers } from '../runtime.ts'
 import type { RecordPosition } from './handoff-log.ts'
@@ -24,10 +23,6 @@ export class InFlightBatch {
 
   get first(): QueuedWrite {
     return this.writes[0] as QueuedWrite
-  }
-
-  get destination(): Destination {
-    return this.first.write.destination
   }
 
   /** The body of the request: of one write, its own bytes. */

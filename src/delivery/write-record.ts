@@ -13,7 +13,7 @@ import {
 } from '../influxdb/destination.ts'
 import { parameters } from '../influxdb/query-string.ts'
 import { scan } from '../influxdb/scan.ts'
-import { statementWrite, type Write } from '../influxdb/write.ts'
+import { opaque, statementWrite, type Write } from '../influxdb/write.ts'
 import { HEADER_BYTES, type LogRecord } from '../segments/record.ts'
 import { withNote, withoutNote } from './failure-note.ts'
 import type { LaneIdentity } from './lane-file.ts'
@@ -102,7 +102,8 @@ export function recordedWrite(
     return statementWrite(recordedStatement(query, authorization), bytes)
   }
   const destination = recordedDestination(query, authorization)
-  return { kind, destination, points: { bytes, ...scan(bytes) }, consistency: 'one' }
+  const points = kind === 'remote-write' ? opaque(bytes) : { bytes, ...scan(bytes) }
+  return { kind, destination, points, consistency: 'one' }
 }
 
 export function hasNote({ kind }: Pick<LogRecord, 'kind'>): boolean {

@@ -12,20 +12,34 @@ import { QueryRouter } from '../query/query-router.ts'
 import type { Relay } from '../relay/relay.ts'
 import type { Runtime } from '../runtime.ts'
 import { withCors } from './cors.ts'
+import { notForOneServer } from './flux-request.ts'
 import { PeerHandlers } from './peer.ts'
 import { health, ping, status } from './probes.ts'
 import { createQueryHandler } from './query.ts'
 import { queryReady, ready } from './readiness.ts'
+import { createReadHandlers } from './reads.ts'
+import { refusalOfRemoteWrite } from './remote-write.ts'
 import { createWriteHandler, type FindDestination } from './write.ts'
 
 const WRITE_METHODS = 'OPTIONS, POST'
 const QUERY_METHODS = 'GET, OPTIONS, POST'
 const PROBE_METHODS = 'GET, HEAD, OPTIONS'
 
+/** The endpoint of influxd for remote writes of Prometheus. */
+const REMOTE_WRITE = '/api/v1/prom/write'
+
+/** Of influxd, too: remote reads, and Flux. */
+const REMOTE_READ = '/api/v1/prom/read'
+const FLUX = '/api/v2/query'
+
+/** Of InfluxDB 2, and of 1.x after 1.8. */
+const DELETE = '/api/v2/delete'
+
 /** The methods of each path. */
 const METHODS = new Map([
   ['/write', WRITE_METHODS],
   ['/api/v2/write', WRITE_METHODS],
+  [REMOTE_WRITE, WRITE_METHODS],
   ['/ping', PROBE_METHODS],
   ['/status', PROBE_METHODS],
   ['/health', PROBE_METHODS],
@@ -72,8 +86,12 @@ export function createApp(
   const policy = config.defaultRetentionPolicy
   const findV1 = remember((search, authorization) => v1DestinationOf(search, authorization, policy))
   const findV2 = remember((search, authorization) => v2DestinationOf(search, authorization, policy))
-  app.post('/write', (c) => write(c.req.raw, findV1))
-  app.post('/api/v2/write', (c) => write(c.req.raw, findV2))
+  app.post('/write', (c) => write(c.req.raw, findV1, 'points'))
+  app.post('/api/v2/write', (c) => write(c.req.raw, findV2, 'points'))
+  app.post(REMOTE_WRITE, (c) => {
+    const refusal = refusalOfRemoteWrite(c.req.raw.headers, relay.backends)
+    return refusal ? toResponse(refusal) : write(c.req.raw, findV1, 'remote-write')
+  })
   app.get('/ping', (c) => ping(c.req.raw, config.pingStatus))
   app.get('/ready', () => ready(isStopping()))
   const methodsOf = new Map(METHODS)
@@ -84,6 +102,11 @@ export function createApp(
     app.on(['GET', 'POST'], '/query', (c) =>
       c.req.raw.method === 'HEAD' ? methodNotAllowed(QUERY_METHODS) : query(c.req.raw),
     )
+    const { remoteRead, flux } = createReadHandlers(config, router, runtime, log)
+    app.post(REMOTE_READ, (c) => remoteRead(c.req.raw))
+    app.post(FLUX, (c) => flux(c.req.raw))
+    app.post(DELETE, () => toResponse(notForOneServer('a deletion is a change')))
+    for (const path of [REMOTE_READ, FLUX, DELETE]) methodsOf.set(path, WRITE_METHODS)
     app.get('/ready/query/:output', (c) => queryReady(router, c.req.param('output')))
   }
   const peer = new PeerHandlers(router, peers)

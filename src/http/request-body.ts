@@ -64,8 +64,10 @@ const MIN_MEAN_PIECE_BYTES = 16
 const MAX_INFLATED_AT_ONCE_BYTES = 8 * 1024
 
 /** What the body of a request is read with. */
-export interface BodyReading extends Pick<Runtime, 'gunzip' | 'buffers'> {
+export interface BodyReading extends Pick<Runtime, 'buffers'> {
   readonly clock: Pick<Clock, 'now' | 'after'>
+  /** Undefined to leave a body as it was sent. */
+  readonly gunzip: Runtime['gunzip'] | undefined
   readonly turns: Turns
 }
 
@@ -102,7 +104,8 @@ export async function readBody(
   }
   // Exactly this value, as in influxd, which takes a body with any other for plain text.
   const isGzip = firstOf(headers.get('content-encoding')) === 'gzip'
-  return isGzip ? inflate(sent, limits, reservation, reading) : sent
+  const { gunzip } = reading
+  return isGzip && gunzip ? inflate(sent, limits, reservation, { ...reading, gunzip }) : sent
 }
 
 /** Most writes come this way, so it makes do with one promise and one timer. */
@@ -220,7 +223,7 @@ async function inflate(
   sent: Uint8Array,
   { maxBodyBytes }: BodyLimits,
   reservation: Reservation,
-  { buffers, gunzip, turns }: BodyReading,
+  { buffers, gunzip, turns }: BodyReading & Pick<Runtime, 'gunzip'>,
 ): Promise<Uint8Array> {
   if (sent.length > MAX_INFLATED_AT_ONCE_BYTES) await turns.next()
   const limit = Math.min(maxBodyBytes, reservation.room)

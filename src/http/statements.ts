@@ -10,7 +10,7 @@ import { boundForm } from '../influxdb/statement-request.ts'
 import { statementWrite } from '../influxdb/write.ts'
 import type { Query, QueryRouter } from '../query/query-router.ts'
 import { killedQueryOf, showQueries } from '../query/running-queries.ts'
-import type { Relay } from '../relay/relay.ts'
+import { type Relay, takesStatements } from '../relay/relay.ts'
 import type { Clock } from '../runtime.ts'
 import type { QueryRequest } from './query-request.ts'
 
@@ -50,10 +50,10 @@ export function createStatementHandler(
     const kinds = statements.map(({ kind }) => kind)
     const [first] = kinds
     if (first && kinds.every((kind) => SUBSCRIPTIONS.has(kind))) {
-      return router.answerFrom(backends[0]?.name ?? '', query)
+      return router.answerFrom(relay.backends.find(takesStatements)?.name ?? '', query)
     }
     if (kinds.length === 1 && first === 'SHOW QUERIES') {
-      return showQueries(relay.backends, query, clock).then(toResponse)
+      return showQueries(relay.backends.filter(takesStatements), query, clock).then(toResponse)
     }
     if (kinds.includes('DROP SHARD')) return refuse(NO_SHARD_NUMBERS)
     if (kinds.length === 1 && first === 'KILL QUERY') return killQuery(request.text, query)

@@ -1,4 +1,4 @@
-/** `/write`: reads a write, gives it to the relay, and answers as influxd does. */
+/** Writes: reads one, gives it to the relay, and answers as influxd does. */
 
 import type { HttpConfig } from '../config/config.ts'
 import { type Answer, STORED } from '../influxdb/answer.ts'
@@ -8,7 +8,7 @@ import { timestampIn } from '../influxdb/precision.ts'
 import { searchOf } from '../influxdb/query-string.ts'
 import { toResponse } from '../influxdb/response.ts'
 import { stamp, withoutTimestamp } from '../influxdb/stamp.ts'
-import type { Write } from '../influxdb/write.ts'
+import { opaque, type Write } from '../influxdb/write.ts'
 import { Reservation } from '../limits/budget.ts'
 import type { Log } from '../observe/log.ts'
 import { RepeatedWarning } from '../observe/repeated-warning.ts'
@@ -30,7 +30,12 @@ const MAX_STAMPED_AT_ONCE_BYTES = 1024 * 1024
 /** Passes of the event loop in which a small write is served: accepted, read, sent, stored, answered. */
 const SMALL_WRITE_PASSES = 5
 
-export type WriteHandler = (request: Request, find: FindDestination) => Promise<Response>
+/** A handler of writes of each kind. */
+export type WriteHandler = (
+  request: Request,
+  find: FindDestination,
+  kind: 'points' | 'remote-write',
+) => Promise<Response>
 
 export function createWriteHandler(
   config: HttpConfig,
@@ -41,6 +46,8 @@ export function createWriteHandler(
   const { clock, buffers } = runtime
   const { reading, pending, announced } = createBodyReading(runtime, config.maxPendingBytes)
   const { turns } = reading
+  /** influxd does not inflate the body of a remote write either. */
+  const readingAsSent = { ...reading, gunzip: undefined }
   const refused = new RepeatedWarning(clock, log, 'write refused')
   const backpressure = new Backpressure(
     clock,
@@ -49,7 +56,7 @@ export function createWriteHandler(
   const recycle = (bytes: Uint8Array) => buffers.give(bytes)
   let requests = 0
 
-  return async (request, find) => {
+  return async (request, find, kind) => {
     const reservation = new Reservation(pending)
     requests++
     try {
@@ -62,7 +69,9 @@ export function createWriteHandler(
       if (requests > config.maxConnections) throw tooManyRequests()
       const pause = backpressure.pause()
       if (pause) await pause
-      const body = await readBody(request, config, reservation, announced, reading)
+      const isPoints = kind === 'points'
+      const readingBody = isPoints ? reading : readingAsSent
+      const body = await readBody(request, config, reservation, announced, readingBody)
       let added = ''
       const timestamp = () => {
         added = timestampIn(destination.precision, clock.wallNanoseconds())
@@ -76,11 +85,11 @@ export function createWriteHandler(
           return buffers.take(length)
         },
       }
-      const points = stamp(body, timestamp, memory)
+      const points = isPoints ? stamp(body, timestamp, memory) : opaque(body)
       if (points.bytes !== body) buffers.give(body)
       const asked = destination.consistency ?? config.consistency
       const consistency = atLeast(config.minConsistency, asked)
-      const write: Write = { kind: 'points', destination, points, consistency, recycle }
+      const write: Write = { kind, destination, points, consistency, recycle }
       const answer = await relay.accept(write)
       if (answer === STORED) return new Response(null, { status: 204 })
       return toResponse(added === '' ? answer : withoutTimestamp(answer, added))

@@ -7,6 +7,7 @@
  * own, `Query u=…&p=…`. A client that sends this header gives its credentials in one more way.
  */
 
+import { base64 } from './base64.ts'
 import { decoded } from './query-string.ts'
 
 /** The header of a user: in the Basic scheme, in UTF-8, if that can hold the name. */
@@ -64,8 +65,4 @@ function headerBytes(text: string): Uint8Array {
   } catch {
     return new TextEncoder().encode(text)
   }
-}
-
-function base64(bytes: Uint8Array): string {
-  return btoa(String.fromCharCode(...bytes))
 }

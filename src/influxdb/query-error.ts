@@ -23,6 +23,19 @@ const FIRST_ERROR_MSGPACK =
   /^\x81\xa7results(?:[\x91-\x9f]|\xdc..)[\x81-\x8f](?:\xacstatement_id[\x00-\x7f])?\xa5error(?:[\xa0-\xbf]|\xd9.|\xda..)([\s\S]*)/
 const CSV_ERROR = /^error\n([\s\S]*?)\n?$/
 
+/**
+ * Whether another server may have a better answer than an error with this status.
+ *
+ * @param endpoint of the request; `/query` reports such errors with the status 200
+ * @param message the header `X-Influxdb-Error`
+ */
+export function isOfOneServer(endpoint: string | undefined, status: number, message: string) {
+  if (endpoint === 'remote-read')
+    return status === 404 || (status === 400 && message === 'no database')
+  // Versions before 1.7 have no Flux, and others may have it turned off.
+  return endpoint === 'flux' && (status === 404 || status === 403)
+}
+
 /** The error in an answer if another server may answer better; undefined for any other error. */
 export function errorOfOneServer(start: AnswerStart): string | undefined {
   return errorsIn(start).find((error) => OF_ONE_SERVER.test(error))

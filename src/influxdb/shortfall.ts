@@ -1,6 +1,7 @@
 /** What a server has left out of a write, as far as its answer says. */
 
 import { type Answer, messageOf } from './answer.ts'
+import type { Write } from './write.ts'
 
 export interface Shortfall {
   /** At most as many points are missing. */
@@ -31,10 +32,14 @@ export function shortfallOf(answer: Answer, points: number): Shortfall {
  * Whether a rejected write left nothing behind. Any other rejection may have stored some points, so other
  * servers must still get the write.
  */
-export function leftNothing(answer: Answer, points: number): boolean {
+export function leftNothing(
+  answer: Answer,
+  { kind, points }: Pick<Write, 'kind' | 'points'>,
+): boolean {
   if (answer.status === 413) return true
   if (answer.status !== 400) return false
-  return isUnparsable(answer) || (missingPoints(answer) ?? 0) >= points
+  if (kind === 'remote-write') return isUndecodable(answer)
+  return isUnparsable(answer) || (missingPoints(answer) ?? 0) >= points.count
 }
 
 /** How many points a server lacks, at most, that another one has. */
@@ -46,6 +51,11 @@ export function lackedPoints(one: Shortfall, other: Shortfall, points: number): 
 /** influxd could not parse any point. */
 function isUnparsable(answer: Answer): boolean {
   return /^({"error":")?unable to parse/.test(messageOf(answer))
+}
+
+/** influxd could not read a remote write: neither Snappy nor protobuf. */
+function isUndecodable(answer: Answer): boolean {
+  return /^({"error":")?(snappy: |proto: |unexpected EOF)/.test(messageOf(answer))
 }
 
 /** The number of points that a partial write lacks; undefined if the answer does not say. */

@@ -46,8 +46,14 @@ function unitOf(precision: string): bigint {
   return HOUR_NS / BigInt(timestampIn(precision, HOUR_NS))
 }
 
-/** The last word of a line, if it consists of digits and the line can be a point. */
 function timestampOf(line: Uint8Array): bigint | undefined {
+  const position = timestampPosition(line)
+  if (!position) return undefined
+  return BigInt(String.fromCharCode(...line.subarray(position.start, position.end)))
+}
+
+/** Where the last word of a line is, if it consists of digits and the line can be a point. */
+export function timestampPosition(line: Uint8Array): { start: number; end: number } | undefined {
   let end = line.length
   if (line[end - 1] === NEWLINE) end--
   while (line[end - 1] === SPACE) end--
@@ -58,5 +64,5 @@ function timestampOf(line: Uint8Array): bigint | undefined {
   const isWord = line[start - 1] === SPACE && line[start - 2] !== BACKSLASH
   const isComment = line[skipWhitespace(line, 0, line.length)] === HASH
   if (!isWord || isComment || !line.subarray(0, start).includes(EQUALS)) return undefined
-  return BigInt(String.fromCharCode(...line.subarray(start, end)))
+  return { start, end }
 }

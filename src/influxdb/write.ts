@@ -8,20 +8,27 @@ import type { StampedLines } from './stamp.ts'
 export type WriteKind = 'points' | 'statement' | 'remote-write'
 
 /**
+ * A body that is no line protocol. It counts as one point, and no other body can follow it in a batch. The loss of
+ * one is counted in writes.
+ */
+export function opaque(bytes: Uint8Array): StampedLines {
+  return { bytes, count: 1, endsCleanly: false }
+}
+
+/**
  * A request with statements, at least one of which changes something.
  *
  * @param form its parameters, as a server gets them
  */
 export function statementWrite(destination: Destination, form: Uint8Array): Write {
-  const points = { bytes: form, count: 1, endsCleanly: false }
-  return { kind: 'statement', destination, points, consistency: 'one' }
+  return { kind: 'statement', destination, points: opaque(form), consistency: 'one' }
 }
 
 /** One accepted body and its destination. */
 export interface Write {
   readonly kind: WriteKind
   readonly destination: Destination
-  /** Of a statement, the form, which counts as one point. */
+  /** What was sent; `opaque` unless it is line protocol. */
   readonly points: StampedLines
   /** How many backends must have the write before the client is answered. No effect afterwards. */
   readonly consistency: ConsistencyLevel

@@ -25,7 +25,7 @@ export interface DamagedFile {
 const FILE_SHARE = 1 / 8
 
 /** `influx2.telegraf.ns.000012.lp`: kind and number. `torn` holds the part of a letter left by a crash. */
-const FILE_NAME = /^(.+)\.(\d{6,})\.(lp|torn)$/
+const FILE_NAME = /^(.+)\.(\d{6,})\.(lp|base64|torn)$/
 
 export class DeadLetterFiles {
   readonly maxBytes: number
@@ -67,7 +67,7 @@ export class DeadLetterFiles {
     for (const { name, bytes } of found) this.setSize(name, bytes)
     this.nextNumber = numberOf(found.at(-1)?.name ?? '') + 1
     for (const { name } of found) {
-      const damage = name.endsWith('.lp') ? await this.repair(name) : undefined
+      const damage = name.endsWith('.torn') ? undefined : await this.repair(name)
       if (damage) onDamage(damage)
     }
   }
@@ -81,7 +81,10 @@ export class DeadLetterFiles {
     await this.makeRoom(inBlocks(header.length + letters.length))
     const name = this.current.get(kind.key)
     if (name !== undefined && (await this.appendTo(name, letters))) return
-    this.current.set(kind.key, await this.create(kind.fileName, 'lp', join([header, letters])))
+    this.current.set(
+      kind.key,
+      await this.create(kind.fileName, kind.ending, join([header, letters])),
+    )
   }
 
   /** The next letter of this kind starts a new file. */

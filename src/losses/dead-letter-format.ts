@@ -15,14 +15,17 @@
  * which a client names another database. Such letters, and those of a destination that it cannot read, have
  * files of their own, to be sent with curl. Their comments name no database in a way that the importer reads,
  * so the importer fails.
+ *
+ * A remote write of Prometheus is binary. Such letters have files of their own, with one line of base64 a letter.
  */
 
 import { crc32c } from '../disk/crc32c.ts'
+import { base64 } from '../influxdb/base64.ts'
 import { BYTE } from '../influxdb/line-bytes.ts'
 import { join, split } from '../influxdb/lines.ts'
-import type { StampedLines } from '../influxdb/stamp.ts'
+import type { Write } from '../influxdb/write.ts'
 
-export interface DeadLetter {
+export interface DeadLetter extends Pick<Write, 'kind'> {
   readonly backend: string
   readonly database: string
   /** Empty for the database's default. */
@@ -32,7 +35,7 @@ export interface DeadLetter {
   readonly status: number | undefined
   /** The error in the answer, or why the write was not sent. Holds no secret. */
   readonly message: string
-  readonly points: Pick<StampedLines, 'bytes' | 'endsCleanly'>
+  readonly points: Pick<Write['points'], 'bytes' | 'endsCleanly'>
   /** When it was rejected, ms since the Unix epoch. */
   readonly at: number
 }
@@ -41,8 +44,9 @@ export interface DeadLetter {
 export interface DeadLetterKind {
   /** Unique to the kind. */
   readonly key: string
-  /** The start of the file names. */
+  /** The start of the file names, and their ending: `lp` for line protocol. */
   readonly fileName: string
+  readonly ending: 'lp' | 'base64'
   /** The start of the files. */
   readonly header: Uint8Array
 }
@@ -59,7 +63,8 @@ const MAX_NAME_LENGTH = 60
 const encoder = new TextEncoder()
 
 export function kindOf(letter: DeadLetter): DeadLetterKind {
-  const { backend, database, retentionPolicy } = letter
+  const { kind, backend, database, retentionPolicy } = letter
+  if (kind === 'remote-write') return remoteWriteKind(letter)
   const precision = precisionOf(letter)
   const importable = isImportable(letter)
   const names = [backend, database, ...(retentionPolicy === '' ? [] : [retentionPolicy])]
@@ -67,7 +72,26 @@ export function kindOf(letter: DeadLetter): DeadLetterKind {
   return {
     key: JSON.stringify([backend, database, retentionPolicy, precision, importable]),
     fileName: parts.join('.'),
+    ending: 'lp',
     header: encoder.encode(headerOf(letter, precision, importable)),
+  }
+}
+
+function remoteWriteKind(letter: DeadLetter): DeadLetterKind {
+  const { kind, backend, database, retentionPolicy } = letter
+  const names = [backend, database, ...(retentionPolicy === '' ? [] : [retentionPolicy])]
+  const lines = [
+    '# DML',
+    `# Remote writes of Prometheus that ${commentText(backend)} has not taken. To send them again:`,
+    '#   grep -v \'^#\' FILE | while read -r BODY; do echo "$BODY" | base64 -d |',
+    `#     curl -H 'Content-Encoding: snappy' --data-binary @- '${remoteWriteUrlOf(letter)}'; done`,
+    CHECKED_AT_START,
+  ]
+  return {
+    key: JSON.stringify([backend, database, retentionPolicy, kind]),
+    fileName: [...names.map(fileNamePart), kind].join('.'),
+    ending: 'base64',
+    header: encoder.encode(`${lines.join('\n')}\n`),
   }
 }
 
@@ -99,6 +123,8 @@ function isPlainLine(line: Uint8Array): boolean {
   return isOne && !CONTEXT.every((byte, i) => line[i] === byte)
 }
 
+const CHECKED_AT_START = '# The relay checks this file when it starts: make changes in a copy.'
+
 function headerOf(letter: DeadLetter, precision: string, importable: boolean): string {
   const { backend, database, retentionPolicy } = letter
   // Without this line the importer would run the rest as queries.
@@ -114,18 +140,28 @@ function headerOf(letter: DeadLetter, precision: string, importable: boolean): s
   if (!importable) {
     lines.push('# influx -import would change these points, or misread their database.')
   }
-  lines.push('# The relay checks this file when it starts: make changes in a copy.')
+  lines.push(CHECKED_AT_START)
   return `${lines.join('\n')}\n\n`
 }
 
-function urlOf({ database, retentionPolicy }: DeadLetter, precision: string): string {
+function urlOf(letter: DeadLetter, precision: string): string {
+  return `http://SERVER:8086/write?${placeOf(letter)}&precision=${precision}`
+}
+
+function remoteWriteUrlOf(letter: DeadLetter): string {
+  return `http://SERVER:8086/api/v1/prom/write?${placeOf(letter)}`
+}
+
+function placeOf({ database, retentionPolicy }: DeadLetter): string {
   const policy = retentionPolicy === '' ? '' : `&rp=${percentEncoded(retentionPolicy)}`
-  return `http://SERVER:8086/write?db=${percentEncoded(database)}${policy}&precision=${precision}`
+  return `db=${percentEncoded(database)}${policy}`
 }
 
 /** A letter in a file: a comment, and the body with a newline at its end. */
 export function encodeLetter(letter: DeadLetter): Uint8Array {
-  const body = join([letter.points.bytes, NOTHING])
+  const { kind, points } = letter
+  const text = kind === 'remote-write' ? encoder.encode(base64(points.bytes)) : points.bytes
+  const body = join([text, NOTHING])
   return join([encoder.encode(commentOf(letter, body)), body])
 }
 

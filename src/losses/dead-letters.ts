@@ -79,7 +79,8 @@ export class DeadLetters {
       this.onRemoved({ name: undefined, bytes: bytes.length })
       return
     }
-    this.pending.push({ kind, bytes, endsCleanly: letter.points.endsCleanly })
+    const endsCleanly = letter.points.endsCleanly || kind.ending === 'base64'
+    this.pending.push({ kind, bytes, endsCleanly })
     await this.writes.request()
   }
 

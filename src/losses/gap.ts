@@ -10,7 +10,10 @@ export interface Gap {
   readonly last: bigint | undefined
   /** As far as they could be counted. */
   readonly points: number
-  /** Lost writes, at least, whose points cannot be counted because their records are damaged. */
+  /**
+   * Lost writes, at least, whose points cannot be counted: their records are damaged, or they are no line
+   * protocol.
+   */
   readonly writes: number
   /** One of a few fixed texts. Gaps with different reasons have separate entries. */
   readonly reason: string

@@ -73,7 +73,8 @@ export class Losses {
       this.log.error('backend lacks an acknowledged statement', describeStatement(write, reason))
       return this.addStatement(write, reason)
     }
-    this.lacks.report(describe(write.destination, reason), figuresOf(write))
+    const figures = { ...lossFigures(write, write.points.count), bytes: write.points.bytes.length }
+    this.lacks.report(describe(write.destination, reason), figures)
     await this.track(this.addGap(write.destination, lossOf(write, reason)))
   }
 
@@ -87,13 +88,13 @@ export class Losses {
     const { database, retentionPolicy, precision } = write.destination
     const message = messageOf(answer)
     const { points } = shortfallOf(answer, write.points.count)
-    const figures = { points, bytes: write.points.bytes.length }
+    const figures = { ...lossFigures(write, points), bytes: write.points.bytes.length }
     this.rejections.report(describe(write.destination, summaryOf(answer)), figures)
     const letter = {
-      ...{ backend: this.backend, database, retentionPolicy, precision },
+      ...{ kind: write.kind, backend: this.backend, database, retentionPolicy, precision },
       ...{ status: answer.status, message, points: write.points, at: this.now() },
     }
-    const gap = this.addGap(write.destination, { ...lossOf(write, 'rejected'), points })
+    const gap = this.addGap(write.destination, lossOf(write, 'rejected', points))
     const changes = [gap, this.records?.deadLetters.add(letter)]
     await Promise.all(changes.map((change) => this.track(change)))
   }
@@ -116,8 +117,9 @@ export class Losses {
       this.log.error('backend lacks a statement that another has executed', fields)
       return this.addStatement(write, DIVERGED, backend)
     }
-    this.differences.report({ backend, ...describe(destination, cause) }, { points })
-    const gap = { ...lossOf(write, DIVERGED), points, backend }
+    const detail = { backend, ...describe(destination, cause) }
+    this.differences.report(detail, lossFigures(write, points))
+    const gap = { ...lossOf(write, DIVERGED, points), backend }
     await this.track(this.addGap(destination, gap))
   }
 
@@ -200,9 +202,17 @@ export class Losses {
   }
 }
 
-function lossOf({ destination, points }: Write, reason: string): Loss {
-  const { first, last } = timeRangeOf(points.bytes, destination.precision) ?? {}
-  return { first, last, points: points.count, writes: 0, reason }
+function lossOf(write: Write, reason: string, count = write.points.count): Loss {
+  const { kind, destination } = write
+  const range =
+    kind === 'points' ? timeRangeOf(write.points.bytes, destination.precision) : undefined
+  const { points = 0, writes = 0 } = lossFigures(write, count)
+  return { first: range?.first, last: range?.last, points, writes, reason }
+}
+
+/** What is lost, of a write that lost some of its points. Only line protocol can be counted in points. */
+function lossFigures({ kind }: Write, count: number): Partial<Pick<Loss, 'points' | 'writes'>> {
+  return kind === 'points' ? { points: count } : { writes: 1 }
 }
 
 /** The statement is for the operator, who may want to send it by hand. */
@@ -217,8 +227,4 @@ const MAX_SHOWN = 1000
 
 function describe({ database, retentionPolicy }: Destination, reason: string) {
   return { db: database, rp: retentionPolicy === '' ? undefined : retentionPolicy, reason }
-}
-
-function figuresOf({ points }: Write) {
-  return { points: points.count, bytes: points.bytes.length }
 }

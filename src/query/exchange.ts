@@ -1,7 +1,7 @@
 /** Asks one server, and looks at the beginning of its answer before any byte goes to the client. */
 
 import type { BackendQuery } from '../backend/query-client.ts'
-import { errorOfOneServer } from '../influxdb/query-error.ts'
+import { errorOfOneServer, isOfOneServer } from '../influxdb/query-error.ts'
 import type { Clock, Runtime } from '../runtime.ts'
 import type { ReadServer } from './read-server.ts'
 
@@ -104,6 +104,10 @@ export async function ask(
     if (response.status >= 300 && response.status < 400) {
       cancel()
       return { reason: `${response.status}`, answer: undefined }
+    }
+    const message = response.headers.get('x-influxdb-error') ?? ''
+    if (isOfOneServer(query.endpoint, response.status, message)) {
+      return { reason: `${response.status} ${message}`.trim(), answer }
     }
     if (response.status !== 200 || (isCompressed && !isWhole)) return answer
     const inflated = isCompressed ? await inflate(start, gunzip) : concatenated(start)

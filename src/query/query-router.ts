@@ -94,7 +94,9 @@ export class QueryRouter {
       if (second) answer?.cancel()
       else if (answer) second = { server: chosen.server, behind, answer }
       if (query.signal.aborted) break
-      if (!answer || answer.response.status >= 500) chosen.server.failed()
+      // influxd answers 500 for any mistake in a Flux script.
+      const isFault = query.endpoint !== 'flux' && (answer?.response.status ?? 0) >= 500
+      if (!answer || isFault) chosen.server.failed()
       this.failures.report({ backend: chosen.server.backend.name, reason })
     }
     if (second) return this.respond(second, query, onEnd)

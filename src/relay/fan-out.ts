@@ -139,8 +139,8 @@ export class FanOut implements WriteTracker {
   }
 
   private hasLeftNothing(answer: Answer): boolean {
-    const { kind, points } = this.write
-    return kind === 'statement' ? changedNothing(answer) : leftNothing(answer, points.count)
+    const isStatement = this.write.kind === 'statement'
+    return isStatement ? changedNothing(answer) : leftNothing(answer, this.write)
   }
 
   private backendFailed(failure: Failure): void {

@@ -8,6 +8,9 @@ import { FanOut, type TellKept } from './fan-out.ts'
 /** The seconds after which a client may try a destination again for which there was no room. */
 const RETRY_AFTER = '10'
 
+/** No statement changes something on an InfluxDB 2.x. */
+export const takesStatements = ({ options }: Backend) => options.v2 === undefined
+
 export class Relay {
   readonly backends: readonly Backend[]
   private readonly tellKept: TellKept | undefined
@@ -28,7 +31,10 @@ export class Relay {
     const full = this.backends.find((backend) => !backend.hasRoomFor(write.destination))
     if (full) return Promise.resolve(tooManyDestinations(full))
     return new Promise((resolve) => {
-      new FanOut(write, 'client', resolve, this.tellKept).start(this.backends)
+      const { backends } = this
+      const isStatement = write.kind === 'statement'
+      const takers = isStatement ? backends.filter(takesStatements) : backends
+      new FanOut(write, 'client', resolve, this.tellKept).start(takers)
     })
   }
 

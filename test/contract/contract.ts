@@ -13,12 +13,15 @@ import { diskFaults } from './disk-faults.ts'
 import { durability } from './durability.ts'
 import { endpoints } from './endpoints.ts'
 import { faults } from './faults.ts'
+import { flux } from './flux.ts'
 import { fullDisk } from './full-disk.ts'
 import { lanes } from './lanes.ts'
 import { layouts } from './layouts.ts'
 import { logging } from './logging.ts'
 import { memory } from './memory.ts'
+import { otherServers } from './other-servers.ts'
 import { peers } from './peers.ts'
+import { prometheus } from './prometheus.ts'
 import { queries } from './queries.ts'
 import { stopping } from './stopping.ts'
 import { tls } from './tls.ts'
@@ -41,6 +44,9 @@ const themes = {
   queries,
   peers,
   changes,
+  prometheus,
+  otherServers,
+  flux,
   faults,
   buffers,
   durability,

@@ -4,12 +4,14 @@ import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { opaque } from '../../src/influxdb/write.ts'
 import type { DeadLetter } from '../../src/losses/dead-letter-format.ts'
 import { DeadLetters } from '../../src/losses/dead-letters.ts'
 import { createNodeDisk } from '../../src/platform/node-disk.ts'
 import { run } from '../real/cache.ts'
 import { findInfluxd, type Influxd, startInfluxd } from '../real/influxd.ts'
 import { letter as plainLetter } from '../support/letter-fixture.ts'
+import { remoteWrite } from '../support/remote-write.ts'
 
 let server: Influxd
 let folder: string
@@ -61,6 +63,16 @@ async function post(file: string): Promise<number> {
     body: new Uint8Array(bytes),
   })
   return status
+}
+
+/** Runs the command that the file gives for remote writes of Prometheus. */
+async function postEach(file: string): Promise<void> {
+  const text = await readFile(file, 'utf8')
+  const [, first, second] = /^# {3}(grep .*)\n# {3}(.*)$/m.exec(text) ?? []
+  const command = `${first} ${second}`
+    .replace('FILE', '"$1"')
+    .replace('http://SERVER:8086', server.url)
+  await run('sh', ['-c', command.replace('curl ', 'curl -sSf '), 'sh', file])
 }
 
 /** Runs `send` on an empty database, and returns what is in it then. */
@@ -175,4 +187,19 @@ test('a file with more points than the importer sends at a time is stored in ful
 test('files are for their owner alone', async () => {
   const file = only(await filesWith([letter('m v=1 1')]))
   expect((await stat(file)).mode & 0o777).toBe(0o600)
+})
+
+test('remote writes of Prometheus are stored by the command of their file', async () => {
+  const labels = { __name__: 'up', text: "it's" }
+  const bodies = [1, 2].map((i) => remoteWrite({ labels, samples: [[i, i]] }))
+  bodies.push(remoteWrite({ labels: { ...labels, text: 'x'.repeat(60_000) }, samples: [[3, 3]] }))
+  const direct = await stored(async () => {
+    for (const body of bodies) {
+      await fetch(`${server.url}/api/v1/prom/write?db=dead`, { method: 'POST', body })
+    }
+  })
+  const letters = bodies.map((body) => letter('', { kind: 'remote-write', points: opaque(body) }))
+  const file = only(await filesWith(letters))
+  expect(await stored(() => postEach(file))).toEqual(direct)
+  expect(direct).toHaveLength(3)
 })

@@ -139,7 +139,10 @@ export function durability(bench: Bench): void {
 }
 
 /** The entries of the gap ledger. */
-async function gapsOf(bench: Bench, configuration: Record<string, unknown>): Promise<unknown[]> {
+export async function gapsOf(
+  bench: Bench,
+  configuration: Record<string, unknown>,
+): Promise<unknown[]> {
   const file = await temporaryFile('gaps.toml', stringify(configuration))
   const { stdout } = await runRelay(bench.command, 'gaps', '-config', file, '-json')
   return JSON.parse(stdout)

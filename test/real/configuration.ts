@@ -38,6 +38,8 @@ function http(ports: Ports, { auth, https, maxBodySize }: InfluxdOptions): strin
     '[http]',
     entry('bind-address', loopback(ports.http)),
     entry('auth-enabled', auth !== undefined),
+    // Versions before 1.7 ignore it.
+    entry('flux-enabled', true),
   ]
   if (maxBodySize !== undefined) lines.push(entry('max-body-size', maxBodySize))
   if (!https) return lines

@@ -303,7 +303,9 @@ class Simulation {
       const name = path.split('/').at(-1) as string
       if (name === LEDGER) ledger.push(...parseLedger(text).entries)
       const [backend = ''] = name.split('.')
-      if (path.includes('dead-letters')) letters.set(backend, (letters.get(backend) ?? '') + text)
+      if (!path.includes('dead-letters')) continue
+      const letter = name.endsWith('.base64') ? decodedLetters(text) : text
+      letters.set(backend, (letters.get(backend) ?? '') + letter)
     }
     // Without a buffer on disk, a dead letter that the disk refuses is lost.
     return { ledger, letters: this.settings.isDurable ? letters : undefined }
@@ -329,4 +331,10 @@ class Simulation {
 
 function holds(bytes: Uint8Array, text: string): boolean {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).includes(text)
+}
+
+/** The remote writes in a file of dead letters. In the simulation they are line protocol, too. */
+function decodedLetters(file: string): string {
+  const letters = file.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
+  return letters.map((letter) => `${atob(letter)}\n`).join('')
 }

@@ -104,7 +104,7 @@ export function chooseSettings(world: World, seed: number): Settings {
 export function chooseLife(world: World, settings: Settings, isLast: boolean): LifeSettings {
   const { isAmple, isSwitching, maxInFlight } = settings
   const isDurable = settings.isDurable && (isLast || !isSwitching || world.chance(0.6))
-  const options: Omit<BackendOptions, 'name' | 'writeUrl' | 'queryUrl'> = {
+  const options: typeof DEFAULTS = {
     ...DEFAULTS,
     // A lane takes 20 KB, and a segment of any size at least 4 KB.
     bufferBytes: isAmple ? 10_000_000 : world.pick([35_000, 60_000, 100_000, 1_000_000]),

@@ -6,6 +6,7 @@ import type { DeadLetter } from '../../src/losses/dead-letter-format.ts'
 /** A letter with this body. The rest is arbitrary, except what is given. */
 export function letter(body: string, given: Partial<DeadLetter> = {}): DeadLetter {
   return {
+    kind: 'points',
     backend: 'influx2',
     database: 'telegraf',
     retentionPolicy: '',

@@ -11,7 +11,16 @@ import { openData, openRelay } from '../../src/start.ts'
 import type { FakeDisk } from './fake-disk.ts'
 import { createFakeRuntime, type Handler, settle } from './fake-runtime.ts'
 
-export const DEFAULTS: Omit<BackendOptions, 'name' | 'writeUrl' | 'queryUrl'> = {
+/** The endpoints of a server. */
+export const urlsOf = (name: string) => ({
+  writeUrl: `http://${name}/write`,
+  queryUrl: `http://${name}/query`,
+  remoteWriteUrl: `http://${name}/api/v1/prom/write`,
+  remoteReadUrl: `http://${name}/api/v1/prom/read`,
+  fluxUrl: `http://${name}/api/v2/query`,
+})
+
+export const DEFAULTS: Omit<BackendOptions, 'name' | keyof ReturnType<typeof urlsOf>> = {
   createsDatabases: false,
   isRead: true,
   weight: 1,
@@ -32,12 +41,6 @@ export const DEFAULTS: Omit<BackendOptions, 'name' | 'writeUrl' | 'queryUrl'> = 
   ca: undefined,
   skipTlsVerification: false,
 }
-
-/** The endpoints of a server. */
-export const urlsOf = (name: string) => ({
-  writeUrl: `http://${name}/write`,
-  queryUrl: `http://${name}/query`,
-})
 
 /** The answer to a write, once there is one. */
 export interface Sent {

@@ -141,6 +141,25 @@ describe('a configuration', () => {
   })
 
   test.each([
+    ['http://h:8086', 'http://h:8086/api/v2/write'],
+    ['http://h:8086/', 'http://h:8086/api/v2/write'],
+    ['http://h/influx/', 'http://h/influx/api/v2/write'],
+    ['http://h/api/v2/write', 'http://h/api/v2/write'],
+    ['http://h/write', 'http://h/api/v2/write'],
+  ])(
+    'with the location %s and api = "v2" writes to %s, and answers no queries',
+    async (location, writeUrl) => {
+      const config = await load(
+        `[[http]]\nbind-addr=":1"\noutput=[{location="${location}", api="v2", org="o", token="t", buckets={"d/rp"="b"}}]`,
+      )
+      expect(config.http[0]?.backends[0]).toMatchObject({
+        ...{ writeUrl, isRead: false, remoteWriteUrl: undefined, authorization: 'Token t' },
+        v2: { org: 'o', buckets: new Map([['d/rp', 'b']]) },
+      })
+    },
+  )
+
+  test.each([
     ['username = "u"\npassword = "p"', 'Basic dTpw'],
     ['http-user = "u"\nhttp-pass = "p"', 'Basic dTpw'],
     ['token = "u:p"', 'Token u:p'],
@@ -284,7 +303,7 @@ buffer-size-mb=1`,
     ],
     [
       'type = "prometheus"',
-      '6: http[0].output[0].type: expected the type "influxdb": this relay takes and sends line protocol only, got "prometheus"',
+      '6: http[0].output[0].type: expected the type "influxdb": every output of this relay takes line protocol, got "prometheus"',
     ],
     [
       'token = "a\\nb"',
@@ -343,6 +362,19 @@ buffer-size-mb=1`,
       'expected the key "data-dir": an output has a buffer-path',
     ],
     ['password = "p"', 'http[0].output[0]: a password needs a username beside it'],
+    ['api = "v3"', 'output[0].api: expected one of v1, v2, got "v3"'],
+    ['api = "v2"\norg = "o"', 'api = "v2" needs the keys org and token'],
+    ['api = "v2"\ntoken = "t"', 'api = "v2" needs the keys org and token'],
+    ['api = "v2"\norg = "o"\nusername = "u"\npassword = "p"', 'needs the keys org and token'],
+    ['org = "o"', 'the keys org and buckets need api = "v2" beside them'],
+    ['buckets = { "d/rp" = "b" }', 'the keys org and buckets need api = "v2" beside them'],
+    [
+      'api = "v2"\norg = "o"\ntoken = "t"\nbuckets = ["b"]',
+      'buckets: expected a table such as { "db/policy" = "bucket" }, got an array',
+    ],
+    ['api = "v2"\norg = "o"\ntoken = "t"\nread = true', 'answers no queries: remove read = true'],
+    ['api = "v2"\norg = "o"\ntoken = "t"\nendpoints = { write = "/w" }', 'has no endpoints'],
+    ['api = "v2"\norg = "o"\ntoken = "t u"', 'output[0].token: expected ASCII characters'],
     ['username = "u"\ntoken = "t"', 'http[0].output[0]: give one kind of credentials, not two'],
   ])('%s', async (keys, message) => {
     await expect(http('', keys)).rejects.toThrow(message)

@@ -1,13 +1,17 @@
 import { expect, test } from 'vitest'
 import { LaneStore } from '../../../src/delivery/lane-store.ts'
-import type { Write } from '../../../src/influxdb/write.ts'
+import { opaque, type Write } from '../../../src/influxdb/write.ts'
 import { createDurableFixture } from '../../support/durable-fixture.ts'
 import { FakeDisk } from '../../support/fake-disk.ts'
-import { later, refused, stored } from '../../support/fake-runtime.ts'
+import { answer, later, refused, stored } from '../../support/fake-runtime.ts'
 import { PoisoningPool } from '../../support/poisoning-pool.ts'
 import { createFixture, writeOf } from '../../support/relay-fixture.ts'
 
-const remoteWriteOf = (text: string): Write => ({ ...writeOf(text), kind: 'remote-write' })
+/** Any bytes: the relay does not read them. */
+const remoteWriteOf = (text: string): Write => {
+  const { points, ...write } = writeOf(text)
+  return { ...write, kind: 'remote-write', points: opaque(points.bytes) }
+}
 
 test('writes of different kinds are not batched in memory', async () => {
   const a = later()
@@ -30,7 +34,40 @@ test('writes of different kinds are not batched from disk, also after a restart'
     first.disk.kill(),
   )
   await runtime.clock.advance(1)
-  expect(bodies('a')).toEqual(['m v=1 1', 's v=2 2\ns v=3 3\n', 'm v=4 4'])
+  expect(bodies('a')).toEqual(['m v=1 1', 's v=2 2', 's v=3 3', 'm v=4 4'])
+})
+
+test('remote writes are sent alone, to their own endpoint, from memory and from disk', async () => {
+  const a = later()
+  const memory = await createFixture({ a: a.handler })
+  const bodies = ['p1 0', 'p2 1', 'p3 2']
+  for (const body of bodies) await memory.accept(remoteWriteOf(body))
+  for (let i = 0; i < 3; i++) await a.respond(stored())
+  expect(memory.bodies('a')).toEqual(bodies)
+
+  const first = await createDurableFixture({ a: refused, b: stored })
+  for (const body of bodies) await first.accept(remoteWriteOf(body))
+  const { runtime } = await createDurableFixture({ a: stored, b: stored }, first.disk.kill())
+  await runtime.clock.advance(1)
+  const received = runtime.received.get('a') ?? []
+  expect(received.map(({ body }) => body)).toEqual(bodies)
+  expect(received[0]).toMatchObject({
+    url: 'http://a/api/v1/prom/write?db=d',
+    headers: { 'content-type': 'application/x-protobuf', 'content-encoding': 'snappy' },
+  })
+})
+
+test('a lost remote write is entered in the ledger as a write, without points and times', async () => {
+  const { accept, ledger, logged } = await createDurableFixture({
+    a: () => answer(400, 'partial write: no dropped=7'),
+    b: stored,
+  })
+  await accept(remoteWriteOf('m v=1 1\nm v=2 2'))
+  const none = { first: undefined, last: undefined, points: 0 }
+  expect(ledger.entries()).toMatchObject([{ backend: 'a', ...none, writes: 1 }])
+  expect(logged('backend lacks points that another has')).toMatchObject([
+    expect.stringContaining(' writes=1'),
+  ])
 })
 
 test('a record of an unknown kind stays on disk and blocks its lane alone', async () => {

@@ -6,6 +6,7 @@ import {
   NOTHING_MISSING,
   shortfallOf,
 } from '../../../src/influxdb/shortfall.ts'
+import { opaque } from '../../../src/influxdb/write.ts'
 
 const partial = (reason: string, dropped: number) =>
   errorAnswer(400, `partial write: ${reason} dropped=${dropped}`)
@@ -52,7 +53,19 @@ describe('a rejected write', () => {
     ['that is too large left nothing', errorAnswer(413, 'too large'), 2, true],
     ['may have left something', errorAnswer(400, 'field type conflict'), 1, false],
   ])('%s', (_, answer, points, left) => {
-    expect(leftNothing(answer, points)).toBe(left)
+    const lines = { bytes: new Uint8Array(), count: points, endsCleanly: true }
+    expect(leftNothing(answer, { kind: 'points', points: lines })).toBe(left)
+  })
+
+  test.each([
+    ['that is no Snappy left nothing', errorAnswer(400, 'snappy: corrupt input'), true],
+    ['that is no protobuf left nothing', errorAnswer(400, 'proto: illegal wireType 7'), true],
+    ['that is cut short left nothing', errorAnswer(400, 'unexpected EOF'), true],
+    ['that is too large left nothing', errorAnswer(413, 'too large'), true],
+    ['of which a point was dropped may have left others', conflict('value'), false],
+  ])('of Prometheus %s', (_, answer, left) => {
+    const points = opaque(new Uint8Array())
+    expect(leftNothing(answer, { kind: 'remote-write', points })).toBe(left)
   })
 })
 

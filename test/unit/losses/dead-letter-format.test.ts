@@ -46,6 +46,22 @@ describe('the header of a file', () => {
     )
   })
 
+  test('gives a command for each remote write of Prometheus', () => {
+    const given = {
+      kind: 'remote-write',
+      database: "it's:x",
+      retentionPolicy: 'one month',
+    } as const
+    expect(headerOf(letter('any', given))).toBe(
+      `# DML
+# Remote writes of Prometheus that influx2 has not taken. To send them again:
+#   grep -v '^#' FILE | while read -r BODY; do echo "$BODY" | base64 -d |
+#     curl -H 'Content-Encoding: snappy' --data-binary @- 'http://SERVER:8086/api/v1/prom/write?db=it%27s%3Ax&rp=one%20month'; done
+# The relay checks this file when it starts: make changes in a copy.
+`,
+    )
+  })
+
   test.each([
     ['', 'ns'],
     ['n', 'ns'],

@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest'
-import type { BackendOptions } from '../../../src/backend/backend.ts'
 import type { UdpConfig } from '../../../src/config/config.ts'
 import { createLog } from '../../../src/observe/log.ts'
 import type { Address } from '../../../src/runtime.ts'
@@ -43,7 +42,7 @@ async function createFixture(config: Partial<UdpConfig>, handlers: Record<string
   }
   const held: (() => void)[] = []
   const log = createLog(runtime.writeLog, runtime.clock.wallNanoseconds)
-  const options: Omit<BackendOptions, 'name' | 'writeUrl' | 'queryUrl'> = {
+  const options: typeof DEFAULTS = {
     ...DEFAULTS,
     bufferBytes: 100_000,
   }

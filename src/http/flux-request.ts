@@ -1,0 +1,62 @@
+/** The body of a request to `/api/v2/query`, as influxd 1.8 reads it: a Flux script, or JSON with one. */
+
+import type { ReadEndpoint } from '../backend/query-client.ts'
+import { type Answer, errorAnswer } from '../influxdb/answer.ts'
+import { readFlux } from '../influxdb/flux.ts'
+import type { Databases } from '../losses/shortage.ts'
+import type { Query } from '../query/query-router.ts'
+
+/** What a server is sent in place of a request, and of which databases it must have everything. */
+export interface ReadRequest extends Pick<Query, 'headers'> {
+  readonly endpoint: ReadEndpoint
+  readonly body: Uint8Array
+  readonly databases: Databases
+}
+
+export function fluxRequest(
+  _: ReadonlyMap<string, string>,
+  body: Uint8Array,
+  headers: Headers,
+): ReadRequest | Answer {
+  const text = new TextDecoder().decode(body)
+  const isScript = /^application\/vnd\.flux\b/i.test(headers.get('content-type') ?? '')
+  const read = isScript ? { script: text, sent: text } : readJson(text)
+  if ('status' in read) return read
+  const { databases, writer } = readFlux(read.script)
+  if (writer !== undefined) return notForOneServer(`the Flux script has the function ${writer}()`)
+  return {
+    endpoint: 'flux',
+    body: new TextEncoder().encode(read.sent),
+    headers: { 'content-type': isScript ? 'application/vnd.flux' : 'application/json' },
+    databases,
+  }
+}
+
+/** Keys with a script in another form, which only a server can read. */
+const COMPILED = ['ast', 'spec', 'extern']
+
+/**
+ * The script in a JSON text, and the text for a server: with the keys that were read here, since Go reads a key in
+ * any case, and the last of several.
+ */
+function readJson(text: string): { script: string; sent: string } | Answer {
+  let request: Record<string, unknown>
+  try {
+    request = Object(JSON.parse(text))
+  } catch (error) {
+    return errorAnswer(400, `the request is not valid JSON: ${(error as Error).message}`)
+  }
+  const compiled = Object.keys(request).find((key) => COMPILED.includes(key.toLowerCase()))
+  if (compiled !== undefined && request[compiled] !== null) {
+    return notForOneServer(`the request has the key "${compiled}", which may change something`)
+  }
+  const { query = '', type = 'flux', dialect, now, params } = request
+  if (typeof query !== 'string') return errorAnswer(400, 'the key "query" is not a string')
+  if (type !== 'flux') return errorAnswer(400, `unknown query type: ${String(type).slice(0, 100)}`)
+  return { script: query, sent: JSON.stringify({ query, type, dialect, now, params }) }
+}
+
+/** A change that the relay cannot bring to all servers. Not 5xx: a client would send it again. */
+export function notForOneServer(what: string): Answer {
+  return errorAnswer(403, `${what}, which the relay cannot bring to all servers: send it to each`)
+}
