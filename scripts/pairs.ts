@@ -22,6 +22,9 @@ import { WAYS } from './ways.ts'
 
 const CLIENTS = 8
 
+/** Figures are printed each time that so many pairs are done. */
+const REPORT_PAIRS = 10_000
+
 /** A client starts another measurement after so many points, so that counting stays fast. */
 const POINTS = 500
 
@@ -51,12 +54,12 @@ const counts = {
 
 async function client(urls: readonly string[], name: string): Promise<void> {
   for (let round = 0; counts.pairs < pairs; round++) {
-    const measurement = `${name}_${round}`
+    const measurement = `m${round}`
     for (let written = 0; written < POINTS && counts.pairs < pairs; ) {
       const first = random() < 0.5 ? 0 : 1
       const [writer, reader] = [urls[first], urls[1 - first]] as [string, string]
       const body = `${measurement} v=1 ${1_700_000_000_000_000_000n + BigInt(written)}`
-      const answer = await fetch(`${writer}/write?db=d`, { method: 'POST', body }).catch(
+      const answer = await fetch(`${writer}/write?db=${name}`, { method: 'POST', body }).catch(
         () => undefined,
       )
       await answer?.arrayBuffer()
@@ -66,7 +69,7 @@ async function client(urls: readonly string[], name: string): Promise<void> {
         continue
       }
       written++
-      await read([reader, writer], measurement, written)
+      await read([reader, writer], name, measurement, written)
     }
   }
 }
@@ -74,21 +77,23 @@ async function client(urls: readonly string[], name: string): Promise<void> {
 /** Reads through the first relay that answers. */
 async function read(
   [url, other]: readonly [string, string],
+  database: string,
   measurement: string,
   written: number,
 ): Promise<void> {
-  const query = `/query?db=d&q=${encodeURIComponent(`SELECT count(v) FROM ${measurement}`)}`
+  const query = `/query?db=${database}&q=${encodeURIComponent(`SELECT count(v) FROM ${measurement}`)}`
   const startedAt = performance.now()
   const answer = await fetch(url + query).catch(() => undefined)
   const text = await answer?.text().catch(() => undefined)
   if (answer?.status !== 200 || text === undefined) {
     counts.failedReads++
     await delay(5)
-    return read([other, url], measurement, written)
+    return read([other, url], database, measurement, written)
   }
   const count = JSON.parse(text).results[0].series?.[0].values[0][1] ?? 0
   const behind = answer.headers.get('x-relay-behind')
   counts.pairs++
+  if (counts.pairs % REPORT_PAIRS === 0) console.log(JSON.stringify(counts))
   if (behind) counts.flagged++
   if (count >= written) return
   const hadBetter = await Promise.all(
@@ -152,7 +157,11 @@ const command = WAYS[values.way]
 if (!command) throw new Error(`no way "${values.way}": ${Object.keys(WAYS).join(', ')}`)
 const [a, b] = await Promise.all([startInfluxd(), startInfluxd()])
 const servers = [a, b]
-for (const server of servers) await server.query('CREATE DATABASE d')
+// Each client has a database of its own: a server is complete or not for a whole database.
+const names = Array.from({ length: CLIENTS }, (_, i) => `d${i}`)
+for (const server of servers) {
+  for (const name of names) await server.query(`CREATE DATABASE ${name}`)
+}
 const dir = await mkdtemp(join(tmpdir(), 'pairs-'))
 const ports = [(await choosePorts()).http, (await choosePorts()).http]
 const urls = ports.map((port) => `http://127.0.0.1:${port}`)
@@ -174,7 +183,7 @@ const relays = await Promise.all(
 )
 await allReady(urls)
 const began = performance.now()
-const clients = Array.from({ length: CLIENTS }, (_, i) => client(urls, `m${i}`))
+const clients = names.map((name) => client(urls, name))
 while (counts.pairs < pairs) {
   await cycle(servers, relays)
   await allReady(urls)
