@@ -13,26 +13,31 @@ const fetched: Step[] = [
   { name: 'bring strace', run: async () => (await findStrace()).program },
 ]
 
+/** These read the repository's text, which no runtime changes. */
+const TEXTS = 'test/unit/{documents,imports,mutants}.test.ts'
+const PART = ['--mode', 'quick', '--exclude', TEXTS]
+
 /** One core is enough for each of these. Each seed of a unit test runs once, on Node. */
 const calculations: Step[] = [
   npm('types and lint', 'check'),
   tests('unit tests on Node', 'node', 'unit'),
-  tests('unit tests on Bun', 'bun', 'unit', '--mode', 'quick'),
-  tests('unit tests on Deno', 'deno', 'unit', '--mode', 'quick'),
+  tests('unit tests on Bun', 'bun', 'unit', ...PART),
+  tests('unit tests on Deno', 'deno', 'unit', ...PART),
   tests("against InfluxQL's parser", 'node', 'oracle'),
-  script('simulation', 'scripts/simulate.ts', '--seed', '1', '--runs', '2000', '--processes', '1'),
+  script('simulation', 'scripts/simulate.ts', '--seed', '1', '--runs', '1000', '--processes', '1'),
+  script('a backlog', ...['scripts/backlog.ts', '--gb', '0.125', '--runtime', 'node', '--untimed']),
 ]
 
 /** These wait for processes and deadlines most of the time. */
 const processes: Step[] = [
   tests('contract tests', 'node', 'contract'),
   script('relays that are killed', 'scripts/torture.ts', '--cycles', '25'),
+  script('writes that are read', 'scripts/pairs.ts', '--pairs', '500'),
 ]
 
-/** These measure. */
+/** Every part of the bench once, on two of our runtimes. */
 const measurements: Step[] = [
-  script('a backlog', ...['scripts/backlog.ts', '--gb', '0.125', '--runtime', 'node', '--untimed']),
-  script('bench, quickly', 'bench/main.ts', '--quick'),
+  script('bench, quickly', 'bench/main.ts', '--quick', '--subjects', 'bun,deno'),
 ]
 
 await runStages([[[...fetched, npm('build', 'build')]], [calculations, processes], [measurements]])

@@ -31,7 +31,7 @@ export const CHANGES: readonly Mutant[] = [
     name: 'change: an idle lane counts as gone',
     breaks: 'records that come back after a crash are delivered again behind a statement',
     file: 'delivery/queue.ts',
-    find: 'else if (this.barriers.has(lane)) void this.removeFilesOf(lane)',
+    find: 'else if (this.barriers.has(lane)) this.removeFilesNow(lane)',
     replace: 'else if (this.barriers.has(lane)) this.forget(lane)',
   },
   {

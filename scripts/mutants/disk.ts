@@ -18,6 +18,14 @@ export const DISK: readonly Mutant[] = [
     replace: '',
   },
   {
+    name: 'segment of an earlier process not synced',
+    breaks:
+      'after a kill and a power cut, records that were found and never acknowledged are missing',
+    file: 'segments/writer.ts',
+    find: 'await this.syncEarlier()',
+    replace: '',
+  },
+  {
     name: 'sync is tried again',
     breaks: 'a file whose sync has failed is trusted',
     file: 'segments/writer.ts',

@@ -140,9 +140,7 @@ export class Backend {
 
   private async send(queued: QueuedWrite, body: Uint8Array): Promise<Outcome> {
     const { kind, destination } = queued.write
-    const outcome = await (kind === 'statement'
-      ? this.statements.send(queued, body)
-      : this.sendPoints(queued, body))
+    const outcome = await this.sendOnce(queued, body)
     const { database, retentionPolicy, laneKey } = destination
     const hasFailed = isFailure(outcome)
     // The client that waits sees what is wrong with its statement.
@@ -160,13 +158,20 @@ export class Backend {
     return outcome
   }
 
+  private sendOnce(queued: QueuedWrite, body: Uint8Array): Promise<Outcome> {
+    const { kind, destination } = queued.write
+    if (kind === 'statement') return this.statements.send(queued, body)
+    if (this.options.createsDatabases) return this.sendPoints(queued, body)
+    return this.client.send(destination, body)
+  }
+
   /** Creates the database first if the server lacks it and another server has the write. */
   private async sendPoints({ write, tracker }: QueuedWrite, body: Uint8Array): Promise<Outcome> {
     const { destination } = write
     const outcome = await this.client.send(write, body)
     const isMissing = outcome.verdict === 'unready' && DATABASE_NOT_FOUND.test(outcome.reason)
-    const isWanted = this.options.createsDatabases && tracker.ownership === 'relay'
-    if (!isMissing || !isWanted || !hasReadableName(destination)) return outcome
+    const isWanted = tracker.ownership === 'relay' && hasReadableName(destination)
+    if (!isMissing || !isWanted) return outcome
     const { database, authorization } = destination
     if (!(await this.databases.create(database, authorization))) return outcome
     this.log.info('database created, as another server has it', { db: database })

@@ -34,9 +34,14 @@ export interface RecoveredLanes {
   readonly lanes: readonly StoredLane[]
   /** The folders of all logs. */
   readonly paths: ReadonlyMap<SegmentLog, string>
+  /** The folders of lanes that are empty and that the disk did not remove, and their logs if they have one. */
+  readonly leftovers: Leftovers
   /** The number of the next folder. */
   readonly nextNumber: number
 }
+
+/** By their folders; the log of those that have one. */
+export type Leftovers = Map<string, SegmentLog | undefined>
 
 interface LaneFolder extends LaneIdentity {
   readonly path: string
@@ -58,9 +63,11 @@ export async function recoverLanes(
   const { folder } = options
   const numbers = await removeStrayFiles(disk, folder)
   const found = new Map<string, LaneFolder[]>()
+  const leftovers: Leftovers = new Map()
   for (let i = 0; i < numbers.length; i += LANES_AT_A_TIME) {
     const some = numbers.slice(i, i + LANES_AT_A_TIME)
-    const open = (number: number) => openLane(disk, lanePath(folder, number), usage, options)
+    const open = (number: number) =>
+      openLane(disk, lanePath(folder, number), usage, options, leftovers)
     for (const lane of await Promise.all(some.map(open))) {
       if (!lane) continue
       const key = `${lane.order} ${lane.destination.laneKey}`
@@ -71,14 +78,15 @@ export async function recoverLanes(
   const lanes: StoredLane[] = []
   const paths = new Map<SegmentLog, string>()
   for (const folders of found.values()) {
-    const used = await removeEmpty(disk, folders)
+    const used = await removeEmpty(disk, folders, leftovers)
     const [first] = used
     if (!first) continue
     const { destination, order } = first
     lanes.push({ destination, order, logs: used.map(({ log }) => log) })
     for (const { log, path } of used) paths.set(log, path)
   }
-  return { lanes: lanes.sort(asAdded), paths, nextNumber: (numbers.at(-1) ?? 0) + 1 }
+  const nextNumber = (numbers.at(-1) ?? 0) + 1
+  return { lanes: lanes.sort(asAdded), paths, leftovers, nextNumber }
 }
 
 /** The lanes with the number of a statement were added after it. */
@@ -110,6 +118,7 @@ async function openLane(
   path: string,
   usage: LogUsage,
   options: LaneRecoveryOptions,
+  leftovers: Leftovers,
 ): Promise<LaneFolder | undefined> {
   const file = await readLaneFile(disk, path)
   const said = file && decodeLane(file)
@@ -127,7 +136,7 @@ async function openLane(
     })
     if (!said && !hasSegments) {
       // The lane's file is synced before the first record: a crash came before it, or in a removal.
-      await removeLaneFiles(disk, path, undefined).catch(() => {})
+      await remove(disk, path, undefined, leftovers)
       return undefined
     }
     const recorded = record && recordedLane(record)
@@ -173,15 +182,23 @@ async function restoreLaneFile(
  * Removes the empty ones of the folders of one destination, which has several if one was moved away and back
  * or if a crash came while one was removed. Returns the others, which are delivered in order.
  */
-async function removeEmpty(disk: Disk, folders: readonly LaneFolder[]): Promise<LaneFolder[]> {
+async function removeEmpty(
+  disk: Disk,
+  folders: readonly LaneFolder[],
+  leftovers: Leftovers,
+): Promise<LaneFolder[]> {
   const used: LaneFolder[] = []
   for (const lane of folders) {
-    if (!lane.log.isEmpty || !(await isRemoved(disk, lane))) used.push(lane)
+    if (!lane.log.isEmpty || !(await isRemoved(disk, lane, leftovers))) used.push(lane)
   }
   return used
 }
 
-async function isRemoved(disk: Disk, { log, path }: LaneFolder): Promise<boolean> {
+async function isRemoved(
+  disk: Disk,
+  { log, path }: LaneFolder,
+  leftovers: Leftovers,
+): Promise<boolean> {
   try {
     await log.sync()
   } catch {
@@ -189,6 +206,15 @@ async function isRemoved(disk: Disk, { log, path }: LaneFolder): Promise<boolean
     return false
   }
   if (!log.isDurablyEmpty) return false
-  await removeLaneFiles(disk, path, log).catch(() => {})
+  await remove(disk, path, log, leftovers)
   return true
+}
+
+async function remove(
+  disk: Disk,
+  path: string,
+  log: SegmentLog | undefined,
+  leftovers: Leftovers,
+): Promise<void> {
+  await removeLaneFiles(disk, path, log).catch(() => leftovers.set(path, log))
 }

@@ -10,6 +10,7 @@ import { LANE_BYTES, laneFileOf, lanePath, openLog, removeLaneFiles } from './la
 import {
   LANES_AT_A_TIME,
   type LaneRecoveryOptions,
+  type Leftovers,
   type RecoveredLanes,
   recoverLanes,
   type StoredLane,
@@ -43,7 +44,7 @@ export class LaneStore {
   /** The folder of each open log. */
   private readonly paths: Map<SegmentLog, string>
   /** Folders that are being removed, or could not be removed yet, and their logs if they have one. */
-  private readonly leftovers = new Map<string, SegmentLog | undefined>()
+  private readonly leftovers: Leftovers
   private nextNumber: number
   /** Bytes that are being written. */
   private reserved = 0
@@ -68,7 +69,7 @@ export class LaneStore {
     options: LaneStoreOptions,
     lock: DiskLock,
     usage: LogUsage,
-    { lanes, paths, nextNumber }: RecoveredLanes,
+    { lanes, paths, leftovers, nextNumber }: RecoveredLanes,
   ) {
     this.disk = disk
     this.options = options
@@ -76,6 +77,7 @@ export class LaneStore {
     this.usage = usage
     this.lanes = lanes
     this.paths = new Map(paths)
+    this.leftovers = leftovers
     this.nextNumber = nextNumber
   }
 

@@ -182,7 +182,10 @@ export class Lane implements WriteLane {
       const body = batch.createBody(buffers)
       if (batch.last) await queue.paceReplay(body.length)
       const sentAt = clock.now()
-      const outcome = await this.send(batch, body)
+      const isStatement = this.destination.barrier !== undefined
+      const outcome = await (isStatement
+        ? this.execute(batch, body)
+        : queue.send(batch.first, body))
       queue.onOutcome(outcome)
       const spilled = backlog.answered(batch, clock.now() - sentAt)
       if (spilled) await spilled
@@ -230,9 +233,8 @@ export class Lane implements WriteLane {
   }
 
   /** While a statement takes long, clients of the writes behind it are told so. */
-  private async send(batch: InFlightBatch, body: Uint8Array): Promise<Outcome> {
+  private async execute(batch: InFlightBatch, body: Uint8Array): Promise<Outcome> {
     const { queue } = this
-    if (!this.destination.barrier) return queue.send(batch.first, body)
     const { clock, timeoutMs } = queue.options
     const stop = clock.after(timeoutMs, () => queue.holdBehind(this, UNFINISHED))
     const outcome = await queue.send(batch.first, body)

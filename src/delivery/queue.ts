@@ -99,6 +99,8 @@ export class Queue implements LaneQueue {
   private readonly readers = new Set<() => void>()
   /** Idle lanes with empty files on disk, and since when, oldest first. */
   private readonly idle = new Map<Lane, number>()
+  /** Lanes whose files are being removed because others wait for that. */
+  private readonly removals = new Map<Lane, Promise<boolean>>()
   /** Whether `removeFiles` runs or will. */
   private isRemovalDue = false
 
@@ -232,6 +234,8 @@ export class Queue implements LaneQueue {
 
   async removeIdleFiles(): Promise<boolean> {
     if (await this.removeSomeFiles(Number.POSITIVE_INFINITY)) return true
+    const [removal] = this.removals.values()
+    if (await removal) return true
     return (await this.store?.removeLeftover()) ?? false
   }
 
@@ -239,7 +243,7 @@ export class Queue implements LaneQueue {
     this.slots.dequeue(lane)
     this.retries.dequeue(lane)
     if (lane.isDisposable) this.forget(lane)
-    else if (this.barriers.has(lane)) void this.removeFilesOf(lane)
+    else if (this.barriers.has(lane)) this.removeFilesNow(lane)
     else this.removeFilesLater(lane)
     this.onProgress()
   }
@@ -294,6 +298,13 @@ export class Queue implements LaneQueue {
       one.stopWaitingFor(lane)
       if (!one.isWaiting) this.waiting.delete(one)
     }
+  }
+
+  /** Other lanes wait until the files are gone. */
+  private removeFilesNow(lane: Lane): void {
+    if (this.removals.has(lane)) return
+    const removal = this.removeFilesOf(lane).finally(() => this.removals.delete(lane))
+    this.removals.set(lane, removal)
   }
 
   private removeFilesLater(lane: Lane): void {

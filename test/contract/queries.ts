@@ -146,16 +146,17 @@ function differential(servers: Servers): void {
   }, 180_000)
 
   test('is answered the same while one server is down, and while it is back and behind', async () => {
+    // Only the first output is asked for what each server has of its own, such as its subscriptions.
     const db = await servers.database()
     const relay = await servers.relay(SLOW_REPLAY)
     await fill(relay, POINTS.slice(0, 2), db)
-    await vi.waitFor(async () => expect(await isReady(relay, 'a')).toBe(200), patience)
-    await servers.kill(servers.a)
+    await vi.waitFor(async () => expect(await isReady(relay, 'b')).toBe(200), patience)
+    await servers.kill(servers.b)
     await fill(relay, POINTS.slice(2), db)
     await expectEqual(relay, db)
-    await servers.a.start()
+    await servers.b.start()
     await expectEqual(relay, db)
-    expect(await isReady(relay, 'a')).toBe(503)
+    expect(await isReady(relay, 'b')).toBe(503)
     expect(relay.lines('query answered by a server that is behind')).toEqual([])
   }, 180_000)
 }

@@ -184,7 +184,7 @@ export const names: readonly Case[] = [
   {
     name: 'query-strings',
     title: '1,200 query strings of 15 KB, and 1,200 of 30 KB',
-    bounds: { growthMb: 64 + 64 },
+    bounds: { growthMb: 64 + 64, seconds: 30 },
     async attack({ port }) {
       const outcomes = await crowd(2400, 32, (i) => {
         const filler = `${i}-`.padEnd(i % 2 === 0 ? 15_000 : 30_000, 'x')

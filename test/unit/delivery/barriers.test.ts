@@ -1,9 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { barrierOf } from '../../../src/influxdb/barrier.ts'
 import { userAuthorization } from '../../../src/influxdb/credentials.ts'
-import { statementDestination } from '../../../src/influxdb/destination.ts'
-import { statementsOf } from '../../../src/influxdb/statement.ts'
-import { statementWrite } from '../../../src/influxdb/write.ts'
 import { createDurableFixture } from '../../support/durable-fixture.ts'
 import {
   answer,
@@ -14,28 +10,7 @@ import {
   stored,
 } from '../../support/fake-runtime.ts'
 import { createFixture } from '../../support/relay-fixture.ts'
-
-/** A request with statements, for the database `d`. */
-function statementOf(text: string, authorization?: string, search = 'db=d') {
-  const database = new URLSearchParams(search).get('db') ?? ''
-  const barrier = barrierOf(statementsOf(text, { database }), database)
-  const form = new TextEncoder().encode(`${search}&q=${encodeURIComponent(text)}`)
-  return statementWrite(statementDestination(barrier, search, authorization), form)
-}
-
-const executed = () => Response.json({ results: [{ statement_id: 0 }] })
-
-const isStatement = ({ url }: Received) => new URL(url).pathname === '/query'
-
-/** A server that answers every write and statement. */
-const well: Handler = (request) => (isStatement(request) ? executed() : stored())
-
-/** What a server has received: statements by their text, writes by their lines. */
-function receivedBy(requests: readonly Received[] | undefined): string[] {
-  return (requests ?? []).map((request) =>
-    isStatement(request) ? (new URLSearchParams(request.body).get('q') ?? '') : request.body,
-  )
-}
+import { executed, isStatement, receivedBy, statementOf, well } from '../../support/statements.ts'
 
 /** A server that is down until the test says otherwise. */
 function switchable(isUp = false) {

@@ -11,7 +11,7 @@ import { FakeDisk, type OperationKind } from '../../support/fake-disk.ts'
 import { later, refused, settle, stored } from '../../support/fake-runtime.ts'
 import { record } from '../../support/log-fixture.ts'
 import { PoisoningPool } from '../../support/poisoning-pool.ts'
-import type { Sent } from '../../support/relay-fixture.ts'
+import { type Sent, writeOf } from '../../support/relay-fixture.ts'
 import { seededRandom } from '../../support/seeded-random.ts'
 import { seeds } from '../../support/seeds.ts'
 
@@ -359,6 +359,20 @@ describe('the bound of a buffer on disk', () => {
     expect(store?.diskBytes).toBe(second.disk.allocated('data/a'))
     expect(store?.bytes).toBe(first.relay.backends[0]?.queue.store?.bytes)
   })
+})
+
+test('an empty lane that the disk does not remove at the start is counted, and removed later', async () => {
+  const first = await createDurableFixture({ a: refused, b: stored })
+  const store = first.relay.backends[0]?.queue.store
+  await store?.createLane({ destination: writeOf('m v=1 1').destination, order: 0 })
+  const disk = first.disk.kill()
+  disk.fail({ code: 'EIO', kinds: ['remove'], path: 'data/a' })
+  const second = await createDurableFixture({ a: refused, b: stored }, disk)
+  const next = second.relay.backends[0]?.queue.store
+  expect(next?.diskBytes).toBe(disk.allocated('data/a'))
+  expect(await next?.removeLeftover()).toBe(true)
+  expect(next?.diskBytes).toBe(0)
+  expect(lanesOn(disk)).toEqual([])
 })
 
 describe("a lane's file that cannot be read", () => {
