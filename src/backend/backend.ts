@@ -159,10 +159,10 @@ export class Backend {
   }
 
   private sendOnce(queued: QueuedWrite, body: Uint8Array): Promise<Outcome> {
-    const { kind, destination } = queued.write
-    if (kind === 'statement') return this.statements.send(queued, body)
+    const { write } = queued
+    if (write.kind === 'statement') return this.statements.send(queued, body)
     if (this.options.createsDatabases) return this.sendPoints(queued, body)
-    return this.client.send(destination, body)
+    return this.client.send(write, body)
   }
 
   /** Creates the database first if the server lacks it and another server has the write. */
