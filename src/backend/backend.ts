@@ -159,9 +159,10 @@ export class Backend {
   }
 
   private sendOnce(queued: QueuedWrite, body: Uint8Array): Promise<Outcome> {
-    if (queued.write.kind === 'statement') return this.statements.send(queued, body)
+    const { write } = queued
+    if (write.kind === 'statement') return this.statements.send(queued, body)
     if (this.options.createsDatabases) return this.sendPoints(queued, body)
-    return this.client.send(queued.write, body)
+    return this.client.send(write, body)
   }
 
   /** Creates the database first if the server lacks it and another server has the write. */
