@@ -159,10 +159,9 @@ export class Backend {
   }
 
   private sendOnce(queued: QueuedWrite, body: Uint8Array): Promise<Outcome> {
-    const { write } = queued
-    if (write.kind === 'statement') return this.statements.send(queued, body)
+    if (queued.write.kind === 'statement') return this.statements.send(queued, body)
     if (this.options.createsDatabases) return this.sendPoints(queued, body)
-    return this.client.send(write, body)
+    return this.client.send(queued.write, body)
   }
 
   /** Creates the database first if the server lacks it and another server has the write. */

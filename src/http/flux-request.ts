@@ -13,6 +13,12 @@ export interface ReadRequest extends Pick<Query, 'headers'> {
   readonly databases: Databases
 }
 
+/**
+ * The parser of influxd 1.8 is recursive: 300,000 nested strings exceed its stack, and the process ends. The relay
+ * would then ask the next server.
+ */
+const MAX_SCRIPT_LENGTH = 128 * 1024
+
 export function fluxRequest(
   _: ReadonlyMap<string, string>,
   body: Uint8Array,
@@ -22,6 +28,9 @@ export function fluxRequest(
   const isScript = /^application\/vnd\.flux\b/i.test(headers.get('content-type') ?? '')
   const read = isScript ? { script: text, sent: text } : readJson(text)
   if ('status' in read) return read
+  if (read.script.length > MAX_SCRIPT_LENGTH) {
+    return errorAnswer(413, `the Flux script has more than ${MAX_SCRIPT_LENGTH} characters`)
+  }
   const { databases, writer } = readFlux(read.script)
   if (writer !== undefined) return notForOneServer(`the Flux script has the function ${writer}()`)
   return {
@@ -53,7 +62,11 @@ function readJson(text: string): { script: string; sent: string } | Answer {
   const { query = '', type = 'flux', dialect, now, params } = request
   if (typeof query !== 'string') return errorAnswer(400, 'the key "query" is not a string')
   if (type !== 'flux') return errorAnswer(400, `unknown query type: ${String(type).slice(0, 100)}`)
-  return { script: query, sent: JSON.stringify({ query, type, dialect, now, params }) }
+  try {
+    return { script: query, sent: JSON.stringify({ query, type, dialect, now, params }) }
+  } catch {
+    return errorAnswer(400, 'the request is nested too deeply')
+  }
 }
 
 /** A change that the relay cannot bring to all servers. Not 5xx: a client would send it again. */

@@ -66,9 +66,8 @@ export function createQueryHandler(
         if (value !== null) passed[name] = value
       }
       const asked = { ...query, form, headers: passed, signal }
-      const other = answerStatements(query, statements, asked)
-      if (!other) return await router.answer(asked, databasesOf(statements), end)
-      const response = await other
+      const response = await answerStatements(query, statements, asked)
+      if (!response) return await router.answer(asked, databasesOf(statements), end)
       end()
       return response
     } catch (error) {

@@ -1,7 +1,7 @@
 /** `/query`: statements that do not go to one complete server. */
 
 import type { HttpConfig } from '../config/config.ts'
-import { type Answer, errorAnswer } from '../influxdb/answer.ts'
+import { errorAnswer } from '../influxdb/answer.ts'
 import { barrierOf } from '../influxdb/barrier.ts'
 import { statementDestination } from '../influxdb/destination.ts'
 import { toResponse } from '../influxdb/response.ts'
@@ -38,7 +38,7 @@ export type StatementHandler = (
   request: QueryRequest,
   statements: readonly Statement[],
   query: Query,
-) => Promise<Response> | undefined
+) => Promise<Response | undefined>
 
 export function createStatementHandler(
   { backends }: Pick<HttpConfig, 'backends'>,
@@ -46,32 +46,37 @@ export function createStatementHandler(
   router: QueryRouter,
   clock: Clock,
 ): StatementHandler {
-  return (request, statements, query) => {
+  const firstOutput = relay.backends.find(takesStatements)?.name ?? ''
+  return async (request, statements, query) => {
     const kinds = statements.map(({ kind }) => kind)
     const [first] = kinds
     if (first && kinds.every((kind) => SUBSCRIPTIONS.has(kind))) {
-      return router.answerFrom(relay.backends.find(takesStatements)?.name ?? '', query)
+      const answer = await router.answerFrom(firstOutput, query)
+      // Another server knows no less than none.
+      if (answer || statements.every(({ effect }) => effect === 'read')) return answer
+      return toResponse(noAnswer(firstOutput))
     }
     if (kinds.length === 1 && first === 'SHOW QUERIES') {
-      return showQueries(relay.backends.filter(takesStatements), query, clock).then(toResponse)
+      return toResponse(await showQueries(relay.backends.filter(takesStatements), query, clock))
     }
-    if (kinds.includes('DROP SHARD')) return refuse(NO_SHARD_NUMBERS)
+    if (kinds.includes('DROP SHARD')) return toResponse(NO_SHARD_NUMBERS)
     if (kinds.length === 1 && first === 'KILL QUERY') return killQuery(request.text, query)
     const own = kinds.find((kind) => OF_ONE_SERVER.has(kind))
-    if (own) return refuse(errorAnswer(400, `send ${own} in a request of its own`))
+    if (own) return toResponse(errorAnswer(400, `send ${own} in a request of its own`))
     if (statements.some(({ effect }) => effect === 'change')) return change(request, statements)
     return undefined
   }
 
-  function killQuery(text: string, query: Query): Promise<Response> {
+  async function killQuery(text: string, query: Query): Promise<Response> {
     const { number, output } = killedQueryOf(text)
     if (number === undefined || output === undefined || !router.has(output)) {
       const names = backends.map(({ name }) => `"${name}"`).join(' or ')
       const message = `KILL QUERY needs the number of a query and an output, ON ${names}: SHOW QUERIES lists both`
-      return refuse(errorAnswer(400, message))
+      return toResponse(errorAnswer(400, message))
     }
     const q = encodeURIComponent(`KILL QUERY ${number}`)
-    return router.answerFrom(output, { ...query, form: new TextEncoder().encode(`q=${q}`) })
+    const asked = { ...query, form: new TextEncoder().encode(`q=${q}`) }
+    return (await router.answerFrom(output, asked)) ?? toResponse(noAnswer(output))
   }
 
   async function change(
@@ -93,4 +98,4 @@ export function createStatementHandler(
   }
 }
 
-const refuse = (answer: Answer) => Promise.resolve(toResponse(answer))
+const noAnswer = (output: string) => errorAnswer(503, `${output} does not answer now`, '1')

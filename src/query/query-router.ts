@@ -104,13 +104,12 @@ export class QueryRouter {
     return ownResponse(errorAnswer(503, 'no server answers queries now', '1'))
   }
 
-  /** The answer of one server, whatever it lacks. Never rejects. */
-  async answerFrom(output: string, query: Query): Promise<Response> {
+  /** The answer of one server, whatever it lacks; undefined if it does not answer. Never rejects. */
+  async answerFrom(output: string, query: Query): Promise<Response | undefined> {
     const server = this.servers.find(({ backend }) => backend.name === output)
     const result = server && (await ask(server, query, this.runtime))
     const answer = result && ('response' in result ? result : result.answer)
-    if (!server || !answer)
-      return ownResponse(errorAnswer(503, `${output} does not answer now`, '1'))
+    if (!server || !answer) return undefined
     return this.respond({ server, behind: undefined, answer }, query, () => {})
   }
 

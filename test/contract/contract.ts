@@ -22,6 +22,7 @@ import { memory } from './memory.ts'
 import { otherServers } from './other-servers.ts'
 import { peers } from './peers.ts'
 import { prometheus } from './prometheus.ts'
+import { prometheusServer } from './prometheus-server.ts'
 import { queries } from './queries.ts'
 import { stopping } from './stopping.ts'
 import { tls } from './tls.ts'
@@ -45,6 +46,7 @@ const themes = {
   peers,
   changes,
   prometheus,
+  prometheusServer,
   otherServers,
   flux,
   faults,

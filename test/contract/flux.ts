@@ -95,11 +95,18 @@ export function flux(bench: Bench): void {
       ['no JSON', 'from(bucket: "d")', 400, 'not valid JSON'],
       ['InfluxQL', '{"query": "SHOW DATABASES", "type": "influxql"}', 400, 'unknown query type'],
       ['no text', '{"query": 1}', 400, 'not a string'],
+      [
+        'nested deeply',
+        `{"query": "", "params": ${'['.repeat(2e5)}${']'.repeat(2e5)}}`,
+        400,
+        'JSON|deep',
+      ],
+      ['a long script', JSON.stringify({ query: ' '.repeat(2e5) }), 413, 'Flux script'],
       ['larger than a megabyte', ' '.repeat(1024 * 1024 + 1), 413, 'Too Large'],
     ])('is refused if it is %s', async (_, body, status, error) => {
       const answer = await post(relay().url(), body, 'application/json')
       expect(answer.status).toBe(status)
-      expect(JSON.parse(answer.body).error).toContain(error)
+      expect(JSON.parse(answer.body).error).toMatch(new RegExp(error))
     })
 
     test('is sent as it was read: a key that Go reads in another case has no effect', async () => {
