@@ -28,12 +28,11 @@ export class Relay {
    * write.
    */
   accept(write: Write): Promise<Answer> {
-    const full = this.backends.find((backend) => !backend.hasRoomFor(write.destination))
+    const { backends } = this
+    const takers = write.kind === 'statement' ? backends.filter(takesStatements) : backends
+    const full = takers.find((backend) => !backend.hasRoomFor(write.destination))
     if (full) return Promise.resolve(tooManyDestinations(full))
     return new Promise((resolve) => {
-      const { backends } = this
-      const isStatement = write.kind === 'statement'
-      const takers = isStatement ? backends.filter(takesStatements) : backends
       new FanOut(write, 'client', resolve, this.tellKept).start(takers)
     })
   }
