@@ -12,3 +12,13 @@ export function firstOf(joined: string | null): string | undefined {
 export function firstAuthorization(joined: string | null): string | undefined {
   return joined?.split(/, (?=(?:Basic|Bearer|Token) )/i, 1)[0]
 }
+
+/** Some headers of a request, those that it has. */
+export function only(names: readonly string[], headers: Headers): Record<string, string> {
+  const found: Record<string, string> = {}
+  for (const name of names) {
+    const value = headers.get(name)
+    if (value !== null) found[name] = value
+  }
+  return found
+}

@@ -5,14 +5,12 @@ import type { Answer } from '../influxdb/answer.ts'
 import { fromTokenAuthorization, userAuthorization } from '../influxdb/credentials.ts'
 import { decoded, parameters, queryString, searchOf } from '../influxdb/query-string.ts'
 import { toResponse } from '../influxdb/response.ts'
-import { Reservation } from '../limits/budget.ts'
 import type { Log } from '../observe/log.ts'
-import { RepeatedWarning } from '../observe/repeated-warning.ts'
 import type { QueryRouter } from '../query/query-router.ts'
 import type { Runtime } from '../runtime.ts'
 import { fluxRequest, type ReadRequest } from './flux-request.ts'
-import { firstAuthorization } from './headers.ts'
-import { BodyError, type BodyReading, createBodyReading, readBody } from './request-body.ts'
+import { firstAuthorization, only } from './headers.ts'
+import { createQueryAdmission } from './query-admission.ts'
 
 /** Room in memory for the bodies of these requests, and the largest of them. */
 const MAX_PENDING_BYTES = 16 * 1024 * 1024
@@ -36,25 +34,13 @@ export function createReadHandlers(
   runtime: Runtime,
   log: Log,
 ): { remoteRead: ReadHandler; flux: ReadHandler } {
-  const { reading, pending, announced } = createBodyReading(runtime, MAX_PENDING_BYTES)
-  const limits = { ...config, maxBodyBytes: Math.min(config.maxBodyBytes, MAX_BODY_BYTES) }
-  const refused = new RepeatedWarning(runtime.clock, log, 'query refused')
-  let requests = 0
+  const bounds = { maxPendingBytes: MAX_PENDING_BYTES, maxBodyBytes: MAX_BODY_BYTES }
+  const admit = createQueryAdmission(config, bounds, runtime, log)
 
-  const handler = (door: Door, reading: BodyReading) => async (request: Request) => {
-    const reservation = new Reservation(pending)
-    let isOpen = true
-    const end = () => {
-      if (isOpen) requests--
-      isOpen = false
-    }
-    requests++
-    try {
-      if (requests > config.maxConnections) {
-        throw new BodyError(503, 'too many queries', { retryAfter: '1' })
-      }
+  const handler = (door: Door, inflate: boolean) => (request: Request) =>
+    admit(request, async ({ readBody, end }) => {
       const { headers, signal } = request
-      const body = await readBody(request, limits, reservation, announced, reading)
+      const body = await readBody(inflate)
       const found = parameters(searchOf(request.url))
       const asked = door(found, body, headers)
       if ('status' in asked) {
@@ -65,22 +51,11 @@ export function createReadHandlers(
       const query = {
         ...{ endpoint, form, signal, isChunked: false },
         ...credentialsOf(found, headers),
-        headers: { ...passedOn(headers), ...asked.headers },
+        headers: { ...only(PASSED_ON, headers), ...asked.headers },
       }
-      return await router.answer(query, databases, end)
-    } catch (error) {
-      end()
-      if (!(error instanceof BodyError)) throw error
-      refused.report({ status: error.answer.status, reason: error.message })
-      return error.toResponse()
-    } finally {
-      reservation.giveBack()
-    }
-  }
-  return {
-    remoteRead: handler(remoteReadRequest, { ...reading, gunzip: undefined }),
-    flux: handler(fluxRequest, reading),
-  }
+      return router.answer(query, databases, end)
+    })
+  return { remoteRead: handler(remoteReadRequest, false), flux: handler(fluxRequest, true) }
 }
 
 /** A remote read of Prometheus. Its body is not looked into. */
@@ -106,13 +81,4 @@ function credentialsOf(found: ReadonlyMap<string, string>, headers: Headers) {
       ? userAuthorization(decoded(user), decoded(password))
       : fromTokenAuthorization(firstAuthorization(headers.get('authorization')))
   return { search: queryString(rest), authorization }
-}
-
-function passedOn(headers: Headers): Record<string, string> {
-  const passed: Record<string, string> = {}
-  for (const name of PASSED_ON) {
-    const value = headers.get(name)
-    if (value !== null) passed[name] = value
-  }
-  return passed
 }
