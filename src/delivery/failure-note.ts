@@ -17,7 +17,7 @@ export interface FailureNote {
 /**
  * The most points that a backend lacks and one of the others has.
  *
- * @param points how many the write has
+ * @param points how many the write has at most
  */
 export function divergenceOf(
   one: BackendShortfall,

@@ -2,6 +2,7 @@
 
 import type { Answer } from '../influxdb/answer.ts'
 import { NOTHING_MISSING, type Shortfall, shortfallOf } from '../influxdb/shortfall.ts'
+import { maxPoints } from '../influxdb/write.ts'
 import { divergenceOf, type FailureNote } from './failure-note.ts'
 import type { QueuedWrite, WriteTracker } from './queued-write.ts'
 
@@ -40,18 +41,18 @@ export class FailedWrite implements WriteTracker {
   }
 
   rejected(write: QueuedWrite, answer: Answer): Promise<void> {
-    return this.record(write, shortfallOf(answer, write.write.points.count))
+    return this.record(write, shortfallOf(answer, maxPoints(write.write)))
   }
 
   async recordLoss(write: QueuedWrite, reason: string): Promise<void> {
     if (!this.note.isFinal) return
-    await this.record(write, { points: write.write.points.count, cause: reason })
+    await this.record(write, { points: maxPoints(write.write), cause: reason })
   }
 
   /** Enters what this answer shows to be missing, here and at the backends that answered before. */
   private async record({ write, lane }: QueuedWrite, shortfall: Shortfall): Promise<void> {
     const { answers } = this.note
-    const { count } = write.points
+    const count = maxPoints(write)
     const { losses } = lane
     const own = { ...shortfall, backend: losses.backend }
     for (const one of [own, ...answers]) {

@@ -19,7 +19,7 @@ export const NOTHING_MISSING: Shortfall = { points: 0, cause: '' }
  * influxd counts the points that its store has dropped, in `partial write: … dropped=2`, and names each
  * line that it could not parse. Any other rejection counts as one of the whole write.
  *
- * @param points how many points the write has
+ * @param points how many points the write has at most
  */
 export function shortfallOf(answer: Answer, points: number): Shortfall {
   return {

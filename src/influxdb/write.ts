@@ -35,3 +35,8 @@ export interface Write {
   /** Takes the memory of the points back once nothing will read them again; not always called. */
   readonly recycle?: (bytes: Uint8Array) => void
 }
+
+/** How many points a write has at most. The points of a remote write cannot be counted. */
+export function maxPoints({ kind, points }: Pick<Write, 'kind' | 'points'>): number {
+  return kind === 'remote-write' ? Number.MAX_SAFE_INTEGER : points.count
+}

@@ -9,7 +9,7 @@ import { type Answer, errorAnswer, STORED } from '../influxdb/answer.ts'
 import { backendsNeeded } from '../influxdb/consistency.ts'
 import { changedNothing } from '../influxdb/result-error.ts'
 import { leftNothing, NOTHING_MISSING, shortfallOf } from '../influxdb/shortfall.ts'
-import type { Write } from '../influxdb/write.ts'
+import { maxPoints, type Write } from '../influxdb/write.ts'
 
 /** The seconds after which a client may send a write again that no backend has taken. */
 const RETRY_AFTER = '1'
@@ -226,7 +226,7 @@ export class FanOut implements WriteTracker {
     const answers = finals.map(([, answer]) => answer)
     const recordings: Promise<void>[] = []
     for (const [write, answer] of finals) {
-      const points = divergenceOf(answer, answers, this.write.points.count)
+      const points = divergenceOf(answer, answers, maxPoints(this.write))
       const more = points - write.divergedPoints
       if (more <= 0) continue
       write.divergedPoints = points
@@ -237,7 +237,7 @@ export class FanOut implements WriteTracker {
 
   /** What each backend lacks for good, of those from which this is known. */
   private finalAnswers(): [QueuedWrite, BackendShortfall][] {
-    const { count } = this.write.points
+    const count = maxPoints(this.write)
     return this.queued.flatMap((write): [QueuedWrite, BackendShortfall][] => {
       const { backend } = write.lane.losses
       if (write.state === 'stored') return [[write, { ...NOTHING_MISSING, backend }]]

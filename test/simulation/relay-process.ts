@@ -6,7 +6,7 @@ import type { HttpConfig, UdpConfig } from '../../src/config/config.ts'
 import { BoundedDisk } from '../../src/disk/bounded-disk.ts'
 import { createApp } from '../../src/http/app.ts'
 import type { Answer } from '../../src/influxdb/answer.ts'
-import type { Write } from '../../src/influxdb/write.ts'
+import { opaque, type Write } from '../../src/influxdb/write.ts'
 import { createLog } from '../../src/observe/log.ts'
 import { Peers } from '../../src/peers/peers.ts'
 import { gunzip, gzip } from '../../src/platform/gzip.ts'
@@ -185,7 +185,10 @@ export class RelayProcess implements Caller {
       }
       const write = { ...points, kind: kindOf(points) }
       const acceptance = this.witness.accepted(write, { isOwned: false, isDurable })
-      const answer = await accept(write)
+      const isRemote = write.kind === 'remote-write'
+      const answer = await accept(
+        isRemote ? { ...write, points: opaque(write.points.bytes) } : write,
+      )
       if (!this.isDead) this.witness.answered(acceptance, answer.status, answer.error ?? '')
       return answer
     }

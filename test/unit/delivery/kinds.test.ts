@@ -1,9 +1,9 @@
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { LaneStore } from '../../../src/delivery/lane-store.ts'
 import { opaque, type Write } from '../../../src/influxdb/write.ts'
 import { createDurableFixture } from '../../support/durable-fixture.ts'
 import { FakeDisk } from '../../support/fake-disk.ts'
-import { answer, later, refused, stored } from '../../support/fake-runtime.ts'
+import { answer, type Handler, later, refused, stored } from '../../support/fake-runtime.ts'
 import { PoisoningPool } from '../../support/poisoning-pool.ts'
 import { createFixture, writeOf } from '../../support/relay-fixture.ts'
 
@@ -69,6 +69,27 @@ test('a lost remote write is entered in the ledger as a write, without points an
     expect.stringContaining(' writes=1'),
   ])
 })
+
+test.each([
+  ['memory', stored],
+  ['disk', refused],
+])(
+  'a remote write that one server rejects and another takes in part is entered, from %s',
+  async (from, early) => {
+    const partial: Handler = () => answer(400, 'partial write: no dropped=7')
+    const whole: Handler = () => answer(400, 'not now')
+    let b: Handler = from === 'memory' ? whole : early
+    const { accept, ledger, runtime } = await createDurableFixture({
+      a: partial,
+      b: (request) => b(request),
+    })
+    await accept(remoteWriteOf('m v=1 1'))
+    b = whole
+    await runtime.clock.advance(1000)
+    const entry = { backend: 'b', points: 0, writes: 1 }
+    await vi.waitFor(() => expect(ledger.entries()).toMatchObject([entry]))
+  },
+)
 
 test('a record of an unknown kind stays on disk and blocks its lane alone', async () => {
   const disk = new FakeDisk()
