@@ -19,6 +19,12 @@ export interface ReadRequest extends Pick<Query, 'headers'> {
  */
 const MAX_SCRIPT_LENGTH = 128 * 1024
 
+/** Far more than a client needs beside a script. Some runtimes write out JSON of any depth. */
+const MAX_OPTIONS_LENGTH = 64 * 1024
+
+/** A character of a script takes at most as many in JSON, as in `\u0000`. */
+const MAX_JSON_FACTOR = 6
+
 export function fluxRequest(
   _: ReadonlyMap<string, string>,
   body: Uint8Array,
@@ -62,10 +68,19 @@ function readJson(text: string): { script: string; sent: string } | Answer {
   const { query = '', type = 'flux', dialect, now, params } = request
   if (typeof query !== 'string') return errorAnswer(400, 'the key "query" is not a string')
   if (type !== 'flux') return errorAnswer(400, `unknown query type: ${String(type).slice(0, 100)}`)
+  const sent = jsonOf({ query, type, dialect, now, params })
+  if (sent === undefined || sent.length > MAX_JSON_FACTOR * query.length + MAX_OPTIONS_LENGTH) {
+    return errorAnswer(400, 'the keys beside "query" are too long or nested too deeply')
+  }
+  return { script: query, sent }
+}
+
+/** Undefined if it is nested too deeply for the runtime. */
+function jsonOf(value: unknown): string | undefined {
   try {
-    return { script: query, sent: JSON.stringify({ query, type, dialect, now, params }) }
+    return JSON.stringify(value)
   } catch {
-    return errorAnswer(400, 'the request is nested too deeply')
+    return undefined
   }
 }
 
