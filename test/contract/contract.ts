@@ -46,7 +46,6 @@ const themes = {
   peers,
   changes,
   prometheus,
-  prometheusServer,
   otherServers,
   flux,
   faults,
@@ -54,11 +53,13 @@ const themes = {
   durability,
   diskFaults,
   fullDisk,
-  lanes,
   logging,
   memory,
   stopping,
 }
+
+/** The ones that take long, and that a runtime's version or packaging makes no difference for. */
+const onceForEachRuntime = { prometheusServer, lanes }
 
 /**
  * What every way to run the relay must do, seen from outside.
@@ -69,5 +70,6 @@ const themes = {
  */
 export function contract(runtime: Runtime, command: readonly string[], size: Size = 'full'): void {
   const bench = setUpBench(runtime, command, size)
-  for (const [name, theme] of Object.entries(themes)) describe(name, () => theme(bench))
+  const chosen = size === 'small' ? themes : { ...themes, ...onceForEachRuntime }
+  for (const [name, theme] of Object.entries(chosen)) describe(name, () => theme(bench))
 }

@@ -11,14 +11,14 @@ import { numbers, point } from './points.ts'
 
 /** Each lane is synced to the disk several times, which the runtimes do alike: one of them gets all. */
 const MANY_LANES = 10_000
-const LANES = 1_000
+const LANES = 500
 const OPEN_FILES = 256
 const CLIENTS = 16
 const TIMEOUT_MS = 600_000
 
 /** Clients that choose thousands of names, while a server is down and few files can be open. */
 export function lanes(bench: Bench): void {
-  const count = bench.runtime === 'bun' && bench.size === 'full' ? MANY_LANES : LANES
+  const count = bench.runtime === 'bun' ? MANY_LANES : LANES
   test(`${count} databases fit into ${OPEN_FILES} open files, and leave nothing on disk`, {
     timeout: TIMEOUT_MS,
   }, async () => {

@@ -81,6 +81,11 @@ export function peers(bench: Bench): void {
         }
       }
       await writeAndRead(30)
+      // Without a, nothing else has what b has yet to take.
+      for (const i of [0, 1]) {
+        const isReady = async () => expect(await readiness(relays.urlOf(i), 'b')).toBe(200)
+        await vi.waitFor(isReady, patience)
+      }
       await kill(a)
       await writeAndRead(10)
       await a.start()
