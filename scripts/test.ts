@@ -15,12 +15,14 @@ const fetched: Step[] = [
 
 /** These read the repository's text, which no runtime changes. */
 const TEXTS = 'test/unit/{documents,imports,mutants}.test.ts'
-const PART = ['--mode', 'quick', '--exclude', TEXTS]
+/** The contract tests need the other core. */
+const ONE_CORE = ['--maxWorkers', '1']
+const PART = ['--mode', 'quick', '--exclude', TEXTS, ...ONE_CORE]
 
-/** One core is enough for each of these. Each seed of a unit test runs once, on Node. */
+/** Each seed of a unit test runs once, on Node. */
 const calculations: Step[] = [
   npm('types and lint', 'check'),
-  tests('unit tests on Node', 'node', 'unit'),
+  tests('unit tests on Node', 'node', 'unit', ...ONE_CORE),
   tests('unit tests on Bun', 'bun', 'unit', ...PART),
   tests('unit tests on Deno', 'deno', 'unit', ...PART),
   tests("against InfluxQL's parser", 'node', 'oracle'),
