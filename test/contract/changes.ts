@@ -64,8 +64,9 @@ export function changes(bench: Bench): void {
       'SHOW DATABASES; CREATE DATABASE "a/b"',
     ])('that fails is answered as by a server: %j', async (q) => {
       const relay = await bench.relay(await durable())
-      const [through, direct] = [await ask(relay.url(), q), await ask(bench.a.url, q)]
-      expect([through.status, through.body]).toEqual([direct.status, direct.body])
+      const { status, body } = await ask(relay.url(), q)
+      const direct = await Promise.all([bench.a, bench.b].map(({ url }) => ask(url, q)))
+      expect(direct).toContainEqual(expect.objectContaining({ status, body }))
       await vi.waitFor(async () => {
         expect((await request(`${relay.url()}/ready/query/a`)).status).toBe(200)
         expect((await request(`${relay.url()}/ready/query/b`)).status).toBe(200)
