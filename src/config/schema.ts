@@ -69,7 +69,7 @@ export const configSchema = (readFile: ReadFile) =>
     ]),
   )
 
-/** The same path without empty parts and those that are a dot: `./p/` is `p`. */
+/** The same path without parts that are empty or a dot: `./p/` is `p`. */
 function withoutDots(path: string): string {
   const parts = path.split('/').filter((part, i) => part !== '.' && (part !== '' || i === 0))
   return parts.join('/')

@@ -40,7 +40,7 @@ export interface RecoveredLanes {
   readonly nextNumber: number
 }
 
-/** By their folders; the log of those that have one. */
+/** The folders of lanes, each with its log if it has one. */
 export type Leftovers = Map<string, SegmentLog | undefined>
 
 interface LaneFolder extends LaneIdentity {

@@ -232,7 +232,7 @@ export class Lane implements WriteLane {
     else recorded.catch(() => {})
   }
 
-  /** While a statement takes long, clients of the writes behind it are told so. */
+  /** While a statement takes long, the clients whose writes wait behind it get an error. */
   private async execute(batch: InFlightBatch, body: Uint8Array): Promise<Outcome> {
     const { queue } = this
     const { clock, timeoutMs } = queue.options

@@ -6,7 +6,7 @@ import { readFlux } from '../influxdb/flux.ts'
 import type { Databases } from '../losses/shortage.ts'
 import type { Query } from '../query/query-router.ts'
 
-/** What a server is sent in place of a request, and of which databases it must have everything. */
+/** A request as a server gets it, and the databases for which the server must be complete. */
 export interface ReadRequest extends Pick<Query, 'headers'> {
   readonly endpoint: ReadEndpoint
   readonly body: Uint8Array

@@ -13,7 +13,7 @@ export function firstAuthorization(joined: string | null): string | undefined {
   return joined?.split(/, (?=(?:Basic|Bearer|Token) )/i, 1)[0]
 }
 
-/** Some headers of a request, those that it has. */
+/** The headers with some names that a request has. */
 export function only(names: readonly string[], headers: Headers): Record<string, string> {
   const found: Record<string, string> = {}
   for (const name of names) {

@@ -59,7 +59,7 @@ const KINDS = {
 
 type Head = keyof typeof KINDS
 
-/** The word behind which a statement names the user that it changes. */
+/** The word that stands before the name of the user that a statement changes. */
 const WORD_BEFORE_USER: Readonly<Partial<Record<StatementKind, TokenType>>> = {
   'CREATE USER': 'USER',
   'DROP USER': 'USER',

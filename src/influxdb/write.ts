@@ -16,7 +16,7 @@ export function opaque(bytes: Uint8Array): StampedLines {
 }
 
 /**
- * A request with statements, at least one of which changes something.
+ * A request with one statement or more that change something, and perhaps others.
  *
  * @param form its parameters, as a server gets them
  */
